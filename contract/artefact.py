@@ -1,0 +1,88 @@
+"""A model folder on disk: `<name>/<version>/{encoder.onnx, critic.onnx, card.json}`.
+
+Opening one checks everything that can be checked without running it; running the golden input is the
+service's part.
+"""
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+
+import onnx
+from pydantic import ValidationError
+
+from contract.card import CARD_FILE, CRITIC_FILE, ENCODER_FILE, METADATA_KEY, ModelCard
+from contract.errors import ArtefactError
+
+
+@dataclass(frozen=True)
+class Artefact:
+    """A checked model folder."""
+
+    folder: Path
+    card: ModelCard
+
+    @property
+    def encoder(self) -> Path:
+        return self.folder / ENCODER_FILE
+
+    @property
+    def critic(self) -> Path:
+        return self.folder / CRITIC_FILE
+
+
+def open_artefact(folder: Path) -> Artefact:
+    """Read and check a model folder.
+
+    Raises:
+        ArtefactError: a file is missing, the card is invalid, the folder's name is not the card's
+            `name/version`, a graph carries another card, or a graph's weights have another hash.
+    """
+    for name in (CARD_FILE, ENCODER_FILE, CRITIC_FILE):
+        if not (folder / name).is_file():
+            raise ArtefactError(f"{folder} has no {name}; a model folder is written by `infomax export`.")
+    card = read_card((folder / CARD_FILE).read_text(), source=str(folder / CARD_FILE))
+    if folder.resolve().parts[-2:] != (card.name, str(card.version)):
+        raise ArtefactError(f"{folder} holds the model {card.id}; name the folder .../{card.id}.")
+    for digest in card.weights:
+        _check_graph(folder / digest.file, card, digest.sha256)
+    return Artefact(folder=folder, card=card)
+
+
+def read_card(text: str, source: str) -> ModelCard:
+    """Parse a card.
+
+    Raises:
+        ArtefactError: naming `source` and the first rule that the text breaks.
+    """
+    try:
+        return ModelCard.model_validate_json(text)
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join(str(part) for part in first["loc"]) or "the card"
+        raise ArtefactError(f"{source} is no valid model card: {place}: {first['msg']}.") from error
+
+
+def weights_sha256(model: onnx.ModelProto) -> str:
+    """Digest of a graph's structure and weights, without its metadata (which holds this very digest)."""
+    bare = onnx.ModelProto()
+    bare.CopyFrom(model)
+    del bare.metadata_props[:]
+    return hashlib.sha256(bare.SerializeToString(deterministic=True)).hexdigest()
+
+
+def _check_graph(path: Path, card: ModelCard, expected: str) -> None:
+    try:
+        # External data could name any file on the machine; a graph of this contract holds its own weights.
+        model = onnx.load(path, load_external_data=False)
+    except Exception as error:
+        raise ArtefactError(f"{path} is no readable ONNX file ({error}); export the model again.") from error
+    actual = weights_sha256(model)
+    if actual != expected:
+        raise ArtefactError(
+            f"{path} has the digest {actual[:12]}..., its card says {expected[:12]}...: "
+            "the file was changed after export; export or download it again."
+        )
+    carried = {item.key: item.value for item in model.metadata_props}.get(METADATA_KEY)
+    if carried != card.to_json():
+        raise ArtefactError(f"{path} carries another card than {CARD_FILE} beside it; export the model again.")

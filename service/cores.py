@@ -1,0 +1,79 @@
+"""How many processor cores this process may really use."""
+
+import math
+import os
+from pathlib import Path
+
+_CGROUP = Path("/sys/fs/cgroup")
+_MEMBERSHIP = Path("/proc/self/cgroup")
+
+
+def usable_cores() -> int:
+    """The cores that the affinity mask allows, at most as many as the cgroup's CPU quota pays for.
+
+    Containers are limited by quota, which `os.cpu_count` does not see: a pool sized by it on a large
+    host spends its quota on switching between threads. A fraction of a core counts as one.
+    """
+    quota = cgroup_quota(_CGROUP, _MEMBERSHIP)
+    allowed = _affinity()
+    return allowed if quota is None else max(1, min(allowed, math.ceil(quota)))
+
+
+def _affinity() -> int:
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def cgroup_quota(root: Path, membership: Path) -> float | None:
+    """CPU seconds per second that the cgroup (version 2 or 1) allows, or None where nothing is limited.
+
+    Args:
+        root: where the cgroup file system is mounted.
+        membership: the process's `/proc/self/cgroup`.
+    """
+    quotas = [
+        quota
+        for folder in _own_groups(root, membership)
+        if (quota := _quota_v2(folder) or _quota_v1(folder)) is not None
+    ]
+    return min(quotas, default=None)
+
+
+def _own_groups(root: Path, membership: Path) -> list[Path]:
+    """The process's groups and all their ancestors, since a quota binds everything below it.
+
+    Inside a container the path of the membership usually does not exist under the mount, whose root is
+    then the group itself.
+    """
+    groups = [root, root / "cpu", root / "cpu,cpuacct"]
+    if membership.is_file():
+        for line in membership.read_text().splitlines():
+            _, controllers, path = line.split(":", 2)
+            if controllers and "cpu" not in controllers.split(","):
+                continue
+            folder = (root / controllers if controllers else root) / path.lstrip("/")
+            groups += [folder, *(parent for parent in folder.parents if parent.is_relative_to(root))]
+    return groups
+
+
+def _quota_v2(folder: Path) -> float | None:
+    text = _read(folder / "cpu.max")
+    if text is None or text.startswith("max"):
+        return None
+    quota, period = text.split()
+    return int(quota) / int(period)
+
+
+def _quota_v1(folder: Path) -> float | None:
+    quota, period = _read(folder / "cpu.cfs_quota_us"), _read(folder / "cpu.cfs_period_us")
+    if quota is None or period is None or int(quota) <= 0:
+        return None
+    return int(quota) / int(period)
+
+
+def _read(path: Path) -> str | None:
+    try:
+        return path.read_text().strip()
+    except OSError:
+        return None

@@ -1,0 +1,116 @@
+"""What the service refuses, and the one place where a refusal becomes an HTTP answer."""
+
+import math
+from http import HTTPStatus
+
+import orjson
+from starlette.responses import Response
+
+from contract.errors import ImageError, InfomaxError
+from service.results import Failed
+
+PROBLEM_MEDIA_TYPE = "application/problem+json"
+
+# Status and the setting that raises the limit, by the codes of contract.images and of one failed item.
+_ITEM_STATUS = {
+    "empty_image": 400,
+    "image_too_large": 413,
+    "too_many_pixels": 413,
+    "unsupported_format": 415,
+    "too_many_scans": 422,
+    "truncated_image": 422,
+    "corrupt_image": 422,
+    "inference_failed": 500,
+}
+_ITEM_SETTING = {
+    "image_too_large": "INFOMAX_MAX_IMAGE_BYTES",
+    "too_many_pixels": "INFOMAX_MAX_IMAGE_PIXELS",
+}
+
+
+class SettingsError(InfomaxError):
+    """A setting, or the machine under it, does not allow the service to start."""
+
+
+class ServiceError(InfomaxError):
+    """A request that is refused as a whole.
+
+    Attributes:
+        status: HTTP status code.
+        code: stable, machine-readable reason, one of the codes in docs/errors.md.
+        limit: the limit that was exceeded, in the unit of the message.
+        setting: the variable that raises the limit.
+        retry_after: seconds after which the same request is expected to succeed.
+    """
+
+    def __init__(
+        self,
+        status: int,
+        code: str,
+        message: str,
+        *,
+        limit: int | None = None,
+        setting: str | None = None,
+        retry_after: float | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.status = status
+        self.code = code
+        self.limit = limit
+        self.setting = setting
+        self.retry_after = retry_after
+
+
+def item_error(failed: Failed, position: int | None = None) -> ServiceError:
+    """The refusal of a request because one of its images failed; `position` counts from 0."""
+    place = "" if position is None else f"Image {position}: "
+    return ServiceError(
+        _ITEM_STATUS.get(failed.code, 422),
+        failed.code,
+        place + failed.message,
+        limit=failed.limit,
+        setting=_ITEM_SETTING.get(failed.code),
+    )
+
+
+def as_service_error(error: Exception) -> ServiceError:
+    """What any exception means to a client; one that nobody foresaw says nothing of its inside."""
+    if isinstance(error, ServiceError):
+        return error
+    if isinstance(error, ImageError):
+        return item_error(Failed(error.code, str(error), error.limit))
+    if isinstance(error, InfomaxError):
+        return ServiceError(500, "internal_error", str(error))
+    return ServiceError(
+        500,
+        "internal_error",
+        "The server failed in a way that it does not know; its log holds the reason under this request id.",
+    )
+
+
+def problem(error: Exception, request_id: str) -> Response:
+    """An RFC 9457 answer that OpenAI clients can read as well, through its `error` member."""
+    refusal = as_service_error(error)
+    body: dict[str, object] = {
+        "type": f"urn:infomax:error:{refusal.code}",
+        "title": HTTPStatus(refusal.status).phrase,
+        "status": refusal.status,
+        "detail": str(refusal),
+        "code": refusal.code,
+        "request_id": request_id,
+        "error": {
+            "message": str(refusal),
+            "type": "invalid_request_error" if refusal.status < 500 else "server_error",
+            "code": refusal.code,
+            "param": None,
+        },
+    }
+    headers = {}
+    if refusal.limit is not None:
+        body["limit"] = refusal.limit
+    if refusal.setting is not None:
+        body["setting"] = refusal.setting
+    if refusal.retry_after is not None:
+        body["retry_after"] = round(refusal.retry_after, 3)
+        headers["Retry-After"] = str(max(1, math.ceil(refusal.retry_after)))
+    return Response(orjson.dumps(body), refusal.status, headers, PROBLEM_MEDIA_TYPE)

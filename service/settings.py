@@ -1,0 +1,106 @@
+"""Every setting of the service, read from `INFOMAX_...` variables."""
+
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field, SecretStr, ValidationError, field_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from contract.images import ImageLimits
+from service.cores import usable_cores
+from service.errors import SettingsError
+
+PREFIX = "INFOMAX_"
+
+
+class Settings(BaseSettings):
+    """One flat record; the name of a field in capitals behind `INFOMAX_` is its variable."""
+
+    model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, extra="forbid")
+
+    host: str = Field(default="127.0.0.1", description="address to listen on; 0.0.0.0 for every interface")
+    port: int = Field(default=8000, ge=0, le=65535, description="TCP port; 0 lets the system choose one")
+    models_dir: Path = Field(default=Path("models"), description="folder of <name>/<version> model folders")
+    model: str = Field(
+        default="cifar10",
+        pattern=r"^[a-z0-9][a-z0-9._-]{0,63}(/[1-9][0-9]*)?$",
+        description="model to serve: its name, for the newest version, or name/version",
+    )
+    device: Literal["auto", "cpu", "cuda"] = Field(
+        default="auto",
+        description="where inference runs; auto takes a GPU if one truly works, cuda starts only then",
+    )
+    workers: int | None = Field(
+        default=None, ge=1, le=256, description="processes; default one per usable core, on a GPU one"
+    )
+    runs: int = Field(default=1, ge=1, le=64, description="batches that one process runs at the same time")
+    threads_per_run: int = Field(default=1, ge=1, le=256, description="CPU threads that share one batch")
+    decode_threads: int | None = Field(
+        default=None,
+        ge=1,
+        le=256,
+        description="decoding threads of one process; default its share of the cores",
+    )
+    max_batch: int = Field(default=64, ge=1, le=4096, description="most images in one batch")
+    queue_items: int = Field(
+        default=2048, ge=1, description="most images that one process holds, from arrival to answer"
+    )
+    queue_bytes: int = Field(
+        default=512 * 2**20,
+        ge=2**20,
+        description="most bytes of images that one process holds, encoded and decoded",
+    )
+    max_image_bytes: int = Field(default=20 * 2**20, ge=1, description="most bytes of one encoded image")
+    max_image_pixels: int = Field(default=40_000_000, ge=1, description="most pixels of one image")
+    max_request_bytes: int = Field(
+        default=64 * 2**20, ge=1, description="most bytes of one request's body; streams are not bounded"
+    )
+    max_request_items: int = Field(
+        default=1024, ge=1, description="most images in one request that is no stream"
+    )
+    max_stream_items: int = Field(default=10_000_000, ge=1, description="most images in one stream")
+    drain_seconds: float = Field(
+        default=20, ge=0, description="seconds that accepted work may take to finish after SIGTERM"
+    )
+    data_dir: Path = Field(default=Path(".infomax"), description="folder of the embedded index")
+    database_url: SecretStr | None = Field(
+        default=None, description="postgresql://... of a server with pgvector; default the embedded one"
+    )
+    log_level: Literal["debug", "info", "warning", "error"] = Field(
+        default="info", description="least level that is logged"
+    )
+
+    @field_validator("port", mode="before")
+    @classmethod
+    def _no_service_link(cls, value: object) -> object:
+        if isinstance(value, str) and value.startswith("tcp://"):
+            # Kubernetes sets <SERVICE>_PORT in every pod beside a service of that name.
+            raise ValueError("Kubernetes set it for a service named infomax; set enableServiceLinks: false")
+        return value
+
+    def worker_count(self, *, on_gpu: bool) -> int:
+        """Processes to start: as set, else one per usable core, and one alone where it owns a GPU."""
+        return self.workers or (1 if on_gpu else usable_cores())
+
+    def decoder_count(self, *, on_gpu: bool) -> int:
+        """Decoding threads of one process: as set, else its share of the usable cores."""
+        return self.decode_threads or max(1, usable_cores() // self.worker_count(on_gpu=on_gpu))
+
+    @property
+    def image_limits(self) -> ImageLimits:
+        return ImageLimits(max_bytes=self.max_image_bytes, max_pixels=self.max_image_pixels)
+
+
+def load_settings() -> Settings:
+    """Read the environment.
+
+    Raises:
+        SettingsError: naming the first variable whose value is not allowed, and why.
+    """
+    try:
+        return Settings()
+    except ValidationError as error:
+        first = error.errors()[0]
+        variable = PREFIX + "_".join(str(part) for part in first["loc"]).upper()
+        reason = first["msg"].removeprefix("Value error, ")
+        raise SettingsError(f"{variable}={first['input']!r} is not allowed: {reason}.") from error

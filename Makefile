@@ -3,12 +3,14 @@ PYTHON ?= python3.11
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --constraint constraints.txt
 
-.PHONY: help setup serve test lint types unit clean
+.PHONY: help setup serve test lint types unit lint-ops clean
 
 help:
 	@echo "make serve   serve the shipped model on http://localhost:8000"
 	@echo "make test    lint, types and every test"
 	@echo "make setup   prepare .venv for both"
+	@echo "make lint-ops   check Dockerfile, compose file, Kubernetes example, Prometheus rules and alerts"
+	@echo "make clean   remove .venv, the embedded index and training runs"
 
 .venv/python:
 	$(PYTHON) -m venv .venv
@@ -20,6 +22,10 @@ help:
 
 .venv/complete: .venv/serving
 	$(PIP) --editable '.[training,test]'
+	touch $@
+
+.venv/ops: .venv/serving
+	$(PIP) --editable '.[ops]'
 	touch $@
 
 setup: .venv/complete
@@ -38,6 +44,19 @@ types: .venv/complete
 
 unit: .venv/complete
 	$(BIN)/pytest
+
+lint-ops: .venv/ops
+	@if [ -x $(BIN)/hadolint ]; then $(BIN)/hadolint Dockerfile && echo "hadolint: ok"; \
+	else echo "skipped: hadolint (its wheel is for Linux on x86-64 only)"; fi
+	$(BIN)/kubernetes-validate --strict ops/kubernetes.yml
+	@if docker compose version >/dev/null 2>&1; then \
+	  docker compose --env-file ops/compose.env.example config --quiet \
+	  && docker compose --env-file ops/compose.env.example --file docker-compose.yml --file ops/compose.gpu.yml config --quiet \
+	  && echo "docker compose config: ok"; \
+	else echo "skipped: docker compose config (no docker client with the compose plugin)"; fi
+	@if command -v promtool >/dev/null; then \
+	  promtool check config ops/prometheus.yml && promtool test rules ops/alerts_test.yml; \
+	else echo "skipped: promtool (it comes with Prometheus)"; fi
 
 clean:
 	rm -rf .venv .infomax runs

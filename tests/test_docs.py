@@ -1,0 +1,135 @@
+"""Documents, dashboard and alerts name what exists, and all that exists."""
+
+import ast
+import json
+import re
+from pathlib import Path
+
+import pytest
+import yaml
+from prometheus_client import Metric
+from prometheus_client.metrics import MetricWrapperBase
+
+from service import metrics
+from service.settings import PREFIX, Settings
+
+ROOT = Path(__file__).parents[1]
+DOCS = sorted((ROOT / "docs").glob("*.md"))
+OPERATIONS = ROOT / "docs" / "operations.md"
+ERRORS = ROOT / "docs" / "errors.md"
+API = ROOT / "docs" / "api.md"
+README = ROOT / "README.md"
+DASHBOARD = ROOT / "ops" / "grafana" / "dashboards" / "infomax.json"
+ALERTS = ROOT / "ops" / "alerts.yml"
+
+METRIC = re.compile(r"\binfomax_[a-z0-9_]+")
+VARIABLE = re.compile(r"\bINFOMAX_[A-Z0-9]+(?:_[A-Z0-9]+)*\b")
+# Settings of the tests, not of the service.
+TEST_VARIABLES = {"INFOMAX_TEST_DATA"}
+CODE = re.compile(r"[a-z0-9]+(_[a-z0-9]+)+")
+ROUTE_ROW = re.compile(r"`((?:GET|PUT|POST|DELETE) /[^`]*)`")
+
+
+def service_metrics() -> list[MetricWrapperBase]:
+    return [value for value in vars(metrics).values() if isinstance(value, MetricWrapperBase)]
+
+
+def full_name(family: Metric) -> str:
+    return family.name + ("_total" if family.type == "counter" else "")
+
+
+def sample_names() -> set[str]:
+    """What a query can ask for: a histogram is three series."""
+    suffixes = {"counter": ("_total",), "gauge": ("",), "histogram": ("_bucket", "_sum", "_count")}
+    families = [family for metric in service_metrics() for family in metric.describe()]
+    return {family.name + suffix for family in families for suffix in suffixes[family.type]}
+
+
+def first_column(page: Path, heading: str) -> list[str]:
+    """What stands in code type in the first column of the table under a heading."""
+    section = page.read_text().split(f"\n{heading}\n")[1].split("\n## ")[0]
+    return re.findall(r"^\| `([^`]+)`", section, re.MULTILINE)
+
+
+def test_dashboard_and_alerts_query_metrics_that_exist() -> None:
+    dashboard = json.loads(DASHBOARD.read_text())
+    queries = [target["expr"] for panel in dashboard["panels"] for target in panel.get("targets", [])]
+    queries += [
+        rule["expr"] for group in yaml.safe_load(ALERTS.read_text())["groups"] for rule in group["rules"]
+    ]
+    unknown = {name for query in queries for name in METRIC.findall(query)} - sample_names()
+    assert unknown == set()
+
+
+def test_every_panel_says_where_its_data_comes_from() -> None:
+    panels = json.loads(DASHBOARD.read_text())["panels"]
+    assert len({panel["id"] for panel in panels}) == len(panels)
+    for panel in panels:
+        for target in panel.get("targets", []):
+            assert target["datasource"]["uid"] == "${datasource}", panel["title"]
+            assert 'instance=~"$instance"' in target["expr"], panel["title"]
+
+
+def metrics_table() -> str:
+    """The table of metrics that docs/operations.md has to hold."""
+    rows = ["| metric | kind | labels | what |", "| --- | --- | --- | --- |"]
+    for metric in service_metrics():
+        (family,) = metric.describe()
+        labels = ", ".join(f"`{label}`" for label in metric._labelnames)
+        rows.append(f"| `{full_name(family)}` | {family.type} | {labels} | {family.documentation} |")
+    return "\n".join(rows) + "\n"
+
+
+def settings_table() -> str:
+    """The table of settings that docs/operations.md has to hold."""
+    rows = ["| variable | default | what |", "| --- | --- | --- |"]
+    for name, field in Settings.model_fields.items():
+        default = "" if field.default is None else f"`{field.default}`"
+        description = (field.description or "").replace("<", "\\<")
+        rows.append(f"| `{PREFIX}{name.upper()}` | {default} | {description} |")
+    return "\n".join(rows) + "\n"
+
+
+@pytest.mark.parametrize(("name", "table"), [("settings", settings_table()), ("metrics", metrics_table())])
+def test_the_tables_of_operations_are_what_the_code_says(name: str, table: str) -> None:
+    text = OPERATIONS.read_text()
+    written = (
+        text.split(f"<!-- {name}: kept equal")[1].split("-->\n", 1)[1].split(f"<!-- end of {name} -->")[0]
+    )
+    assert written == table, f"put this into {OPERATIONS}:\n{table}"
+
+
+@pytest.mark.parametrize("page", [README, *DOCS], ids=lambda page: page.name)
+def test_pages_name_metrics_and_variables_that_exist(page: Path) -> None:
+    text = page.read_text()
+    families = {full_name(family) for metric in service_metrics() for family in metric.describe()}
+    assert set(METRIC.findall(text)) - families - sample_names() == set()
+    assert set(VARIABLE.findall(text)) - variables() - TEST_VARIABLES == set()
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "Dockerfile",
+        "docker-compose.yml",
+        "Makefile",
+        *(f"ops/{p.name}" for p in sorted((ROOT / "ops").glob("*.*"))),
+    ],
+)
+def test_deployment_files_set_variables_that_exist(name: str) -> None:
+    assert set(VARIABLE.findall((ROOT / name).read_text())) - variables() - TEST_VARIABLES == set()
+
+
+def variables() -> set[str]:
+    return {PREFIX + name.upper() for name in Settings.model_fields}
+
+
+def test_every_alert_is_explained_and_tested() -> None:
+    rules = [rule for group in yaml.safe_load(ALERTS.read_text())["groups"] for rule in group["rules"]]
+    names = [rule["alert"] for rule in rules]
+    assert first_column(OPERATIONS, "## Alerts") == names
+    tests = yaml.safe_load((ROOT / "ops" / "alerts_test.yml").read_text())["tests"]
+    fired = {
+        case["alertname"] for test in tests for case in test["alert_rule_test"] if case.get("exp_alerts")
+    }
+    assert fired == set(names)

@@ -66,6 +66,11 @@ class Settings(BaseSettings):
     database_url: SecretStr | None = Field(
         default=None, description="postgresql://... of a server with pgvector; default the embedded one"
     )
+    index_exact_items: int = Field(
+        default=50_000,
+        ge=0,
+        description="items of one model version up to which a search compares with every one",
+    )
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         default="info", description="least level that is logged"
     )

@@ -1,10 +1,14 @@
 """What several test packages share."""
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
+import psycopg
 import pytest
 
+from service.index.embedded import EmbeddedPostgres
+from service.index.schema import migrate
 from tests.tiny_model import build_tiny_model
 
 
@@ -14,6 +18,30 @@ def tiny_models(tmp_path_factory: pytest.TempPathFactory) -> Path:
     models = tmp_path_factory.mktemp("models")
     build_tiny_model(models)
     return models
+
+
+@pytest.fixture(scope="session")
+def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedPostgres]:
+    """A running PostgreSQL with pgvector, the same that `infomax serve` embeds."""
+    with EmbeddedPostgres(tmp_path_factory.mktemp("index")) as server:
+        yield server
+
+
+@pytest.fixture
+def empty_database(postgres: EmbeddedPostgres, request: pytest.FixtureRequest) -> Iterator[str]:
+    """URL of a database of this test alone, with nothing in it."""
+    name = f"test_{abs(hash(request.node.nodeid))}"
+    with psycopg.connect(postgres.url, autocommit=True) as connection:
+        connection.execute(f"CREATE DATABASE {name}")
+        yield postgres.url.replace("/postgres?", f"/{name}?")
+        connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@pytest.fixture
+def index_url(empty_database: str) -> str:
+    """URL of a database of this test alone that is ready to hold an index."""
+    migrate(empty_database)
+    return empty_database
 
 
 @pytest.fixture(scope="session")

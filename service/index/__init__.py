@@ -1,0 +1,1 @@
+"""What is searched: items with their vectors, in PostgreSQL with pgvector."""

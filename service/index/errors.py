@@ -1,0 +1,20 @@
+"""What can go wrong between the service and its database."""
+
+from contract.errors import InfomaxError
+from service.errors import ServiceError
+
+
+class IndexStartError(InfomaxError):
+    """The database cannot be started, reached or prepared; the service does not start without it."""
+
+
+class IndexUnavailableError(ServiceError):
+    """The database does not answer now. What was acknowledged is safe; the service reconnects by itself."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(
+            503,
+            "index_unavailable",
+            f"The index does not answer ({reason}); try again later.",
+            retry_after=2,
+        )

@@ -1,0 +1,203 @@
+"""What is put into the index and what comes out of it, with the rules for ids, metadata and vectors."""
+
+import unicodedata
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import cast
+
+import numpy as np
+import orjson
+from numpy.typing import NDArray
+
+from service.errors import ServiceError
+
+JSON = None | bool | int | float | str | Sequence["JSON"] | Mapping[str, "JSON"]
+Metadata = Mapping[str, JSON]
+
+MAX_ID_BYTES = 512
+MAX_METADATA_BYTES = 16 * 1024
+MAX_METADATA_DEPTH = 16
+_SHOWN = 40
+
+
+@dataclass(frozen=True)
+class NewItem:
+    """One item to be stored; an older one of the same id is replaced as a whole.
+
+    Attributes:
+        id: as `check_id` allows.
+        vector: float32 [D], of length one.
+        metadata: as `check_object` allows.
+        code: float32 [Y], E(x), from which the critic explains a hit; None for a bare vector.
+        width, height: size of the image in pixels, upright; None for a bare vector.
+        format: name of the image's encoded format; None for a bare vector.
+    """
+
+    id: str
+    vector: NDArray[np.float32]
+    metadata: Metadata = field(default_factory=dict)
+    code: NDArray[np.float32] | None = None
+    width: int | None = None
+    height: int | None = None
+    format: str | None = None
+
+
+@dataclass(frozen=True)
+class StoredItem:
+    """One item as it is stored; fields as in `NewItem`, `updated` is the time of the last put."""
+
+    id: str
+    vector: NDArray[np.float32]
+    metadata: Metadata
+    width: int | None
+    height: int | None
+    format: str | None
+    updated: datetime
+
+
+@dataclass(frozen=True)
+class Neighbour:
+    """One hit.
+
+    Attributes:
+        score: cosine similarity to the query, in [-1, 1].
+        code: float32 [Y] of the hit, where asked for and stored.
+    """
+
+    id: str
+    score: float
+    metadata: Metadata
+    code: NDArray[np.float32] | None = None
+
+
+@dataclass(frozen=True)
+class SpaceStatistics:
+    """What the index holds for one model version.
+
+    Attributes:
+        model: `name/version`.
+        preprocessing_sha256, encoder_sha256: the rest of what makes vectors comparable.
+        dimensions: length of a vector.
+        items: number of items.
+        bytes: on disk, with all indexes.
+        search: `exact` compares with every item, `hnsw` walks an approximate graph.
+    """
+
+    model: str
+    preprocessing_sha256: str
+    encoder_sha256: str
+    dimensions: int
+    items: int
+    bytes: int
+    search: str
+
+
+@dataclass(frozen=True)
+class IndexStatistics:
+    """The database behind the index and what it holds, one entry per model version."""
+
+    postgresql: str
+    pgvector: str
+    spaces: tuple[SpaceStatistics, ...]
+
+
+def check_id(value: object) -> str:
+    """An item's id: 1 to 512 bytes of UTF-8, without control characters and without `.` or `..` as a segment.
+
+    Ids may look like paths (`cats/1.jpg`); a dot segment would be resolved away by HTTP clients.
+
+    Raises:
+        ServiceError: 422 `invalid_id`.
+    """
+    if not isinstance(value, str) or not value:
+        raise _invalid("id", "The id of an item is a string of at least one character.")
+    shown = ascii(value[:_SHOWN])
+    if any(unicodedata.category(character) in ("Cc", "Cs") for character in value):
+        raise _invalid("id", f"The id {shown} has a control character; leave it out.")
+    size = len(value.encode())
+    if size > MAX_ID_BYTES:
+        raise _invalid(
+            "id",
+            f"The id {shown}... has {size} bytes, the limit is {MAX_ID_BYTES}; shorten it.",
+            MAX_ID_BYTES,
+        )
+    if any(segment in (".", "..") for segment in value.split("/")):
+        raise _invalid("id", f"The id {shown} has a . or .. between slashes; write it without.")
+    return value
+
+
+def check_object(value: object, name: str = "metadata") -> Metadata:
+    """Metadata, or a filter on it: a JSON object of bounded size and depth that PostgreSQL can hold.
+
+    Args:
+        value: as a JSON parser returned it.
+        name: what it is, for the code and the message.
+
+    Raises:
+        ServiceError: 422 `invalid_<name>`.
+    """
+    if not isinstance(value, dict):
+        raise _invalid(name, f'The {name} must be a JSON object like {{"label": "cat"}}.')
+    if _depth(value) > MAX_METADATA_DEPTH:
+        raise _invalid(
+            name,
+            f"The {name} is nested deeper than {MAX_METADATA_DEPTH} levels; flatten it.",
+            MAX_METADATA_DEPTH,
+        )
+    try:
+        text = orjson.dumps(value)
+    except TypeError as error:
+        raise _invalid(name, f"The {name} is no JSON object ({error}).") from error
+    if len(text) > MAX_METADATA_BYTES:
+        raise _invalid(
+            name,
+            f"The {name} has {len(text):,} bytes as JSON, the limit is {MAX_METADATA_BYTES:,}; shorten it.",
+            MAX_METADATA_BYTES,
+        )
+    if b"\\u0000" in text:
+        raise _invalid(name, f"The {name} has a character U+0000, which cannot be stored; leave it out.")
+    return cast("Metadata", value)
+
+
+def check_vector(value: object, dimensions: int) -> NDArray[np.float32]:
+    """A client's vector, scaled to length one: float32 [dimensions].
+
+    Raises:
+        ServiceError: 422 `invalid_vector` for another length, no numbers, or a length of zero.
+    """
+    try:
+        vector = np.asarray(value, dtype=np.float64)
+    except (TypeError, ValueError) as error:
+        raise _invalid("vector", "The vector must be a JSON array of numbers.") from error
+    if vector.shape != (dimensions,):
+        raise _invalid(
+            "vector",
+            f"The vector has the shape {list(vector.shape)}, this model's have {dimensions} numbers.",
+            dimensions,
+        )
+    with np.errstate(over="ignore", invalid="ignore"):
+        length = float(np.linalg.norm(vector))
+    if not np.isfinite(length) or length == 0:
+        raise _invalid("vector", f"The vector has the length {length:g} and no direction to compare.")
+    return (vector / length).astype(np.float32)
+
+
+def _invalid(name: str, message: str, limit: int | None = None) -> ServiceError:
+    return ServiceError(422, f"invalid_{name}", message, limit=limit)
+
+
+def _depth(value: object) -> int:
+    """Levels of nesting, counted without recursion and no further than needed."""
+    level: list[object] = [value]
+    depth = 0
+    while level and depth <= MAX_METADATA_DEPTH:
+        below: list[object] = []
+        for part in level:
+            if isinstance(part, dict):
+                below.extend(part.values())
+            elif isinstance(part, list):
+                below.extend(part)
+        depth += any(isinstance(part, dict | list) for part in level)
+        level = below
+    return depth

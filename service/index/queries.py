@@ -1,0 +1,49 @@
+"""The statements that the index runs on one space's table.
+
+`<#>` is the negative inner product, which orders vectors of length one as the cosine does; equal scores
+are ordered by id. Placeholders in braces are filled in by `psycopg.sql`, the others by values.
+"""
+
+from psycopg import sql
+
+PUT = sql.SQL("""
+INSERT INTO {table} (space, id, embedding, code, metadata, width, height, format)
+VALUES ({space}, %s, %s, %s, %s, %s, %s, %s)
+ON CONFLICT (space, id) DO UPDATE SET
+    embedding = excluded.embedding, code = excluded.code, metadata = excluded.metadata,
+    width = excluded.width, height = excluded.height, format = excluded.format, updated = now()
+""")
+
+GET = sql.SQL("SELECT embedding, metadata, width, height, format, updated FROM {table} WHERE id = %s")
+
+DELETE = sql.SQL("DELETE FROM {table} WHERE id = %s")
+
+COUNT = sql.SQL("SELECT count(*) FROM {table}")
+
+EXACT = sql.SQL("""
+SELECT id, metadata, code, distance FROM (
+    SELECT id, metadata, {code} AS code, embedding <#> %(vector)s AS distance
+    FROM {table} WHERE {condition} ORDER BY distance, id LIMIT {k}
+) AS nearest ORDER BY distance, id
+""")
+
+APPROXIMATE = sql.SQL("""
+WITH nearest AS MATERIALIZED (
+    SELECT id, metadata, {code} AS code, embedding
+    FROM {table} WHERE {condition} ORDER BY {half_embedding} <#> {half_vector} LIMIT {candidates}
+)
+SELECT id, metadata, code, embedding <#> %(vector)s AS distance FROM nearest ORDER BY distance, id LIMIT {k}
+""")
+
+STATISTICS = """
+SELECT s.model, s.preprocessing_sha256, s.encoder_sha256, s.dimensions, coalesce(n.items, 0),
+       pg_total_relation_size(to_regclass('infomax.items_' || s.number)),
+       CASE WHEN (SELECT indisvalid FROM pg_index
+                  WHERE indexrelid = to_regclass('infomax.items_' || s.number || '_hnsw'))
+            THEN 'hnsw' ELSE 'exact' END
+FROM infomax.spaces AS s
+LEFT JOIN (SELECT space, count(*) AS items FROM infomax.items GROUP BY space) AS n ON n.space = s.number
+ORDER BY s.number
+"""
+
+VERSIONS = "SELECT current_setting('server_version'), extversion FROM pg_extension WHERE extname = 'vector'"

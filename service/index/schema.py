@@ -1,0 +1,144 @@
+"""The tables, and how a database gets them: numbered steps that only go forward, one server at a time."""
+
+from typing import LiteralString
+
+import psycopg
+from psycopg.conninfo import conninfo_to_dict
+
+from service.index.errors import IndexStartError
+
+# One lock for everything that changes tables; the digits have no meaning besides being ours.
+SCHEMA_LOCK = 0x1F03A
+_LEAST_POSTGRES = (14, 0)
+# Iterative scans, without which a filtered search may come back short, appeared in 0.8.
+_LEAST_PGVECTOR = (0, 8)
+_CONNECT_SECONDS = 10
+
+# A space holds the items of one model version; vectors of different spaces are never compared. pgvector
+# indexes vectors of one dimension, so that each space is a partition with its own vector index; what the
+# steps change on `items` reaches every partition. Ids sort by bytes, so that ties do not hang on a locale.
+# Vectors stay in the row (MAIN): an exact scan reads them all, and must not follow a pointer for each.
+MIGRATIONS: tuple[LiteralString, ...] = (
+    """
+    CREATE TABLE infomax.spaces (
+        number integer GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+        model text NOT NULL,
+        preprocessing_sha256 text NOT NULL,
+        encoder_sha256 text NOT NULL,
+        dimensions integer NOT NULL,
+        created timestamptz NOT NULL DEFAULT now(),
+        UNIQUE (model, preprocessing_sha256, encoder_sha256)
+    );
+    CREATE TABLE infomax.items (
+        space integer NOT NULL,
+        id text COLLATE "C" NOT NULL,
+        embedding vector NOT NULL,
+        code vector,
+        metadata jsonb NOT NULL,
+        width integer,
+        height integer,
+        format text,
+        updated timestamptz NOT NULL DEFAULT now(),
+        PRIMARY KEY (space, id)
+    ) PARTITION BY LIST (space);
+    ALTER TABLE infomax.items ALTER COLUMN embedding SET STORAGE MAIN;
+    CREATE INDEX items_metadata ON infomax.items USING gin (metadata jsonb_path_ops);
+    """,
+)
+
+
+def migrate(url: str) -> None:
+    """Bring the database at `url` to this version's tables; safe to call from several servers at once.
+
+    Raises:
+        IndexStartError: the server cannot be reached or is too old, pgvector is missing, the user may not
+            create what is needed, or a newer Infomax has changed the tables.
+    """
+    try:
+        connection = psycopg.connect(url, connect_timeout=_CONNECT_SECONDS)
+    except psycopg.ProgrammingError as error:
+        # Nothing of the value itself: a part that cannot be told apart may be the password.
+        raise IndexStartError(
+            "INFOMAX_DATABASE_URL is no PostgreSQL URL; write postgresql://user:password@host:5432/database."
+        ) from error
+    except psycopg.OperationalError as error:
+        raise IndexStartError(
+            f"The index database at {_place(url)} cannot be reached ({_first_line(error)}); "
+            "start it, or correct INFOMAX_DATABASE_URL."
+        ) from error
+    with connection:
+        _check_server(connection, url)
+        connection.execute("SELECT pg_advisory_xact_lock(%s)", [SCHEMA_LOCK])
+        _require_pgvector(connection, url)
+        try:
+            _apply(connection, url)
+        except psycopg.errors.InsufficientPrivilege as error:
+            raise IndexStartError(
+                f"The user of {_place(url)} may not create the index's tables ({_first_line(error)}); "
+                "grant it CREATE on the database."
+            ) from error
+
+
+def _check_server(connection: psycopg.Connection, url: str) -> None:
+    version = divmod(connection.info.server_version, 10_000)
+    if version < _LEAST_POSTGRES:
+        raise IndexStartError(
+            f"{_place(url)} runs PostgreSQL {version[0]}.{version[1]}; "
+            f"the index needs {_LEAST_POSTGRES[0]} or newer."
+        )
+
+
+def _require_pgvector(connection: psycopg.Connection, url: str) -> None:
+    try:
+        if _pgvector_version(connection) is None:
+            connection.execute("CREATE EXTENSION vector")
+    except psycopg.errors.InsufficientPrivilege as error:
+        raise IndexStartError(
+            f"{_place(url)} has pgvector, but this user may not enable it; "
+            "let an administrator run CREATE EXTENSION vector in that database."
+        ) from error
+    except (psycopg.errors.FeatureNotSupported, psycopg.errors.UndefinedFile) as error:
+        raise IndexStartError(
+            f"{_place(url)} has no pgvector ({_first_line(error)}); install it there (package "
+            "postgresql-<version>-pgvector, or the image pgvector/pgvector)."
+        ) from error
+    version = _pgvector_version(connection)
+    if version is None or tuple(int(part) for part in version.split(".")[:2]) < _LEAST_PGVECTOR:
+        least = ".".join(str(part) for part in _LEAST_PGVECTOR)
+        raise IndexStartError(
+            f"{_place(url)} has pgvector {version}; the index needs {least} or newer: "
+            "install it and run ALTER EXTENSION vector UPDATE."
+        )
+
+
+def _pgvector_version(connection: psycopg.Connection) -> str | None:
+    row = connection.execute("SELECT extversion FROM pg_extension WHERE extname = 'vector'").fetchone()
+    return None if row is None else str(row[0])
+
+
+def _apply(connection: psycopg.Connection, url: str) -> None:
+    connection.execute("CREATE SCHEMA IF NOT EXISTS infomax")
+    connection.execute(
+        "CREATE TABLE IF NOT EXISTS infomax.migrations "
+        "(number integer PRIMARY KEY, applied timestamptz NOT NULL DEFAULT now())"
+    )
+    row = connection.execute("SELECT coalesce(max(number), 0) FROM infomax.migrations").fetchone()
+    present = int(row[0]) if row else 0
+    if present > len(MIGRATIONS):
+        raise IndexStartError(
+            f"A newer Infomax has changed the index at {_place(url)} (step {present}, this one knows "
+            f"{len(MIGRATIONS)}); run that version, or use another database."
+        )
+    for number, statements in enumerate(MIGRATIONS[present:], start=present + 1):
+        connection.execute(statements)
+        connection.execute("INSERT INTO infomax.migrations (number) VALUES (%s)", [number])
+
+
+def _place(url: str) -> str:
+    """Where a URL points, without its password."""
+    parts = conninfo_to_dict(url)
+    return f"{parts.get('host', 'localhost')}:{parts.get('port', 5432)}/{parts.get('dbname', '')}"
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).strip().split("\n", 1)[0].rstrip(".")

@@ -1,0 +1,95 @@
+"""Which items belong together: those whose vectors one version of one model made."""
+
+from dataclasses import dataclass
+
+from psycopg import AsyncConnection, sql
+
+from contract.card import ENCODER_FILE, ModelCard
+from service.index.schema import SCHEMA_LOCK
+
+
+@dataclass(frozen=True)
+class ModelIdentity:
+    """What two vectors must share to be comparable.
+
+    Attributes:
+        model: `name/version`.
+        preprocessing_sha256: digest of the rule that turns bytes into pixels.
+        encoder_sha256: digest of the encoder's weights, so that a model exported anew under an old
+            version does not mix its vectors with the old ones.
+        dimensions: length of the embedding.
+    """
+
+    model: str
+    preprocessing_sha256: str
+    encoder_sha256: str
+    dimensions: int
+
+
+def identity_of(card: ModelCard) -> ModelIdentity:
+    """The identity of a model's embeddings."""
+    (encoder,) = (digest.sha256 for digest in card.weights if digest.file == ENCODER_FILE)
+    return ModelIdentity(card.id, card.preprocessing_sha256, encoder, card.shapes.embedding)
+
+
+@dataclass(frozen=True)
+class Space:
+    """One model version's partition of the items."""
+
+    number: int
+    dimensions: int
+
+    @property
+    def table(self) -> sql.Identifier:
+        """The partition; named outright, so that a plan never depends on how partitions are pruned."""
+        return sql.Identifier("infomax", f"items_{self.number}")
+
+    @property
+    def graph(self) -> str:
+        """Name of the partition's HNSW index, where there is one."""
+        return f"items_{self.number}_hnsw"
+
+
+async def find_or_create(connection: AsyncConnection, identity: ModelIdentity) -> Space:
+    """The space of a model version, made on its first use."""
+    number = await _find(connection, identity)
+    if number is not None:
+        return Space(number, identity.dimensions)
+    async with connection.transaction():
+        await connection.execute("SELECT pg_advisory_xact_lock(%s)", [SCHEMA_LOCK])
+        number = await _find(connection, identity)
+        if number is None:
+            number = await _create(connection, identity)
+    return Space(number, identity.dimensions)
+
+
+async def _find(connection: AsyncConnection, identity: ModelIdentity) -> int | None:
+    cursor = await connection.execute(
+        "SELECT number FROM infomax.spaces "
+        "WHERE model = %s AND preprocessing_sha256 = %s AND encoder_sha256 = %s",
+        [identity.model, identity.preprocessing_sha256, identity.encoder_sha256],
+    )
+    row = await cursor.fetchone()
+    return None if row is None else int(row[0])
+
+
+async def _create(connection: AsyncConnection, identity: ModelIdentity) -> int:
+    cursor = await connection.execute(
+        "INSERT INTO infomax.spaces (model, preprocessing_sha256, encoder_sha256, dimensions) "
+        "VALUES (%s, %s, %s, %s) RETURNING number",
+        [identity.model, identity.preprocessing_sha256, identity.encoder_sha256, identity.dimensions],
+    )
+    row = await cursor.fetchone()
+    assert row is not None  # noqa: S101 (RETURNING of one inserted row)
+    space = Space(int(row[0]), identity.dimensions)
+    await connection.execute(
+        sql.SQL("CREATE TABLE {} PARTITION OF infomax.items FOR VALUES IN ({})").format(
+            space.table, sql.Literal(space.number)
+        )
+    )
+    await connection.execute(
+        sql.SQL("ALTER TABLE {} ADD CHECK (vector_dims(embedding) = {})").format(
+            space.table, sql.Literal(space.dimensions)
+        )
+    )
+    return space.number

@@ -1,0 +1,224 @@
+"""The index of one model version: put, get, delete, search."""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager, suppress
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from psycopg import AsyncConnection, sql
+from psycopg.types.json import Jsonb
+
+from contract.card import ModelCard
+from service.index import graph, queries
+from service.index.database import Database
+from service.index.errors import IndexUnavailableError
+from service.index.items import (
+    IndexStatistics,
+    Metadata,
+    Neighbour,
+    NewItem,
+    SpaceStatistics,
+    StoredItem,
+)
+from service.index.space import Space, find_or_create, identity_of
+from service.metrics import INDEX_SEARCH_SECONDS, INDEX_SIZE
+
+logger = logging.getLogger(__name__)
+
+_MAINTENANCE_SECONDS = 15.0
+# Half precision may swap close neighbours; this many more candidates keep the true ones among them.
+_SPARE_CANDIDATES = 32
+
+
+class Index:
+    """Items of one model version in one PostgreSQL database that `schema.migrate` has prepared.
+
+    Items of other model versions live in the same database and are never seen from here. Every method
+    that talks to the database raises `IndexUnavailableError` while it does not answer.
+    """
+
+    def __init__(self, url: str, card: ModelCard, exact_items: int) -> None:
+        """`exact_items` is how many items are searched one by one, before a graph is built."""
+        self._identity = identity_of(card)
+        self._database = Database(url)
+        self._url = url
+        self._exact_items = exact_items
+        self._space: Space | None = None
+        self._has_graph = False
+        self._closing = asyncio.Event()
+        self._maintenance: asyncio.Task[None] | None = None
+
+    @property
+    def dimensions(self) -> int:
+        """Length of the vectors."""
+        return self._identity.dimensions
+
+    async def open(self) -> None:
+        """Start connecting; the database need not be there yet."""
+        await self._database.open()
+        self._maintenance = asyncio.create_task(self._maintain_forever())
+
+    async def close(self) -> None:
+        """Give the connections back."""
+        self._closing.set()
+        if self._maintenance is not None:
+            self._maintenance.cancel()
+            with suppress(asyncio.CancelledError):
+                await self._maintenance
+        await self._database.close()
+
+    async def healthy(self) -> bool:
+        """Whether the database answers now."""
+        return await self._database.healthy()
+
+    async def put(self, items: Sequence[NewItem]) -> None:
+        """Store items, replacing those of the same ids; on return they are on the disk, all of them.
+
+        Of two items with one id in a call, the later one stays.
+        """
+        # In one order everywhere, or two calls with common ids could wait for each other's rows.
+        rows = [
+            (
+                item.id,
+                item.vector,
+                item.code,
+                Jsonb(item.metadata),
+                item.width,
+                item.height,
+                item.format,
+            )
+            for item in sorted(items, key=lambda item: item.id)
+        ]
+        async with self._connection() as (connection, space):
+            statement = queries.PUT.format(table=space.table, space=sql.Literal(space.number))
+            async with connection.transaction(), connection.cursor() as cursor:
+                await cursor.executemany(statement, rows)
+
+    async def get(self, item_id: str) -> StoredItem | None:
+        """The item of that id, or None."""
+        async with self._connection() as (connection, space):
+            cursor = await connection.execute(queries.GET.format(table=space.table), [item_id], binary=True)
+            row = await cursor.fetchone()
+        if row is None:
+            return None
+        vector, metadata, width, height, image_format, updated = row
+        return StoredItem(item_id, vector.to_numpy(), metadata, width, height, image_format, updated)
+
+    async def delete(self, item_id: str) -> bool:
+        """Remove the item of that id; False where there was none."""
+        async with self._connection() as (connection, space):
+            cursor = await connection.execute(queries.DELETE.format(table=space.table), [item_id])
+            return cursor.rowcount == 1
+
+    async def search(
+        self,
+        vector: NDArray[np.float32],
+        k: int,
+        filter_: Metadata | None = None,
+        *,
+        with_codes: bool = False,
+    ) -> list[Neighbour]:
+        """The k items with the highest cosine similarity to `vector`, best first, equal ones by id.
+
+        Args:
+            vector: float32 [D], of length one.
+            k: how many; fewer come back only if fewer items match.
+            filter_: only items whose metadata contains this object, as `@>` of jsonb defines it.
+            with_codes: also return the hits' codes.
+        """
+        with INDEX_SEARCH_SECONDS.time():
+            async with self._connection() as (connection, space):
+                statements = _Search(space, k, filter_, with_codes=with_codes)
+                rows: list[tuple[Any, ...]] = []
+                if self._has_graph:
+                    rows = await statements.approximate(connection, vector)
+                if len(rows) < k:
+                    # The graph gives up after many items that the filter refuses; then few can match.
+                    rows = await statements.exact(connection, vector)
+        return [
+            Neighbour(
+                item_id,
+                min(1.0, max(-1.0, -distance)),
+                metadata,
+                None if code is None else code.to_numpy(),
+            )
+            for item_id, metadata, code, distance in rows
+        ]
+
+    async def statistics(self) -> IndexStatistics:
+        """What the database holds, for this and every other model version."""
+        async with self._connection() as (connection, _):
+            spaces = await (await connection.execute(queries.STATISTICS)).fetchall()
+            versions = await (await connection.execute(queries.VERSIONS)).fetchone()
+        assert versions is not None  # noqa: S101 (the migrations made the extension)
+        return IndexStatistics(
+            postgresql=versions[0],
+            pgvector=versions[1],
+            spaces=tuple(SpaceStatistics(*space) for space in spaces),
+        )
+
+    async def maintain(self) -> None:
+        """Publish the size, and build or notice the graph once the space has outgrown exact search."""
+        async with self._connection() as (connection, space):
+            row = await (await connection.execute(queries.COUNT.format(table=space.table))).fetchone()
+            items = int(row[0]) if row else 0
+            self._has_graph = await graph.exists(connection, space)
+        INDEX_SIZE.set(items)
+        if items > self._exact_items and not self._has_graph and space.dimensions <= graph.MAX_DIMENSIONS:
+            await graph.build(self._url, space)
+
+    async def _maintain_forever(self) -> None:
+        # The event, too, ends it: a cancelled database call may end as a failed one and the task live on.
+        while not self._closing.is_set():
+            try:
+                await self.maintain()
+            except IndexUnavailableError as error:
+                logger.debug("index maintenance waits: %s", error)
+            except Exception:
+                # A failed build must not end the size's updates; search stays exact without a graph.
+                logger.exception("index maintenance failed")
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._closing.wait(), _MAINTENANCE_SECONDS)
+
+    @asynccontextmanager
+    async def _connection(self) -> AsyncIterator[tuple[AsyncConnection, Space]]:
+        async with self._database.connection() as connection:
+            if self._space is None:
+                self._space = await find_or_create(connection, self._identity)
+            yield connection, self._space
+
+
+class _Search:
+    """One query in its two forms, which answer with the same columns."""
+
+    def __init__(self, space: Space, k: int, filter_: Metadata | None, *, with_codes: bool) -> None:
+        self._filter = Jsonb(filter_)
+        self._parts = {
+            "table": space.table,
+            "code": sql.SQL("code" if with_codes else "NULL::vector"),
+            "condition": sql.SQL("metadata @> %(filter)s" if filter_ else "true"),
+            "k": sql.Literal(k),
+        }
+        self._graph_parts = {
+            "half_embedding": graph.half_precision(space, sql.Identifier("embedding")),
+            "half_vector": graph.half_precision(space, sql.SQL("%(vector)s::vector")),
+            "candidates": sql.Literal(k + _SPARE_CANDIDATES),
+        }
+
+    async def exact(self, connection: AsyncConnection, vector: NDArray[np.float32]) -> list[tuple[Any, ...]]:
+        return await self._fetch(connection, queries.EXACT.format(**self._parts), vector)
+
+    async def approximate(
+        self, connection: AsyncConnection, vector: NDArray[np.float32]
+    ) -> list[tuple[Any, ...]]:
+        statement = queries.APPROXIMATE.format(**self._parts, **self._graph_parts)
+        return await self._fetch(connection, statement, vector)
+
+    async def _fetch(
+        self, connection: AsyncConnection, statement: sql.Composed, vector: NDArray[np.float32]
+    ) -> list[tuple[Any, ...]]:
+        values = {"vector": vector, "filter": self._filter}
+        return await (await connection.execute(statement, values, binary=True)).fetchall()

@@ -1,0 +1,44 @@
+"""Opening an index inside a test, and cards and items to fill it."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from contract.artefact import open_artefact
+from contract.card import ModelCard
+from service.index.items import Metadata, NewItem
+from service.index.store import Index
+
+MANY = 10**9
+
+
+@asynccontextmanager
+async def opened(url: str, card: ModelCard, exact_items: int = MANY) -> AsyncIterator[Index]:
+    """An open index on the database at `url`."""
+    index = Index(url, card, exact_items)
+    await index.open()
+    try:
+        yield index
+    finally:
+        await index.close()
+
+
+def tiny_card(models: Path) -> ModelCard:
+    return open_artefact(models / "tiny" / "1").card
+
+
+def directions(card: ModelCard, count: int, seed: int = 0) -> NDArray[np.float32]:
+    """Random vectors of length one: float32 [count, D]."""
+    vectors = np.random.default_rng(seed).standard_normal((count, card.shapes.embedding))
+    return (vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).astype(np.float32)
+
+
+def items_of(vectors: NDArray[np.float32], metadata: list[Metadata] | None = None) -> list[NewItem]:
+    """Items `000000`, `000001`, ... with these vectors."""
+    return [
+        NewItem(f"{number:06}", vector, metadata[number] if metadata else {})
+        for number, vector in enumerate(vectors)
+    ]

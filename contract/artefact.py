@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import onnx
+from onnx.external_data_helper import uses_external_data
 from pydantic import ValidationError
 
 from contract.card import CARD_FILE, CRITIC_FILE, ENCODER_FILE, METADATA_KEY, ModelCard
@@ -73,10 +74,12 @@ def weights_sha256(model: onnx.ModelProto) -> str:
 
 def _check_graph(path: Path, card: ModelCard, expected: str) -> None:
     try:
-        # External data could name any file on the machine; a graph of this contract holds its own weights.
         model = onnx.load(path, load_external_data=False)
     except Exception as error:
         raise ArtefactError(f"{path} is no readable ONNX file ({error}); export the model again.") from error
+    if any(uses_external_data(tensor) for tensor in model.graph.initializer):
+        # The digest would not cover what is in that other file.
+        raise ArtefactError(f"{path} keeps weights outside of itself; export it with its weights inside.")
     actual = weights_sha256(model)
     if actual != expected:
         raise ArtefactError(
@@ -85,4 +88,4 @@ def _check_graph(path: Path, card: ModelCard, expected: str) -> None:
         )
     carried = {item.key: item.value for item in model.metadata_props}.get(METADATA_KEY)
     if carried != card.to_json():
-        raise ArtefactError(f"{path} carries another card than {CARD_FILE} beside it; export the model again.")
+        raise ArtefactError(f"{path} carries another card than {CARD_FILE} beside it; export it again.")

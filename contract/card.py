@@ -49,7 +49,8 @@ class Calibration(_Record):
         mi_nats: mean over images and patches of the MI map: the model's MI estimate.
         mi_standard_error: standard error of that mean over images, in nats.
         bank_error_nats: absolute change of `mi_nats` when the bank is replaced by an independent one.
-        lower_bound_nats: the InfoNCE bound with the same bank (van den Oord et al. 2018); at most log(bank + 1).
+        lower_bound_nats: the InfoNCE bound with the same bank (van den Oord et al. 2018), at most
+            log(bank + 1).
         shuffled_nats: mean of the maps when every image is given another image's code.
         joint_auc: probability that a patch scores higher with its own image's code than with another's.
         flip_error_nats: mean absolute difference between the map of the mirrored image and the mirrored map.

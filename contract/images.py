@@ -16,9 +16,15 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 from contract.errors import ImageError
 from contract.preprocessing import Preprocessing
 
-# Formats whose decoders run no outside program and are widely fuzzed. MPO is what phones call JPEG.
-ALLOWED_FORMATS = ("JPEG", "MPO", "PNG", "WEBP", "BMP", "GIF")
+# Formats whose decoders run no outside program and are widely fuzzed. Pillow opens the MPO of some
+# phones as JPEG, which it is, with further pictures behind the first.
+ALLOWED_FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF")
 _JPEG_START_OF_SCAN = b"\xff\xda"
+_ORIENTATION_TAG = 0x0112
+
+# Pillow warns at 89 megapixels; the stated limit takes that warning's place. Here and not around the call,
+# since the filters are shared by all threads.
+warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
 
 
 @dataclass(frozen=True)
@@ -61,9 +67,7 @@ def decode(data: bytes, rule: Preprocessing, limits: ImageLimits | None = None) 
     """
     image = open_upright(data, limits or ImageLimits(), draft_size=_draft_size(rule))
     width, height = image.info["infomax_original_size"]
-    pixels = _to_rgb(image, rule.background).resize(
-        (rule.width, rule.height), Image.Resampling.BILINEAR
-    )
+    pixels = _to_rgb(image, rule.background).resize((rule.width, rule.height), Image.Resampling.BILINEAR)
     return DecodedImage(
         pixels=np.asarray(pixels),
         original_width=width,
@@ -99,15 +103,15 @@ def open_upright(data: bytes, limits: ImageLimits, draft_size: tuple[int, int] |
         if draft_size is not None:
             image.draft("RGB", draft_size)
         image.load()
-        upright = ImageOps.exif_transpose(image)
+        if image.getexif().get(_ORIENTATION_TAG, 1) in (5, 6, 7, 8):
+            original_size = original_size[::-1]
+        ImageOps.exif_transpose(image, in_place=True)
     except Exception as error:
         # Pillow's decoders raise an open set of types on hostile bytes; all of them mean one thing.
         raise _undecodable(error) from error
-    if _turns_sideways(image):
-        original_size = original_size[::-1]
-    upright.info["infomax_original_size"] = original_size
-    upright.info["infomax_format"] = image_format
-    return upright
+    image.info["infomax_original_size"] = original_size
+    image.info["infomax_format"] = image_format
+    return image
 
 
 def _open(data: bytes, limits: ImageLimits) -> Image.Image:
@@ -121,18 +125,15 @@ def _open(data: bytes, limits: ImageLimits) -> Image.Image:
             limit=limits.max_bytes,
         )
     try:
-        with warnings.catch_warnings():
-            # The stated limit below replaces Pillow's own warning at 89 megapixels.
-            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-            image = Image.open(BytesIO(data), formats=ALLOWED_FORMATS)
+        image = Image.open(BytesIO(data), formats=ALLOWED_FORMATS)
     except UnidentifiedImageError as error:
         raise ImageError(
             "unsupported_format",
             f"The bytes (starting {data[:8].hex(' ')}) are no image in an accepted format; "
             f"accepted are {', '.join(ALLOWED_FORMATS)}.",
         ) from error
-    except Image.DecompressionBombError as error:
-        raise _too_many_pixels(str(error), limits) from error
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
+        raise _too_many_pixels("The image has hundreds of millions of pixels", limits) from error
     except Exception as error:
         raise _undecodable(error) from error
     width, height = image.size
@@ -143,7 +144,8 @@ def _open(data: bytes, limits: ImageLimits) -> Image.Image:
         if scans > limits.max_scans:
             raise ImageError(
                 "too_many_scans",
-                f"The JPEG has {scans} scans, the limit is {limits.max_scans}; save it again as a baseline JPEG.",
+                f"The JPEG has {scans} scans, the limit is {limits.max_scans}; "
+                "save it again as a baseline JPEG.",
                 limit=limits.max_scans,
             )
     return image
@@ -159,10 +161,13 @@ def _too_many_pixels(what: str, limits: ImageLimits) -> ImageError:
 
 def _undecodable(error: Exception) -> ImageError:
     if "truncated" in str(error).lower() or isinstance(error, EOFError):
-        return ImageError("truncated_image", f"The image ends before its last pixel ({error}); send the whole file.")
+        return ImageError(
+            "truncated_image", f"The image ends before its last pixel ({error}); send the whole file."
+        )
     return ImageError(
         "corrupt_image",
-        f"The image cannot be decoded ({type(error).__name__}: {error}); check the file with an image viewer.",
+        f"The image cannot be decoded ({type(error).__name__}: {error}); "
+        "check the file with an image viewer.",
     )
 
 
@@ -172,11 +177,6 @@ def _draft_size(rule: Preprocessing) -> tuple[int, int] | None:
     # The orientation is not known yet, so both axes must be able to hold the larger side.
     side = rule.draft_factor * max(rule.width, rule.height)
     return side, side
-
-
-def _turns_sideways(image: Image.Image) -> bool:
-    orientation_tag = 0x0112
-    return image.getexif().get(orientation_tag, 1) in (5, 6, 7, 8)
 
 
 def _to_rgb(image: Image.Image, background: tuple[int, int, int]) -> Image.Image:

@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 
 class Box(BaseModel):
-    """A rectangle in pixels of the original, upright image; left and top are inside, right and bottom outside."""
+    """A rectangle in pixels of the original, upright image; left and top inside, right and bottom outside."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 

@@ -1,6 +1,34 @@
-"""Which execution provider runs the model, and an honest report of it."""
+"""Which execution provider runs the model, and an honest report of it.
 
+`get_available_providers` says what a wheel was built with, and a session that cannot load CUDA falls
+back to the CPU with no more than a line on stderr. So a GPU counts as working only after a session
+that may not fall back has answered a batch on it.
+"""
+
+import multiprocessing
+from collections import Counter
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
+from importlib.metadata import distributions
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import onnxruntime as ort
+
+from service import gpu
+from service.errors import SettingsError
+
+Device = Literal["auto", "cpu", "cuda"]
+CPU = "CPUExecutionProvider"
+CUDA = "CUDAExecutionProvider"
+_CUDA_OPTIONS = {
+    # Exhaustive search would stall the first batch of each size; tf32 would move the outputs off the card's.
+    "cudnn_conv_algo_search": "HEURISTIC",
+    "use_tf32": "0",
+    "arena_extend_strategy": "kSameAsRequested",
+}
+_WARNING, _SILENT = 2, 4
 
 
 @dataclass(frozen=True)
@@ -17,18 +45,129 @@ class ExecutionReport:
 
     Attributes:
         requested: the setting `device`.
-        active: first provider of the loaded session, such as `CPUExecutionProvider`.
-        providers: all providers of the loaded session, in order of preference.
-        nodes: nodes of encoder and critic by provider.
+        active: the provider that runs the encoder, as its loaded session names it.
+        providers: all providers of that session, in order of preference.
+        nodes: nodes of encoder and critic by provider, most first.
         why_not_gpu: reason in one sentence, where a GPU was allowed and does not run.
         runtime: distribution and version of ONNX Runtime.
         threads_per_run: CPU threads that share one batch.
     """
 
-    requested: str
+    requested: Device
     active: str
     providers: tuple[str, ...]
     nodes: tuple[NodeShare, ...]
     why_not_gpu: str | None
     runtime: str
     threads_per_run: int
+
+    @property
+    def on_gpu(self) -> bool:
+        return self.active != CPU
+
+    @property
+    def summary(self) -> str:
+        """A header's worth of it, such as `CPUExecutionProvider; nodes=29/29`."""
+        own = sum(share.nodes for share in self.nodes if share.provider == self.active)
+        return f"{self.active}; nodes={own}/{sum(share.nodes for share in self.nodes)}"
+
+
+@dataclass(frozen=True)
+class Placement:
+    """Where to run, decided: on a GPU that was seen to work, or on the CPU and why."""
+
+    requested: Device
+    on_gpu: bool
+    why_not_gpu: str | None = None
+
+
+def place(device: Device, encoder: Path) -> Placement:
+    """Decide where to run, by running the encoder on the GPU where one is allowed.
+
+    Raises:
+        SettingsError: the GPU was demanded and does not work.
+    """
+    if device == "cpu":
+        return Placement(device, on_gpu=False)
+    reason = gpu.obstacle() or _strict_run_fails(encoder)
+    if reason is None:
+        return Placement(device, on_gpu=True)
+    if device == "cuda":
+        raise SettingsError(f"INFOMAX_DEVICE=cuda, but no GPU works. {reason} Or set INFOMAX_DEVICE=auto.")
+    return Placement(device, on_gpu=False, why_not_gpu=reason)
+
+
+def place_in_child(device: Device, encoder: Path) -> Placement:
+    """`place` in a process of its own, for a parent that must not hold a GPU context itself."""
+    if device == "cpu":
+        return place(device, encoder)
+    spawn = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(max_workers=1, mp_context=spawn) as pool:
+        return pool.submit(place, device, encoder).result()
+
+
+def open_session(graph: Path, placement: Placement, threads: int) -> ort.InferenceSession:
+    """Load one graph where the placement says, each run on `threads` CPU threads."""
+    providers: list[str | tuple[str, dict[str, str]]] = [CPU]
+    if placement.on_gpu:
+        providers.insert(0, (CUDA, _CUDA_OPTIONS))
+    return ort.InferenceSession(str(graph), _options(threads), providers=providers)
+
+
+def node_shares(*sessions: ort.InferenceSession) -> tuple[NodeShare, ...]:
+    """Nodes by provider over all sessions, as ONNX Runtime assigned them, most first."""
+    count: Counter[str] = Counter()
+    for session in sessions:
+        for part in session.get_provider_graph_assignment_info():
+            count[part.ep_name] += len(part.get_nodes())
+    return tuple(NodeShare(provider, nodes) for provider, nodes in count.most_common())
+
+
+def runtimes() -> tuple[str, ...]:
+    """Every installed distribution that puts files into the package `onnxruntime`; one is right."""
+    found = {
+        f"{distribution.name} {distribution.version}"
+        for distribution in distributions()
+        if distribution.name == "onnxruntime" or distribution.name.startswith("onnxruntime-")
+        if any(file.parts[0] == "onnxruntime" for file in distribution.files or ())
+    }
+    return tuple(sorted(found))
+
+
+def _options(threads: int) -> ort.SessionOptions:
+    options = ort.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.inter_op_num_threads = 1
+    options.execution_mode = ort.ExecutionMode.ORT_SEQUENTIAL
+    # Threads that spin between batches take the cores from decoding and from the neighbours.
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    options.add_session_config_entry("session.inter_op.allow_spinning", "0")
+    options.add_session_config_entry("session.set_denormal_as_zero", "1")
+    options.add_session_config_entry("session.record_ep_graph_assignment_info", "1")
+    return options
+
+
+def _strict_run_fails(encoder: Path) -> str | None:
+    """Run the encoder once on a session that must not fall back; the reason if that fails.
+
+    A model with nodes that only the CPU can run is not refused: then a session that has loaded CUDA,
+    by its own word, has to answer.
+    """
+    strict = _options(threads=1)
+    strict.add_session_config_entry("session.disable_cpu_ep_fallback", "1")
+    # What goes wrong here is the answer to a question and no warning for a log.
+    ort.set_default_logger_severity(_SILENT)
+    try:
+        try:
+            session = ort.InferenceSession(str(encoder), strict, providers=[(CUDA, _CUDA_OPTIONS)])
+        except Exception:
+            session = open_session(encoder, Placement("cuda", on_gpu=True), threads=1)
+            if session.get_providers()[0] != CUDA:
+                return "ONNX Runtime could not load its CUDA provider and fell back to the CPU."
+        image = session.get_inputs()[0]
+        session.run(None, {image.name: np.zeros((1, *image.shape[1:]), np.uint8)})
+    except Exception as error:
+        return f"The encoder does not run on the GPU ({str(error).splitlines()[0]})."
+    finally:
+        ort.set_default_logger_severity(_WARNING)
+    return None

@@ -1,12 +1,27 @@
 """Encoded images in, embeddings and MI maps out: the one path that every route takes."""
 
+import asyncio
+import contextlib
 from collections.abc import Sequence
 from dataclasses import dataclass
+from time import perf_counter
+from typing import cast
 
-from contract.card import ModelCard
-from service.execution import ExecutionReport
+import numpy as np
+
+from service import metrics
+from service.admission import Admission, Load
+from service.batching import Batcher
+from service.decoding import Decoder
+from service.errors import ServiceError
+from service.model import Model, open_model
 from service.results import Lane, Outcome, Stages, Want
 from service.settings import Settings
+from service.work import Call, Delivery, Item, settle
+
+_WATCH_SECONDS = 1.0
+_WARM_UP_RUNS = 3
+_JOIN_SECONDS = 5.0
 
 
 @dataclass(frozen=True)
@@ -21,36 +36,71 @@ class Pipeline:
     """One process's way from bytes to answers: admission, decoding, batches, ONNX Runtime.
 
     All public methods belong to one event loop.
+
+    Attributes:
+        card: the model's card.
+        report: what runs it.
+        images_per_second: inference alone on the largest batch, one run, measured at start.
     """
 
-    card: ModelCard
-    report: ExecutionReport
-
-    def __init__(self, settings: Settings) -> None:
-        """Open the model.
+    def __init__(self, settings: Settings, model: Model | None = None) -> None:
+        """Open the model that the settings name, unless one is given.
 
         Raises:
             ArtefactError: the model folder is missing or breaks a rule of the contract.
             SettingsError: the device that was asked for does not work.
         """
-        raise NotImplementedError
+        self._model = model or open_model(settings)
+        self.card = self._model.card
+        self.report = self._model.report
+        self.images_per_second = 0.0
+        self._batcher = Batcher(self._model, settings.runs, settings.max_batch, self._deliver)
+        self._decoder = Decoder(
+            settings.decoder_count(on_gpu=self.report.on_gpu),
+            self.card.preprocessing,
+            settings.image_limits,
+            self._batcher.queue,
+            self._deliver,
+        )
+        self._limit = Load(settings.queue_items, settings.queue_bytes)
+        self._admission: Admission | None = None
+        self._calls: set[Call] = set()
+        self._state = "The model is not warm yet."
 
     @property
     def readiness(self) -> Readiness:
-        """Ready means: warmed up, self-tested, every inference thread alive, not stopping."""
-        raise NotImplementedError
+        """Ready means: warmed up, self-tested, every thread alive, not stopping."""
+        reason = self._state or self._batcher.crew.reason or self._decoder.crew.reason
+        return Readiness(not reason, reason)
 
     async def start(self) -> None:
-        """Start the threads, warm every batch size, test the model against its card.
+        """Warm every batch size, test the model against its card, start the threads.
 
         Raises:
             ArtefactError: the model's outputs are not those of its card.
         """
-        raise NotImplementedError
+        self._loop = asyncio.get_running_loop()
+        self.images_per_second = await asyncio.to_thread(self._warm_up)
+        self._admission = Admission(self._limit, self._batcher.buckets[-1], self.images_per_second)
+        await self._batcher.crew.start()
+        await self._decoder.crew.start()
+        self._watcher = asyncio.create_task(self._watch())
+        self._state = ""
+        self._report_metrics()
 
     async def stop(self, drain_seconds: float) -> None:
         """Admit nothing more, let accepted work finish for at most `drain_seconds`, stop the threads."""
-        raise NotImplementedError
+        self._state = "The service is stopping."
+        if self._admission is not None:
+            self._admission.close()
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._admission.until_empty(), drain_seconds)
+            self._fail_calls("shutting_down", "The service stopped before it came to this; send it again.")
+            self._watcher.cancel()
+        self._decoder.queue.close()
+        self._batcher.queue.close()
+        await self._decoder.crew.join(_JOIN_SECONDS)
+        await self._batcher.crew.join(_JOIN_SECONDS)
 
     async def embed(
         self,
@@ -71,6 +121,76 @@ class Pipeline:
 
         Raises:
             ServiceError: 503 `overloaded` (with `retry_after`), `not_ready` or `shutting_down`;
-                413 `too_many_items` for a call that could never be admitted.
+                413 `too_many_items` or `too_many_bytes` for a call that could never be admitted.
         """
-        raise NotImplementedError
+        if self._admission is None or self._batcher.crew.hopeless or self._decoder.crew.hopeless:
+            raise ServiceError(503, "not_ready", self.readiness.reason, retry_after=_WATCH_SECONDS)
+        rule = self.card.preprocessing
+        decoded = len(images) * rule.height * rule.width * 3
+        async with self._admission.admit(Load(len(images), sum(map(len, images)) + decoded), lane):
+            return await self._answer(images, want, lane, stages or Stages())
+
+    async def _answer(self, images: Sequence[bytes], want: Want, lane: Lane, stages: Stages) -> list[Outcome]:
+        call = Call([None] * len(images), len(images), self._loop.create_future(), stages)
+        items = [Item(call, position, want, lane, data) for position, data in enumerate(images)]
+        if not items:
+            return []
+        self._calls.add(call)
+        self._decoder.queue.put(items)
+        try:
+            await call.done
+        finally:
+            self._calls.discard(call)
+            if call.missing:
+                call.abandoned = True
+                for item in items:
+                    # The room is given back now, so the bytes must go now, not when the queue comes to them.
+                    item.data = b""
+        return cast("list[Outcome]", call.outcomes)
+
+    def _deliver(self, delivery: Delivery) -> None:
+        """From a worker thread to the callers."""
+        self._loop.call_soon_threadsafe(self._settle, delivery)
+
+    def _settle(self, delivery: Delivery) -> None:
+        if self._admission is not None:
+            self._admission.finished(len(delivery.items))
+        settle(delivery)
+
+    def _warm_up(self) -> float:
+        """Run and check every batch size; images per second of the largest."""
+        for bucket in self._batcher.buckets:
+            self._model.self_test(bucket)
+        rule, largest = self.card.preprocessing, self._batcher.buckets[-1]
+        images = np.zeros((largest, rule.height, rule.width, 3), np.uint8)
+        started = perf_counter()
+        for _ in range(_WARM_UP_RUNS):
+            self._model.encode(images, features=False)
+        return _WARM_UP_RUNS * largest / (perf_counter() - started)
+
+    async def _watch(self) -> None:
+        """Once a second, what nobody calls for: the age of the queue, and calls that nobody will answer."""
+        while True:
+            oldest = self._batcher.queue.oldest()
+            metrics.QUEUE_OLDEST.set(perf_counter() - oldest.decoded_at if oldest else 0)
+            metrics.READY.set(self.readiness.ready)
+            for crew in (self._batcher.crew, self._decoder.crew):
+                if crew.hopeless:
+                    self._fail_calls("not_ready", crew.reason)
+            await asyncio.sleep(_WATCH_SECONDS)
+
+    def _fail_calls(self, code: str, message: str) -> None:
+        for call in self._calls:
+            if not call.done.done():
+                call.done.set_exception(ServiceError(503, code, message, retry_after=_WATCH_SECONDS))
+
+    def _report_metrics(self) -> None:
+        weights = {digest.file: digest.sha256 for digest in self.card.weights}
+        metrics.MODEL_INFO.labels(
+            self.card.name, self.card.version, weights["encoder.onnx"], self.report.active
+        ).set(1)
+        metrics.PROVIDER_REQUESTED.labels(self.report.requested).set(1)
+        metrics.PROVIDER_ACTIVE.labels(self.report.active).set(1)
+        metrics.WARM_UP_RATE.set(self.images_per_second)
+        for share in self.report.nodes:
+            metrics.NODES.labels(share.provider).set(share.nodes)

@@ -1,0 +1,218 @@
+"""How much the process holds, counted in images and in bytes, and when there will be room again."""
+
+import asyncio
+from collections import deque
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from time import perf_counter
+
+from service.errors import ServiceError
+from service.metrics import QUEUE_DEPTH, REJECTIONS
+from service.results import Lane
+
+# Bulk work may fill half of the room, so that there is some when an interactive call comes.
+_BULK_SHARE = 0.5
+_HALF_LIFE = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class Load:
+    """What a call brings: images, and their bytes encoded and decoded."""
+
+    items: int
+    bytes: int
+
+    def __add__(self, other: "Load") -> "Load":
+        return Load(self.items + other.items, self.bytes + other.bytes)
+
+    def __sub__(self, other: "Load") -> "Load":
+        return Load(self.items - other.items, self.bytes - other.bytes)
+
+    def within(self, limit: "Load") -> bool:
+        return self.items <= limit.items and self.bytes <= limit.bytes
+
+
+_NOTHING = Load(0, 0)
+
+
+class Rate:
+    """Images answered per second of full work, recent seconds counting more.
+
+    Only time in which a whole batch was waiting counts: a service with little to do answers little, and
+    that says nothing of what it could.
+    """
+
+    def __init__(self, first_guess: float) -> None:
+        self._items = first_guess
+        self._seconds = 1.0
+        self._since = 0.0
+
+    @property
+    def per_second(self) -> float:
+        return self._items / self._seconds
+
+    def pause(self, now: float) -> None:
+        """The time up to now does not count."""
+        self._since = now
+
+    def add(self, items: int, now: float) -> None:
+        """Images were answered since the last call of either method."""
+        elapsed = now - self._since
+        weight = 0.5 ** (elapsed / _HALF_LIFE)
+        self._items = self._items * weight + items
+        self._seconds = self._seconds * weight + elapsed
+        self._since = now
+
+
+class Admission:
+    """The door. All of it runs on one event loop."""
+
+    def __init__(self, limit: Load, full_batch: int, first_rate: float) -> None:
+        """`full_batch` images at once are full work; `first_rate` is believed until more is measured."""
+        self.rate = Rate(first_rate)
+        self._full_batch = full_batch
+        self._limit = limit
+        self._bulk_limit = Load(max(1, int(limit.items * _BULK_SHARE)), int(limit.bytes * _BULK_SHARE))
+        self._held = dict.fromkeys(Lane, _NOTHING)
+        self._waiting: deque[tuple[Load, asyncio.Future[None]]] = deque()
+        self._empty = asyncio.Event()
+        self._empty.set()
+        self._closed = False
+
+    @property
+    def held(self) -> Load:
+        return self._held[Lane.INTERACTIVE] + self._held[Lane.BULK]
+
+    @asynccontextmanager
+    async def admit(self, load: Load, lane: Lane) -> AsyncIterator[None]:
+        """Hold room for a whole call, or for nothing of it.
+
+        A bulk call waits for its turn; one that is larger than the bulk share goes alone.
+
+        Raises:
+            ServiceError: 503 `overloaded` or `shutting_down`; 413 `too_many_items` or `too_many_bytes`
+                for an interactive call that not even an idle service has room for.
+        """
+        if self._closed:
+            raise _refused(_shutting_down())
+        if lane is Lane.INTERACTIVE:
+            self._check_interactive(load)
+            self._enter(load, lane)
+        elif self._waiting or not self._bulk_fits(load):
+            await self._turn(load)
+        else:
+            self._enter(load, lane)
+        try:
+            yield
+        finally:
+            self._leave(load, lane)
+
+    def close(self) -> None:
+        """Admit nothing more; bulk calls that wait are refused."""
+        self._closed = True
+        while self._waiting:
+            _, turn = self._waiting.popleft()
+            if not turn.done():
+                turn.set_exception(_refused(_shutting_down()))
+
+    async def until_empty(self) -> None:
+        await self._empty.wait()
+
+    def finished(self, items: int) -> None:
+        """Images were answered, but still count as held; feeds the rate that Retry-After is made of."""
+        if self.held.items >= self._full_batch:
+            self.rate.add(items, perf_counter())
+        else:
+            self.rate.pause(perf_counter())
+
+    def _check_interactive(self, load: Load) -> None:
+        if load.items > self._limit.items:
+            raise _refused(
+                ServiceError(
+                    413,
+                    "too_many_items",
+                    f"The request holds {load.items} images, the service takes {self._limit.items} at once; "
+                    "send fewer in one request or raise INFOMAX_QUEUE_ITEMS.",
+                    limit=self._limit.items,
+                    setting="INFOMAX_QUEUE_ITEMS",
+                )
+            )
+        if load.bytes > self._limit.bytes:
+            raise _refused(
+                ServiceError(
+                    413,
+                    "too_many_bytes",
+                    f"The request's images take {load.bytes:,} bytes, the service holds at most "
+                    f"{self._limit.bytes:,} at once; send fewer in one request or raise INFOMAX_QUEUE_BYTES.",
+                    limit=self._limit.bytes,
+                    setting="INFOMAX_QUEUE_BYTES",
+                )
+            )
+        # A bulk call that waits has its room kept, or interactive calls would keep it out for ever.
+        kept = self._waiting[0][0] if self._waiting else _NOTHING
+        if not (self.held + kept + load).within(self._limit):
+            seconds = self.held.items / self.rate.per_second
+            raise _refused(
+                ServiceError(
+                    503,
+                    "overloaded",
+                    f"The service holds {self.held.items} images and answers {self.rate.per_second:.0f} "
+                    f"a second; send the request again in {seconds:.1f} seconds.",
+                    retry_after=seconds,
+                )
+            )
+
+    def _bulk_fits(self, load: Load) -> bool:
+        if self.held == _NOTHING:
+            return True
+        bulk = self._held[Lane.BULK]
+        own_share = bulk == _NOTHING or (bulk + load).within(self._bulk_limit)
+        return own_share and (self.held + load).within(self._limit)
+
+    async def _turn(self, load: Load) -> None:
+        turn = asyncio.get_running_loop().create_future()
+        entry = (load, turn)
+        self._waiting.append(entry)
+        try:
+            await turn
+        except asyncio.CancelledError:
+            if entry in self._waiting:
+                self._waiting.remove(entry)
+                self._let_in()
+            elif turn.done() and not turn.cancelled() and turn.exception() is None:
+                # Let in and cancelled in the same moment: the room is taken already.
+                self._leave(load, Lane.BULK)
+            raise
+
+    def _enter(self, load: Load, lane: Lane) -> None:
+        if self.held.items < self._full_batch:
+            self.rate.pause(perf_counter())
+        self._held[lane] += load
+        self._empty.clear()
+        QUEUE_DEPTH.set(self.held.items)
+
+    def _leave(self, load: Load, lane: Lane) -> None:
+        self._held[lane] -= load
+        self._let_in()
+        if self.held == _NOTHING:
+            self._empty.set()
+        QUEUE_DEPTH.set(self.held.items)
+
+    def _let_in(self) -> None:
+        while self._waiting and self._bulk_fits(self._waiting[0][0]):
+            load, turn = self._waiting.popleft()
+            if not turn.done():
+                self._enter(load, Lane.BULK)
+                turn.set_result(None)
+
+
+def _shutting_down() -> ServiceError:
+    return ServiceError(
+        503, "shutting_down", "The service is stopping; send the request again.", retry_after=1.0
+    )
+
+
+def _refused(error: ServiceError) -> ServiceError:
+    REJECTIONS.labels(error.code).inc()
+    return error

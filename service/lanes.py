@@ -1,0 +1,84 @@
+"""The queue between two stages: two lanes, many threads on both sides."""
+
+from collections import deque
+from collections.abc import Callable, Iterable
+from threading import Condition
+
+from service.metrics import CANCELLED_ITEMS
+from service.results import Lane
+from service.work import Item
+
+# Of a full batch, what bulk work keeps while interactive work waits: 1/8 keeps it from standing still.
+_BULK_SHARE = 8
+
+
+class LaneQueue:
+    """Images in order of arrival, interactive before bulk; abandoned ones leave it unseen.
+
+    It has no bound of its own: admission bounds what all stages hold together.
+    """
+
+    def __init__(self, stage: str) -> None:
+        self._stage = stage
+        self._lanes: dict[Lane, deque[Item]] = {lane: deque() for lane in Lane}
+        self._changed = Condition()
+        self._closed = False
+
+    def put(self, items: Iterable[Item]) -> None:
+        """Append to the items' own lanes."""
+        with self._changed:
+            for item in items:
+                self._lanes[item.lane].append(item)
+            self._changed.notify_all()
+
+    def put_back(self, items: Iterable[Item]) -> None:
+        """Put items that were taken before everything else of their lanes, in the order given."""
+        with self._changed:
+            for item in reversed(list(items)):
+                self._lanes[item.lane].appendleft(item)
+            self._changed.notify_all()
+
+    def take(self, choose: Callable[[int], int]) -> list[Item]:
+        """Wait until something is there, then take at once what `choose(waiting)` says of it.
+
+        Returns:
+            at least one item, or none when the queue is closed.
+        """
+        with self._changed:
+            while True:
+                self._changed.wait_for(lambda: self._closed or any(self._lanes.values()))
+                if self._closed:
+                    return []
+                if taken := self._pop(choose(self._waiting())):
+                    return taken
+
+    def close(self) -> None:
+        """Let every thread that waits, and every later `take`, come back with nothing."""
+        with self._changed:
+            self._closed = True
+            self._changed.notify_all()
+
+    def oldest(self) -> Item | None:
+        """The image that came first, of those that wait."""
+        with self._changed:
+            heads = [lane[0] for lane in self._lanes.values() if lane]
+        return min(heads, key=lambda item: item.decoded_at, default=None)
+
+    def _waiting(self) -> int:
+        return sum(map(len, self._lanes.values()))
+
+    def _pop(self, count: int) -> list[Item]:
+        interactive, bulk = self._lanes[Lane.INTERACTIVE], self._lanes[Lane.BULK]
+        kept = min(len(bulk), count // _BULK_SHARE)
+        taken = self._pop_lane(interactive, count - kept)
+        return taken + self._pop_lane(bulk, count - len(taken))
+
+    def _pop_lane(self, lane: deque[Item], count: int) -> list[Item]:
+        taken: list[Item] = []
+        while lane and len(taken) < count:
+            item = lane.popleft()
+            if item.call.abandoned:
+                CANCELLED_ITEMS.labels(self._stage).inc()
+            else:
+                taken.append(item)
+        return taken

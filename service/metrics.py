@@ -1,0 +1,86 @@
+"""Every Prometheus metric of the service, in base units.
+
+Several processes share them through PROMETHEUS_MULTIPROC_DIR, which has to be set before this module
+is imported; so every gauge says how the processes' values combine, and none is computed on scrape.
+"""
+
+from prometheus_client import Counter, Gauge, Histogram
+
+_SECONDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
+_SHORT_SECONDS = (0.00005, 0.0001, 0.00025, *_SECONDS[:-3])
+_BATCH = tuple(float(2**power) for power in range(13))
+
+REQUESTS = Counter("infomax_requests", "Answered requests.", ["route", "method", "status"])
+REQUEST_SECONDS = Histogram(
+    "infomax_request_duration_seconds",
+    "From a request's arrival to its last byte.",
+    ["route"],
+    buckets=_SECONDS,
+)
+ITEMS = Counter("infomax_items", "Images by outcome: ok, or the code of the failure.", ["route", "outcome"])
+REJECTIONS = Counter("infomax_rejections", "Requests refused as a whole, by code.", ["reason"])
+CANCELLED_ITEMS = Counter(
+    "infomax_cancelled_items", "Images whose caller went away, by the stage that they had reached.", ["stage"]
+)
+
+QUEUE_DEPTH = Gauge(
+    "infomax_queue_depth_items", "Images admitted and not yet answered.", multiprocess_mode="livesum"
+)
+QUEUE_OLDEST = Gauge(
+    "infomax_queue_oldest_age_seconds",
+    "How long the image that waits longest for inference has waited, looked at once a second.",
+    multiprocess_mode="livemax",
+)
+QUEUE_WAIT = Histogram(
+    "infomax_queue_wait_seconds", "From an image's decoding to its inference.", buckets=_SHORT_SECONDS
+)
+DECODE_SECONDS = Histogram(
+    "infomax_decode_seconds", "Decoding and resizing one image.", ["format"], buckets=_SHORT_SECONDS
+)
+BATCH_SIZE = Histogram("infomax_batch_size", "Images in a batch, without padding.", buckets=_BATCH)
+BATCH_WAIT = Histogram(
+    "infomax_batch_wait_seconds",
+    "How long a batch's first image waited for the batch.",
+    buckets=_SHORT_SECONDS,
+)
+INFERENCE_SECONDS = Histogram(
+    "infomax_inference_seconds",
+    "One batch, encoder and critic, by the size that it was padded to.",
+    ["provider", "bucket"],
+    buckets=_SHORT_SECONDS,
+)
+PADDING_ITEMS = Counter("infomax_padding_items", "Empty places in batches: work done for nothing.")
+THREAD_DEATHS = Counter("infomax_thread_deaths", "Worker threads that died and were replaced.", ["crew"])
+
+READY = Gauge("infomax_ready", "1 where every process is ready for requests.", multiprocess_mode="livemin")
+MODEL_INFO = Gauge(
+    "infomax_model_info",
+    "1 for the model that is served.",
+    ["name", "version", "sha256", "provider"],
+    multiprocess_mode="livemax",
+)
+PROVIDER_REQUESTED = Gauge(
+    "infomax_execution_provider_requested",
+    "1 for the device asked for.",
+    ["device"],
+    multiprocess_mode="livemax",
+)
+PROVIDER_ACTIVE = Gauge(
+    "infomax_execution_provider_active",
+    "1 for the provider that runs.",
+    ["provider"],
+    multiprocess_mode="livemax",
+)
+NODES = Gauge(
+    "infomax_nodes", "Nodes of encoder and critic by provider.", ["provider"], multiprocess_mode="livemax"
+)
+WARM_UP_RATE = Gauge(
+    "infomax_warm_up_images_per_second",
+    "Inference alone on full batches, measured at start.",
+    multiprocess_mode="livesum",
+)
+
+INDEX_SIZE = Gauge("infomax_index_size", "Items indexed for the served model.", multiprocess_mode="livemax")
+INDEX_SEARCH_SECONDS = Histogram(
+    "infomax_index_search_seconds", "One nearest-neighbour query.", buckets=_SHORT_SECONDS
+)

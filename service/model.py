@@ -69,6 +69,14 @@ class Model:
         embedding, code, *rest = self._encoder.run(names, {"image": images})
         return Encoded(embedding, code, rest[0] if features else _NO_FEATURES)
 
+    def project(self, code: NDArray[np.float32]) -> NDArray[np.float32]:
+        """The critic's projections [N, U] of codes [N, Y] whose images are not at hand."""
+        shapes, grid = self.card.shapes, self.card.patch_grid
+        features = np.zeros((len(code), shapes.channels, grid.rows, grid.columns), np.float32)
+        (global_,) = self._critic.run(["global"], {"features": features, "code": code})
+        projected: NDArray[np.float32] = global_
+        return projected
+
     def criticise(
         self, features: NDArray[np.float32], code: NDArray[np.float32], *, projections: bool
     ) -> Criticised:

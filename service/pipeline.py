@@ -8,6 +8,7 @@ from time import perf_counter
 from typing import cast
 
 import numpy as np
+from numpy.typing import NDArray
 
 from service import metrics
 from service.admission import Admission, Load
@@ -129,6 +130,15 @@ class Pipeline:
         decoded = len(images) * rule.height * rule.width * 3
         async with self._admission.admit(Load(len(images), sum(map(len, images)) + decoded), lane):
             return await self._answer(images, want, lane, stages or Stages())
+
+    async def project(self, code: NDArray[np.float32]) -> NDArray[np.float32]:
+        """The critic's projections [N, U] of codes [N, Y] that were kept without their images.
+
+        A rare and small job beside images, it runs in a thread of its own and in no queue.
+        """
+        size = self._batcher.buckets[-1]
+        chunks = [code[start : start + size] for start in range(0, len(code), size)]
+        return np.concatenate([await asyncio.to_thread(self._model.project, chunk) for chunk in chunks])
 
     async def _answer(self, images: Sequence[bytes], want: Want, lane: Lane, stages: Stages) -> list[Outcome]:
         call = Call([None] * len(images), len(images), self._loop.create_future(), stages)

@@ -58,7 +58,11 @@ class Projections:
 
     def against(self, other: "Projections") -> NDArray[np.float32]:
         """Pointwise MI of this image's patches and the other image's code, in nats: float32 [M, M]."""
-        scores: NDArray[np.float32] = np.einsum("uij,u->ij", self.local, other.global_)
+        return self.against_code(other.global_)
+
+    def against_code(self, global_: NDArray[np.float32]) -> NDArray[np.float32]:
+        """The same, for a code of which only the critic's projection is at hand: float32 [U]."""
+        scores: NDArray[np.float32] = np.einsum("uij,u->ij", self.local, global_)
         return scores - self.local_log_normaliser
 
 

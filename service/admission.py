@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from time import perf_counter
 
 from service.errors import ServiceError
-from service.metrics import QUEUE_DEPTH, REJECTIONS
+from service.metrics import QUEUE_DEPTH
 from service.results import Lane
 
 # Bulk work may fill half of the room, so that there is some when an interactive call comes.
@@ -95,7 +95,7 @@ class Admission:
                 for an interactive call that not even an idle service has room for.
         """
         if self._closed:
-            raise _refused(_shutting_down())
+            raise _shutting_down()
         if lane is Lane.INTERACTIVE:
             self._check_interactive(load)
             self._enter(load, lane)
@@ -114,7 +114,7 @@ class Admission:
         while self._waiting:
             _, turn = self._waiting.popleft()
             if not turn.done():
-                turn.set_exception(_refused(_shutting_down()))
+                turn.set_exception(_shutting_down())
 
     async def until_empty(self) -> None:
         await self._empty.wait()
@@ -128,39 +128,33 @@ class Admission:
 
     def _check_interactive(self, load: Load) -> None:
         if load.items > self._limit.items:
-            raise _refused(
-                ServiceError(
-                    413,
-                    "too_many_items",
-                    f"The request holds {load.items} images, the service takes {self._limit.items} at once; "
-                    "send fewer in one request or raise INFOMAX_QUEUE_ITEMS.",
-                    limit=self._limit.items,
-                    setting="INFOMAX_QUEUE_ITEMS",
-                )
+            raise ServiceError(
+                413,
+                "too_many_items",
+                f"The request holds {load.items} images, the service takes {self._limit.items} at once; "
+                "send fewer in one request or raise INFOMAX_QUEUE_ITEMS.",
+                limit=self._limit.items,
+                setting="INFOMAX_QUEUE_ITEMS",
             )
         if load.bytes > self._limit.bytes:
-            raise _refused(
-                ServiceError(
-                    413,
-                    "too_many_bytes",
-                    f"The request's images take {load.bytes:,} bytes, the service holds at most "
-                    f"{self._limit.bytes:,} at once; send fewer in one request or raise INFOMAX_QUEUE_BYTES.",
-                    limit=self._limit.bytes,
-                    setting="INFOMAX_QUEUE_BYTES",
-                )
+            raise ServiceError(
+                413,
+                "too_many_bytes",
+                f"The request's images take {load.bytes:,} bytes, the service holds at most "
+                f"{self._limit.bytes:,} at once; send fewer in one request or raise INFOMAX_QUEUE_BYTES.",
+                limit=self._limit.bytes,
+                setting="INFOMAX_QUEUE_BYTES",
             )
         # A bulk call that waits has its room kept, or interactive calls would keep it out for ever.
         kept = self._waiting[0][0] if self._waiting else _NOTHING
         if not (self.held + kept + load).within(self._limit):
             seconds = self.held.items / self.rate.per_second
-            raise _refused(
-                ServiceError(
-                    503,
-                    "overloaded",
-                    f"The service holds {self.held.items} images and answers {self.rate.per_second:.0f} "
-                    f"a second; send the request again in {seconds:.1f} seconds.",
-                    retry_after=seconds,
-                )
+            raise ServiceError(
+                503,
+                "overloaded",
+                f"The service holds {self.held.items} images and answers {self.rate.per_second:.0f} "
+                f"a second; send the request again in {seconds:.1f} seconds.",
+                retry_after=seconds,
             )
 
     def _bulk_fits(self, load: Load) -> bool:
@@ -211,8 +205,3 @@ def _shutting_down() -> ServiceError:
     return ServiceError(
         503, "shutting_down", "The service is stopping; send the request again.", retry_after=1.0
     )
-
-
-def _refused(error: ServiceError) -> ServiceError:
-    REJECTIONS.labels(error.code).inc()
-    return error

@@ -7,6 +7,7 @@ import orjson
 from starlette.responses import Response
 
 from contract.errors import ImageError, InfomaxError
+from service.metrics import REJECTIONS
 from service.results import Failed
 
 PROBLEM_MEDIA_TYPE = "application/problem+json"
@@ -91,6 +92,7 @@ def as_service_error(error: Exception) -> ServiceError:
 def problem(error: Exception, request_id: str) -> Response:
     """An RFC 9457 answer that OpenAI clients can read as well, through its `error` member."""
     refusal = as_service_error(error)
+    REJECTIONS.labels(refusal.code).inc()
     body: dict[str, object] = {
         "type": f"urn:infomax:error:{refusal.code}",
         "title": HTTPStatus(refusal.status).phrase,

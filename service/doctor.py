@@ -1,0 +1,86 @@
+"""What `infomax doctor` finds out: whether this machine can serve this model, and on what."""
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import Enum
+
+import onnxruntime as ort
+
+from contract.errors import InfomaxError
+from service import gpu
+from service.cores import usable_cores
+from service.execution import runtimes
+from service.model import open_model
+from service.settings import Settings, unknown_variables
+
+
+class State(Enum):
+    """How a finding bears on serving: it works, it is worth knowing, or the service will not start."""
+
+    GOOD = "ok"
+    NOTE = "note"
+    BAD = "failed"
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One line of the report.
+
+    Attributes:
+        subject: what was looked at.
+        state: how it bears on serving.
+        detail: what was found, with the remedy where there is one to give.
+    """
+
+    subject: str
+    state: State
+    detail: str
+
+
+def examine(settings: Settings) -> Iterator[Finding]:
+    """Look at everything that serving depends on; nothing is changed, and no finding stops the next."""
+    yield _runtime()
+    yield Finding("processor", State.GOOD, f"{usable_cores()} of {os.cpu_count()} cores are usable")
+    yield from _gpu(settings)
+    yield _model(settings)
+    yield from _variables()
+
+
+def _runtime() -> Finding:
+    installed = runtimes()
+    names = ", ".join(installed)
+    if len(installed) > 1:
+        detail = f"{names} overwrite each other's files; uninstall all of them, then install infomax again"
+        return Finding("ONNX Runtime", State.BAD, detail)
+    built_with = ", ".join(ort.get_available_providers())
+    return Finding("ONNX Runtime", State.GOOD, f"{names}, built with {built_with}")
+
+
+def _gpu(settings: Settings) -> Iterator[Finding]:
+    found = gpu.driver()
+    if isinstance(found, gpu.Driver):
+        version = f"CUDA {found.cuda[0]}.{found.cuda[1]}"
+        yield Finding("NVIDIA driver", State.GOOD, f"{version}, {', '.join(found.devices)}")
+    obstacle = gpu.obstacle()
+    if obstacle is not None:
+        yield Finding("GPU", State.BAD if settings.device == "cuda" else State.NOTE, obstacle)
+
+
+def _model(settings: Settings) -> Finding:
+    try:
+        model = open_model(settings)
+        model.self_test()
+        model.self_test(settings.max_batch)
+    except InfomaxError as error:
+        return Finding("model", State.BAD, str(error))
+    detail = f"{model.card.id} passes its self-test on {model.report.summary}"
+    if model.report.why_not_gpu is None:
+        return Finding("model", State.GOOD, detail)
+    return Finding("model", State.GOOD, f"{detail}; no GPU: {model.report.why_not_gpu}")
+
+
+def _variables() -> Iterator[Finding]:
+    for name, closest in unknown_variables(os.environ):
+        hint = f"; did you mean {closest}?" if closest else ""
+        yield Finding("settings", State.NOTE, f"{name} is no setting and has no effect{hint}")

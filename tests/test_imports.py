@@ -1,0 +1,51 @@
+"""The line `training -> contract <- service`, and what a serving machine never loads."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+FORBIDDEN = {
+    "contract": {"training", "service", "torch", "fastapi", "starlette", "onnxruntime", "psycopg"},
+    "service": {"training", "torch", "torchvision", "tensorboard"},
+    "training": {"service", "fastapi", "starlette", "uvicorn", "psycopg"},
+}
+
+
+def imports(module: Path) -> set[str]:
+    """Top-level names of everything that a file imports, wherever in it."""
+    names: set[str] = set()
+    for node in ast.walk(ast.parse(module.read_text())):
+        if isinstance(node, ast.Import):
+            names |= {alias.name.split(".")[0] for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{module} imports by a relative path"
+            names.add((node.module or "").split(".")[0])
+    return names
+
+
+@pytest.mark.parametrize("package", FORBIDDEN)
+def test_a_package_imports_only_what_lies_on_its_side(package: str) -> None:
+    crossing = {
+        str(module.relative_to(ROOT)): sorted(found)
+        for module in sorted((ROOT / package).rglob("*.py"))
+        if (found := imports(module) & FORBIDDEN[package])
+    }
+    assert crossing == {}
+
+
+def test_loading_the_whole_service_loads_neither_torch_nor_training() -> None:
+    script = (
+        "import pkgutil, sys, importlib, service\n"
+        "for module in pkgutil.walk_packages(service.__path__, 'service.'):\n"
+        "    if not module.name.endswith('__main__'): importlib.import_module(module.name)\n"
+        "loaded = {name.split('.')[0] for name in sys.modules}\n"
+        "print(sorted(loaded & {'torch', 'training'}))\n"
+    )
+    answer = subprocess.run(
+        [sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    assert answer.stdout.strip() == "[]"

@@ -127,10 +127,7 @@ class Batcher:
 
 
 class _Buffers:
-    """One thread's input arrays, made once for the largest bucket; smaller ones are their beginnings.
-
-    Places behind a batch's last image hold what an earlier batch left there: padding costs no writing.
-    """
+    """One thread's input arrays, made once for the largest bucket; smaller ones are their beginnings."""
 
     def __init__(self, model: Model, buckets: Sequence[int]) -> None:
         rule, grid, shapes = model.card.preprocessing, model.card.patch_grid, model.card.shapes
@@ -142,10 +139,12 @@ class _Buffers:
 
     def run(self, group: list[Item]) -> list[Outcome]:
         """Encoder for all, critic for those who want it."""
-        for place, item in enumerate(group):
-            self._images[place] = item.pixels
-        deep = [place for place, item in enumerate(group) if item.want > Want.EMBEDDING]
         images = self._images[: bucket_for(len(group), self._buckets)]
+        for place, item in enumerate(group):
+            images[place] = item.pixels
+        # Not what an earlier batch left there: no image may have to do with another's answer.
+        images[len(group) :] = 0
+        deep = [place for place, item in enumerate(group) if item.want > Want.EMBEDDING]
         encoded = self._model.encode(images, features=bool(deep))
         outcomes: list[Outcome] = [
             Embedded(item.info, encoded.embedding[place], encoded.code[place])
@@ -163,9 +162,10 @@ class _Buffers:
         bucket = bucket_for(len(places), self._buckets)
         if places == list(range(len(places))) and bucket == len(encoded.code):
             return self._model.criticise(encoded.features, encoded.code, projections=projections)
-        np.take(encoded.features, places, axis=0, out=self._features[: len(places)])
-        np.take(encoded.code, places, axis=0, out=self._code[: len(places)])
-        return self._model.criticise(self._features[:bucket], self._code[:bucket], projections=projections)
+        features, code = self._features[:bucket], self._code[:bucket]
+        features[: len(places)], code[: len(places)] = encoded.features[places], encoded.code[places]
+        features[len(places) :], code[len(places) :] = 0, 0
+        return self._model.criticise(features, code, projections=projections)
 
 
 def _deepened(item: Item, encoded: Encoded, place: int, criticised: Criticised, row: int) -> Embedded:

@@ -20,7 +20,12 @@ Body = Callable[[Callable[[], None]], None]
 
 
 class Crew:
-    """A fixed number of threads with the same body. Everything but the body runs on one event loop."""
+    """A fixed number of threads with the same body. Everything but the body runs on one event loop.
+
+    Attributes:
+        name: what the threads do.
+        reason: why not every thread is alive and fit for work; empty when all are.
+    """
 
     def __init__(self, name: str, size: int, body: Body) -> None:
         self.name = name
@@ -30,34 +35,27 @@ class Crew:
         self._fit: dict[Thread, bool] = {}
         self._complete = asyncio.Event()
         self._ending = False
-        self._early_deaths = 0
+        self._stillborn = 0
+        self._delay = 0.0
         self._last_death = -_CALM_SECONDS
 
     @property
-    def complete(self) -> bool:
-        """Whether every thread is alive and fit for work; if not, `reason` says why."""
-        return self._complete.is_set()
-
-    @property
     def hopeless(self) -> bool:
-        """Whether no thread works and a replacement has died as well: what waits now waits for nothing."""
-        return self._early_deaths > 0 and not any(self._fit.values())
+        """Whether no thread works and a replacement died unfit: what waits now waits for nothing."""
+        return self._stillborn > 0 and not any(self._fit.values())
 
     async def start(self) -> None:
         """Start the threads and wait until all are fit."""
         self._loop = asyncio.get_running_loop()
         for _ in range(self._size):
             self._start_one()
-        await self.until_complete()
-
-    async def until_complete(self) -> None:
         await self._complete.wait()
 
     async def join(self, patience: float) -> None:
         """Wait at most `patience` seconds for threads that were told to return; leave those that hang."""
         self._ending = True
         deadline = monotonic() + patience
-        for thread in self._fit:
+        for thread in list(self._fit):
             await asyncio.to_thread(thread.join, max(0.0, deadline - monotonic()))
 
     def _start_one(self) -> None:
@@ -85,17 +83,18 @@ class Crew:
 
     def _on_fit(self, thread: Thread) -> None:
         self._fit[thread] = True
+        self._stillborn = 0
         if len(self._fit) == self._size and all(self._fit.values()):
             self.reason = ""
             self._complete.set()
 
     def _on_death(self, thread: Thread, cause: str) -> None:
-        del self._fit[thread]
-        self._complete.clear()
+        was_fit = self._fit.pop(thread)
+        self._stillborn += not was_fit
         self.reason = f"A thread of the {self.name} crew died ({cause}); its replacement is not fit yet."
         THREAD_DEATHS.labels(self.name).inc()
         now = monotonic()
-        self._early_deaths = self._early_deaths + 1 if now - self._last_death < _CALM_SECONDS else 0
+        calm = now - self._last_death > _CALM_SECONDS
+        self._delay = 0.0 if calm else min(_LONGEST_DELAY, max(_FIRST_DELAY, 2 * self._delay))
         self._last_death = now
-        delay = min(_LONGEST_DELAY, _FIRST_DELAY * 2**self._early_deaths) if self._early_deaths else 0.0
-        self._loop.call_later(delay, self._start_one)
+        self._loop.call_later(self._delay, self._start_one)

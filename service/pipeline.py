@@ -82,9 +82,9 @@ class Pipeline:
         """
         self._loop = asyncio.get_running_loop()
         self.images_per_second = await asyncio.to_thread(self._warm_up)
-        self._admission = Admission(self._limit, self._batcher.buckets[-1], self.images_per_second)
         await self._batcher.crew.start()
         await self._decoder.crew.start()
+        self._admission = Admission(self._limit, self._batcher.buckets[-1], self.images_per_second)
         self._watcher = asyncio.create_task(self._watch())
         self._state = ""
         self._report_metrics()

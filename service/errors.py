@@ -1,7 +1,6 @@
 """What the service refuses, and the one place where a refusal becomes an HTTP answer."""
 
 import math
-from http import HTTPStatus
 
 import orjson
 from starlette.responses import Response
@@ -95,7 +94,7 @@ def problem(error: Exception, request_id: str) -> Response:
     REJECTIONS.labels(refusal.code).inc()
     body: dict[str, object] = {
         "type": f"urn:infomax:error:{refusal.code}",
-        "title": HTTPStatus(refusal.status).phrase,
+        "title": refusal.code.replace("_", " ").capitalize(),
         "status": refusal.status,
         "detail": str(refusal),
         "code": refusal.code,

@@ -1,0 +1,75 @@
+"""Settings come from the environment, and a bad one is named."""
+
+import pytest
+
+from service.errors import SettingsError
+from service.settings import Settings, load_settings, unknown_variables
+
+
+def test_variables_are_the_fields_in_capitals(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("INFOMAX_MAX_BATCH", "16")
+    monkeypatch.setenv("INFOMAX_MODEL", "clothing/2")
+    settings = load_settings()
+    assert (settings.max_batch, settings.model) == (16, "clothing/2")
+
+
+@pytest.mark.parametrize(
+    ("variable", "value"),
+    [
+        ("INFOMAX_PORT", "eight"),
+        ("INFOMAX_PORT", "70000"),
+        ("INFOMAX_DEVICE", "tpu"),
+        ("INFOMAX_MODEL", "../secrets"),
+        ("INFOMAX_MAX_BATCH", "0"),
+        ("INFOMAX_WORKERS", "-1"),
+        ("INFOMAX_DRAIN_SECONDS", "-1"),
+        ("INFOMAX_LOG_LEVEL", "loud"),
+    ],
+)
+def test_a_bad_value_is_one_sentence_that_names_the_variable(
+    monkeypatch: pytest.MonkeyPatch, variable: str, value: str
+) -> None:
+    monkeypatch.setenv(variable, value)
+    with pytest.raises(SettingsError) as caught:
+        load_settings()
+    message = str(caught.value)
+    assert message.startswith(f"{variable}='{value}' is not allowed: ")
+    assert message.endswith(".")
+    assert "\n" not in message
+
+
+def test_the_port_that_kubernetes_sets_is_explained(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("INFOMAX_PORT", "tcp://10.0.0.1:8000")
+    with pytest.raises(SettingsError, match="enableServiceLinks"):
+        load_settings()
+
+
+def test_a_bad_secret_is_not_shown(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("INFOMAX_DATABASE_URL", "postgresql://user:hush@host/db")
+    assert "hush" not in repr(load_settings())
+
+
+def test_a_misspelt_variable_is_found_with_the_one_that_was_meant() -> None:
+    environment = {
+        "INFOMAX_MAX_BACTH": "8",
+        "INFOMAX_MAX_BATCH": "8",
+        "INFOMAX_SERVICE_HOST": "x",
+        "PATH": "",
+    }
+    assert unknown_variables(environment) == [
+        ("INFOMAX_MAX_BACTH", "INFOMAX_MAX_BATCH"),
+        ("INFOMAX_SERVICE_HOST", None),
+    ]
+
+
+def test_every_setting_says_what_it_is() -> None:
+    assert [name for name, field in Settings.model_fields.items() if not field.description] == []
+
+
+def test_processes_and_threads_share_the_cores(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("service.settings.usable_cores", lambda: 8)
+    settings = Settings()
+    assert (settings.worker_count(on_gpu=False), settings.decoder_count(on_gpu=False)) == (8, 1)
+    assert (settings.worker_count(on_gpu=True), settings.decoder_count(on_gpu=True)) == (1, 8)
+    chosen = Settings(workers=3, decode_threads=5)
+    assert (chosen.worker_count(on_gpu=False), chosen.decoder_count(on_gpu=False)) == (3, 5)

@@ -29,6 +29,7 @@ _CUDA_OPTIONS = {
     "arena_extend_strategy": "kSameAsRequested",
 }
 _WARNING, _SILENT = 2, 4
+_FELL_BACK = "ONNX Runtime could not load its CUDA provider and fell back to the CPU."
 
 
 @dataclass(frozen=True)
@@ -114,6 +115,31 @@ def open_session(graph: Path, placement: Placement, threads: int) -> ort.Inferen
     return ort.InferenceSession(str(graph), _options(threads), providers=providers)
 
 
+def report(
+    placement: Placement, encoder: ort.InferenceSession, critic: ort.InferenceSession, threads: int
+) -> ExecutionReport:
+    """What two loaded sessions run on, by their own word and not by what they were asked for.
+
+    Raises:
+        SettingsError: the GPU was demanded, and one of the sessions fell back to the CPU after all.
+    """
+    why_not_gpu = placement.why_not_gpu
+    if placement.on_gpu and {encoder.get_providers()[0], critic.get_providers()[0]} != {CUDA}:
+        why_not_gpu = _FELL_BACK
+        if placement.requested == "cuda":
+            raise SettingsError(f"INFOMAX_DEVICE=cuda, but no GPU works. {why_not_gpu}")
+    providers = tuple(encoder.get_providers())
+    return ExecutionReport(
+        requested=placement.requested,
+        active=providers[0],
+        providers=providers,
+        nodes=node_shares(encoder, critic),
+        why_not_gpu=why_not_gpu,
+        runtime=" and ".join(runtimes()),
+        threads_per_run=threads,
+    )
+
+
 def node_shares(*sessions: ort.InferenceSession) -> tuple[NodeShare, ...]:
     """Nodes by provider over all sessions, as ONNX Runtime assigned them, most first."""
     count: Counter[str] = Counter()
@@ -163,11 +189,11 @@ def _strict_run_fails(encoder: Path) -> str | None:
         except Exception:
             session = open_session(encoder, Placement("cuda", on_gpu=True), threads=1)
             if session.get_providers()[0] != CUDA:
-                return "ONNX Runtime could not load its CUDA provider and fell back to the CPU."
+                return _FELL_BACK
         image = session.get_inputs()[0]
         session.run(None, {image.name: np.zeros((1, *image.shape[1:]), np.uint8)})
     except Exception as error:
-        return f"The encoder does not run on the GPU ({str(error).splitlines()[0]})."
+        return f"The encoder does not run on the GPU ({error!r})."
     finally:
         ort.set_default_logger_severity(_WARNING)
     return None

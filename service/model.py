@@ -13,7 +13,7 @@ from contract.artefact import Artefact, open_artefact
 from contract.card import ModelCard
 from contract.errors import ArtefactError
 from contract.images import decode
-from service.execution import ExecutionReport, Placement, node_shares, open_session, place, runtimes
+from service.execution import ExecutionReport, Placement, open_session, place, report
 from service.results import Projections
 from service.settings import Settings
 
@@ -46,22 +46,14 @@ class Model:
 
         Raises:
             ArtefactError: ONNX Runtime refuses a graph, or its inputs and outputs are not the card's.
+            SettingsError: the GPU was demanded and the loaded graphs do not run on it.
         """
         self.card: ModelCard = artefact.card
         self._encoder = _load(artefact.encoder, placement, threads_per_run)
         self._critic = _load(artefact.critic, placement, threads_per_run)
         self._check_shapes()
         self._has_normaliser = "local_log_normaliser" in {out.name for out in self._critic.get_outputs()}
-        providers = tuple(self._encoder.get_providers())
-        self.report = ExecutionReport(
-            requested=placement.requested,
-            active=providers[0],
-            providers=providers,
-            nodes=node_shares(self._encoder, self._critic),
-            why_not_gpu=placement.why_not_gpu,
-            runtime=" and ".join(runtimes()),
-            threads_per_run=threads_per_run,
-        )
+        self.report: ExecutionReport = report(placement, self._encoder, self._critic, threads_per_run)
 
     def encode(self, images: NDArray[np.uint8], *, features: bool) -> Encoded:
         """Run the encoder on uint8 [N, H, W, 3]; `features` as the critic needs them."""

@@ -5,10 +5,11 @@ from pathlib import Path
 import onnxruntime as ort
 import pytest
 
+from contract.artefact import open_artefact
 from service import execution, gpu
 from service.errors import SettingsError
-from service.execution import CPU, place, place_in_child
-from service.model import open_model
+from service.execution import CPU, Placement, place, place_in_child
+from service.model import Model, open_model
 from tests.service.faults import settings
 
 needs_no_gpu = pytest.mark.skipif(gpu.obstacle() is None, reason="this machine has a working GPU")
@@ -70,6 +71,16 @@ def test_a_session_that_falls_back_is_not_taken_for_a_gpu(
     assert placement.why_not_gpu is not None
     assert "fell back to the CPU" in placement.why_not_gpu
     assert capfd.readouterr().err == ""
+
+
+@needs_no_gpu
+def test_loaded_graphs_that_fell_back_are_not_taken_for_a_gpu_either(tiny_models: Path) -> None:
+    artefact = open_artefact(tiny_models / "tiny" / "1")
+    report = Model(artefact, Placement("auto", on_gpu=True), threads_per_run=1).report
+    assert report.active == CPU
+    assert "fell back to the CPU" in str(report.why_not_gpu)
+    with pytest.raises(SettingsError, match="fell back to the CPU"):
+        Model(artefact, Placement("cuda", on_gpu=True), threads_per_run=1)
 
 
 @needs_gpu

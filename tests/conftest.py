@@ -4,12 +4,17 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
+import hypothesis
 import psycopg
 import pytest
 
 from service.index.embedded import EmbeddedPostgres
 from service.index.schema import migrate
 from tests.tiny_model import build_tiny_model
+
+# The same examples on every machine, however slow it is.
+hypothesis.settings.register_profile("infomax", deadline=None, derandomize=True)
+hypothesis.settings.load_profile("infomax")
 
 
 @pytest.fixture(scope="session")

@@ -36,13 +36,13 @@ def check(data: bytes) -> None:
             assert decoded.pixels.dtype == np.uint8
 
 
-@settings(max_examples=150, deadline=None, derandomize=True)
+@settings(max_examples=150)
 @given(st.binary(max_size=2000))
 def test_any_bytes(data: bytes) -> None:
     check(data)
 
 
-@settings(max_examples=600, deadline=None, derandomize=True)
+@settings(max_examples=600)
 @given(
     seed=st.sampled_from(SEEDS),
     changes=st.lists(

@@ -1,0 +1,69 @@
+"""Decoded images with their names and, where there are any, their classes."""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from training.errors import DataError
+
+
+@dataclass(frozen=True)
+class ImageSet:
+    """N images at one model's input size.
+
+    Attributes:
+        pixels: uint8 [N, H, W, 3], RGB; may be mapped from a cache file, writing changes no file.
+        labels: int64 [N] into `class_names`, or None when the data has no classes.
+        class_names: name of each class; empty without labels.
+        names: where each image came from: a path relative to the data, or a row.
+    """
+
+    pixels: NDArray[np.uint8]
+    labels: NDArray[np.int64] | None
+    class_names: tuple[str, ...]
+    names: tuple[str, ...]
+
+    def __len__(self) -> int:
+        return len(self.pixels)
+
+    def take(self, rows: NDArray[np.int64]) -> "ImageSet":
+        """The images of the given rows, in that order."""
+        return replace(
+            self,
+            pixels=self.pixels[rows],
+            labels=None if self.labels is None else self.labels[rows],
+            names=tuple(self.names[row] for row in rows),
+        )
+
+    def split(self, fraction: float, seed: int) -> tuple["ImageSet", "ImageSet"]:
+        """Part at random, the same way for the same seed, each part in the original order.
+
+        Args:
+            fraction: share of the second part, between 0 and 1.
+            seed: of the draw.
+
+        Returns:
+            The rest and the drawn part.
+
+        Raises:
+            DataError: a part would be empty.
+        """
+        drawn, kept = split_rows(len(self), fraction, seed)
+        return self.take(kept), self.take(drawn)
+
+
+def split_rows(count: int, fraction: float, seed: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Draw a `fraction` of the rows 0..count-1: (drawn, rest), both ascending int64.
+
+    Raises:
+        DataError: one of the two would be empty.
+    """
+    drawn = round(fraction * count)
+    if not 0 < drawn < count:
+        raise DataError(
+            f"A part of {fraction:g} cannot be held out of {count} images: one side would be empty; "
+            "use more images or another share."
+        )
+    order = np.random.default_rng(seed).permutation(count)
+    return np.sort(order[:drawn]), np.sort(order[drawn:])

@@ -1,0 +1,40 @@
+"""The state of a run on disk: written whole or not at all, read without executing anything."""
+
+import os
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from training.errors import TrainingError
+
+FILE = "checkpoint.pt"
+
+
+def save(folder: Path, state: dict[str, Any]) -> Path:
+    """Write `state` to `folder/checkpoint.pt` atomically: a crash leaves the previous checkpoint intact."""
+    target = folder / FILE
+    partial = target.with_suffix(".partial")
+    with partial.open("wb") as file:
+        torch.save(state, file)
+        file.flush()
+        os.fsync(file.fileno())
+    partial.replace(target)
+    return target
+
+
+def load(folder: Path) -> dict[str, Any]:
+    """Read `folder/checkpoint.pt`, tensors and plain values only.
+
+    Raises:
+        TrainingError: there is none, or it cannot be read.
+    """
+    path = folder / FILE
+    if not path.is_file():
+        raise TrainingError(f"{folder} has no {FILE}; start the run without --resume.")
+    try:
+        state: dict[str, Any] = torch.load(path, weights_only=True, map_location="cpu")
+    except Exception as error:
+        # torch.load raises many types on a damaged file; all mean the same to the user.
+        raise TrainingError(f"{path} cannot be read ({error}); start the run anew.") from error
+    return state

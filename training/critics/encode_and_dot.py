@@ -1,0 +1,33 @@
+"""Encode-and-dot-product (Hjelm et al. 2019, figure 8): cheap, since all pairs are one matrix product."""
+
+import torch
+from torch import Tensor
+
+from training.critics.critic import Critic
+from training.critics.projection import Projection
+
+
+class EncodeAndDot(Critic):
+    """Projects patches and global vectors into one space and takes their inner products.
+
+    Args:
+        channels: C, of a patch.
+        target_units: Y, of a global vector.
+        units: width of the common space.
+        temperature: when given, scores are cosines divided by it (Chen et al. 2020); otherwise the raw
+            inner products of the paper.
+    """
+
+    def __init__(self, channels: int, target_units: int, units: int, temperature: float | None) -> None:
+        super().__init__()
+        cosine = temperature is not None
+        self.local = Projection(channels, units, cosine=cosine)
+        self.global_ = Projection(target_units, units, cosine=cosine)
+        self._temperature = temperature or 1.0
+
+    def forward(self, patches: Tensor, target: Tensor) -> Tensor:
+        """[A, C, P] and [B, Y] to [A, B, P]."""
+        count, channels, positions = patches.shape
+        local = self.local(patches.transpose(1, 2).reshape(-1, channels))
+        scores = local @ self.global_(target).T / self._temperature
+        return scores.view(count, positions, -1).transpose(1, 2)

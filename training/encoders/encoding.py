@@ -1,0 +1,21 @@
+"""What every encoder returns."""
+
+from typing import NamedTuple
+
+from torch import Tensor
+
+
+class Encoding(NamedTuple):
+    """The layers of E = f(C(x)) that objectives and probes read, for a batch of B images.
+
+    Attributes:
+        features: C(x), the local feature map, float32 [B, C, M, M].
+        conv: the last convolutional map, float32 [B, C2, M2, M2].
+        fc: the hidden vector between the map and the code, float32 [B, F].
+        code: E(x) = Y, float32 [B, Y].
+    """
+
+    features: Tensor
+    conv: Tensor
+    fc: Tensor
+    code: Tensor

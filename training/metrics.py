@@ -1,0 +1,82 @@
+"""What a run writes about itself: JSON lines, TensorBoard events and a picture of the curves."""
+
+import json
+from pathlib import Path
+from types import TracebackType
+
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from torch.utils.tensorboard import SummaryWriter
+
+JSONL = "metrics.jsonl"
+CURVES = "curves.png"
+
+
+class MetricsLog:
+    """Appends points {"step", name: value, ...} to `metrics.jsonl` and TensorBoard.
+
+    Args:
+        folder: the run's folder.
+        resume_step: points after this step are dropped first: a run killed between a checkpoint and its
+            end has logged steps that the resumed run will take again.
+    """
+
+    def __init__(self, folder: Path, resume_step: int) -> None:
+        self._path = folder / JSONL
+        self._points = [p for p in read_points(folder) if p["step"] <= resume_step]
+        self._path.write_text("".join(json.dumps(point) + "\n" for point in self._points))
+        self._file = self._path.open("a")
+        self._board = SummaryWriter(str(folder / "tensorboard"), purge_step=resume_step + 1)
+
+    def __enter__(self) -> "MetricsLog":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._file.close()
+        self._board.close()
+
+    def write(self, step: int, values: dict[str, float]) -> None:
+        """Record values at a step; they are on disk when this returns."""
+        point = {"step": step, **values}
+        self._points.append(point)
+        self._file.write(json.dumps(point) + "\n")
+        self._file.flush()
+        for name, value in values.items():
+            self._board.add_scalar(name, value, step)
+
+    def draw(self) -> None:
+        """Write `curves.png` into the folder: one panel a metric, over steps."""
+        draw_curves(self._points, self._path.with_name(CURVES))
+
+
+def read_points(folder: Path) -> list[dict[str, float]]:
+    """Read `metrics.jsonl`; a last line cut short by a crash is left out."""
+    path = folder / JSONL
+    if not path.is_file():
+        return []
+    lines = path.read_text().splitlines(keepends=True)
+    return [json.loads(line) for line in lines if line.endswith("\n")]
+
+
+def draw_curves(points: list[dict[str, float]], path: Path) -> None:
+    """Plot every metric of `points` but the bookkeeping ones."""
+    names = [
+        n for n in dict.fromkeys(name for point in points for name in point) if n not in ("step", "epoch")
+    ]
+    if not names:
+        return
+    columns = 3
+    rows = -(-len(names) // columns)
+    figure = Figure(figsize=(4.2 * columns, 2.8 * rows), layout="constrained")
+    FigureCanvasAgg(figure)
+    for panel, name in enumerate(names):
+        axes = figure.add_subplot(rows, columns, panel + 1)
+        series = [(point["step"], point[name]) for point in points if name in point]
+        axes.plot(*zip(*series, strict=True), linewidth=1)
+        axes.set_title(name, fontsize=9)
+        axes.tick_params(labelsize=7)
+        axes.grid(alpha=0.3)
+    figure.supxlabel("step", fontsize=8)
+    figure.savefig(path, dpi=110)

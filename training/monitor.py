@@ -1,0 +1,57 @@
+"""Cheap signs of health of an encoder in training, from held-out images."""
+
+import torch
+import torch.nn.functional as F  # noqa: N812  (torch's own convention)
+from torch import Tensor
+
+from training.data import ImageSet
+from training.encoders import Encoder, Encoding
+from training.views import to_unit
+
+_BANK = 10_000
+_QUERIES = 2_000
+
+
+@torch.no_grad()
+def encode(encoder: Encoder, pixels: Tensor, batch_size: int = 512) -> Encoding:
+    """Encode uint8 [N, H, W, 3] in evaluation mode; every layer is float32 [N, ...]."""
+    was_training = encoder.training
+    encoder.eval()
+    parts = [
+        encoder(to_unit(chunk).contiguous(memory_format=torch.channels_last))
+        for chunk in pixels.split(batch_size)
+    ]
+    encoder.train(was_training)
+    return Encoding(*(torch.cat(layer) for layer in zip(*parts, strict=True)))
+
+
+def monitor(encoder: Encoder, training: ImageSet, validation: ImageSet) -> dict[str, float]:
+    """Effective rank of fc and code and, where there are labels, the accuracy of kNN on fc."""
+    queries = encode(encoder, torch.from_numpy(validation.pixels[:_QUERIES]))
+    values = {"rank_fc": effective_rank(queries.fc), "rank_code": effective_rank(queries.code)}
+    if training.labels is not None and validation.labels is not None:
+        bank = encode(encoder, torch.from_numpy(training.pixels[:_BANK]))
+        values["knn_fc"] = knn_accuracy(
+            bank.fc,
+            torch.from_numpy(training.labels[:_BANK]),
+            queries.fc,
+            torch.from_numpy(validation.labels[:_QUERIES]),
+        )
+    return values
+
+
+def effective_rank(vectors: Tensor) -> float:
+    """exp of the entropy of the normalised singular values (Roy and Vetterli 2007) of centred [N, D] vectors.
+
+    Between 1 and D; near 1 means that the encoder has collapsed onto a line.
+    """
+    singular = torch.linalg.svdvals(vectors - vectors.mean(dim=0))
+    share = singular / singular.sum().clamp_min(1e-12)
+    return float(torch.exp(-(share * share.clamp_min(1e-12).log()).sum()))
+
+
+def knn_accuracy(bank: Tensor, bank_labels: Tensor, queries: Tensor, labels: Tensor, k: int = 20) -> float:
+    """Share of queries [Q, D] most of whose k nearest in bank [N, D], by cosine, have the query's label."""
+    similarity = F.normalize(queries, dim=1) @ F.normalize(bank, dim=1).T
+    votes = bank_labels[similarity.topk(min(k, len(bank)), dim=1).indices]
+    return float((votes.mode(dim=1).values == labels).float().mean())

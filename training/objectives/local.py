@@ -1,0 +1,33 @@
+"""Local objective (Hjelm et al. 2019, equation 8): every patch shall tell which image's code it belongs to."""
+
+import torch
+from torch import Generator, Tensor, nn
+
+from training.critics import Critic
+from training.estimators import Estimator
+from training.objectives.measured import Measured
+
+
+class Local(nn.Module):
+    """Mean over patches of the mutual information between a patch and a global vector.
+
+    Args:
+        positions: patches drawn from a map at each step; None takes all. The mean over random positions
+            has the same expectation at a fraction of the arithmetic.
+    """
+
+    def __init__(self, critic: Critic, estimator: Estimator, positions: int | None) -> None:
+        super().__init__()
+        self.critic = critic
+        self._estimator = estimator
+        self._positions = positions
+
+    def forward(self, features: Tensor, target: Tensor, generator: Generator) -> Measured:
+        """features: [B, C, M, M]; target: [B, Y]; row b of both comes from one image."""
+        patches = features.flatten(2)
+        count = patches.shape[2]
+        if self._positions is not None and self._positions < count:
+            chosen = torch.randperm(count, generator=generator)[: self._positions]
+            patches = patches[:, :, chosen.to(patches.device)]
+        scores = self.critic(patches, target)
+        return Measured(self._estimator.loss(scores), self._estimator.bound(scores.detach()))

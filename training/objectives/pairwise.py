@@ -1,0 +1,35 @@
+"""Pairwise objective: the global vectors of an image's two views shall know each other (Chen et al. 2020)."""
+
+import math
+
+import torch
+from torch import Tensor, nn
+
+from training.critics import Projection
+from training.estimators import Estimator
+from training.objectives.measured import Measured
+
+
+class Pairwise(nn.Module):
+    """Mutual information between two views' global vectors.
+
+    Both views pass one projection, and the negatives of a vector are all others of both views: of the
+    2B x 2B scores, the diagonal holds the pairs of one image, and a vector with itself is left out.
+    """
+
+    def __init__(self, target_units: int, units: int, temperature: float, estimator: Estimator) -> None:
+        super().__init__()
+        self.projection = Projection(target_units, units, cosine=True)
+        self._temperature = temperature
+        self._estimator = estimator
+
+    def forward(self, first: Tensor, second: Tensor) -> Measured:
+        """first, second: [B, Y]; row b of both comes from one image."""
+        count = len(first)
+        vectors = self.projection(torch.cat([first, second]))
+        scores = vectors @ vectors.roll(count, dims=0).T / self._temperature
+        rows = torch.arange(2 * count, device=scores.device)
+        itself = torch.zeros_like(scores, dtype=torch.bool)
+        itself[rows, rows.roll(count)] = True
+        scores = scores.masked_fill(itself, -math.inf).unsqueeze(2)
+        return Measured(self._estimator.loss(scores), self._estimator.bound(scores.detach()))

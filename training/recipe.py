@@ -1,0 +1,144 @@
+"""A training run, described completely: one TOML file, one frozen record.
+
+Everything that changes the weights is in here (the images and the seed's hardware aside), so that a
+checkpoint and a card can carry it whole.
+"""
+
+import tomllib
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from training.errors import RecipeError
+from training.views import ViewRecipe
+
+Share = Annotated[float, Field(ge=0, le=1)]
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class EncoderRecipe(_Section):
+    """Which encoder of the registry, and the sizes that it lets one choose."""
+
+    name: str
+    code_units: int = Field(default=64, ge=1)
+
+
+class CriticRecipe(_Section):
+    """The critic of the local and global objectives.
+
+    Attributes:
+        name: of the registry `training.critics`.
+        units: width of its projections.
+        temperature: cosine similarity divided by this; absent means the raw dot product of the paper.
+    """
+
+    name: str = "encode_and_dot"
+    units: int = Field(default=128, ge=1)
+    temperature: float | None = Field(default=None, gt=0)
+
+
+class ObjectiveRecipe(_Section):
+    """The weights of the objective's terms and what they look at.
+
+    Attributes:
+        estimator: of the registry `training.estimators`.
+        global_weight, local_weight, prior_weight: the paper's alpha, beta and gamma.
+        pairwise_weight: weight of the bound between the two views' global vectors.
+        maps: maps whose patches the local term scores.
+        target: global vector that the patches are scored against.
+        positions: patches sampled per map and step; absent means all.
+        prior: distribution that the code is matched to, when prior_weight is above 0.
+    """
+
+    estimator: str = "infonce"
+    global_weight: float = Field(default=0.0, ge=0)
+    local_weight: float = Field(default=1.0, ge=0)
+    prior_weight: float = Field(default=0.0, ge=0)
+    pairwise_weight: float = Field(default=0.0, ge=0)
+    maps: tuple[Literal["features", "conv"], ...] = ("features",)
+    target: Literal["fc", "code"] = "code"
+    positions: int | None = Field(default=None, ge=1)
+    prior: Literal["uniform", "gaussian"] = "uniform"
+
+    @model_validator(mode="after")
+    def _something_to_maximise(self) -> "ObjectiveRecipe":
+        if not (self.global_weight or self.local_weight or self.pairwise_weight):
+            raise ValueError("global_weight, local_weight and pairwise_weight are all 0: nothing is learned")
+        return self
+
+
+class OptimiserRecipe(_Section):
+    """AdamW with linear warm-up and cosine decay to 0 (Loshchilov and Hutter 2019).
+
+    Attributes:
+        learning_rate: at the end of the warm-up.
+        weight_decay: of matrices and kernels; biases and normalisation are not decayed.
+        warmup_share: share of all steps spent warming up.
+    """
+
+    learning_rate: float = Field(default=2e-3, gt=0)
+    weight_decay: float = Field(default=1e-4, ge=0)
+    warmup_share: Share = 0.05
+
+
+class Recipe(_Section):
+    """One run of `infomax train`.
+
+    Attributes:
+        name: of the recipe; ends up in the card.
+        input_size: height and width of the encoder's input in pixels.
+        views: 1 trains on each image as its own partner (the paper), 2 on two random views.
+        embedding_layer: layer that becomes the L2-normalised `embedding` of the exported encoder.
+        validation_share: share of the training images held out for every choice.
+    """
+
+    name: str
+    seed: int = Field(default=0, ge=0)
+    epochs: int = Field(ge=1)
+    batch_size: int = Field(default=256, ge=1)
+    input_size: int = Field(default=32, ge=8)
+    views: Literal[1, 2] = 2
+    embedding_layer: Literal["fc", "code"] = "fc"
+    validation_share: Annotated[float, Field(gt=0, lt=1)] = 0.1
+    encoder: EncoderRecipe
+    critic: CriticRecipe = CriticRecipe()
+    objective: ObjectiveRecipe = ObjectiveRecipe()
+    optimiser: OptimiserRecipe = OptimiserRecipe()
+    augmentation: ViewRecipe | None = None
+
+    @model_validator(mode="after")
+    def _possible(self) -> "Recipe":
+        if self.batch_size < 2:
+            raise ValueError(
+                f"batch_size is {self.batch_size}; negatives come from the batch, so at least 2 is needed"
+            )
+        if self.views == 2 and self.augmentation is None:
+            raise ValueError("views = 2 needs an [augmentation] section; two equal views predict nothing")
+        if self.views == 1 and self.objective.pairwise_weight:
+            raise ValueError(
+                "pairwise_weight needs views = 2; with one view it compares a vector with itself"
+            )
+        return self
+
+
+def load_recipe(path: Path) -> Recipe:
+    """Read a recipe.
+
+    Raises:
+        RecipeError: naming the file, the first wrong key, its value and what is allowed.
+    """
+    try:
+        return Recipe.model_validate(tomllib.loads(path.read_text()))
+    except FileNotFoundError as error:
+        raise RecipeError(f"There is no recipe {path}; shipped ones lie in training/recipes/.") from error
+    except tomllib.TOMLDecodeError as error:
+        raise RecipeError(f"{path} is no valid TOML: {error}.") from error
+    except ValidationError as error:
+        first = error.errors()[0]
+        key = ".".join(str(part) for part in first["loc"])
+        message = first["msg"].removeprefix("Value error, ")
+        raise RecipeError(f"{path}: {key + ': ' if key else ''}{message}.") from error

@@ -1,0 +1,119 @@
+"""The critic that is served: fitted on the frozen encoder, for the joint distribution that is served.
+
+The critics of a training run score augmented views, by whatever estimator the recipe names, and one-view
+critics keep moving with the encoder. Maps of different models would not be comparable. So the export fits
+one critic per model in the same way: encode-and-dot-product, InfoNCE, patches and code of the same plain
+image against codes of other images, stopped where the bound on held-out images is best.
+"""
+
+import copy
+import math
+
+import torch
+from torch import Generator, Tensor, nn
+
+JOINT = "a patch C_i(x) and the code E(x) of the same unaugmented image"
+
+
+class ServingCritic(nn.Module):
+    """Scores T(C_i, E) = <local(C_i), global(E)>, float32.
+
+    Args:
+        channels: C of the features.
+        code_units: Y of the code.
+        units: width U of the projections.
+    """
+
+    def __init__(self, channels: int, code_units: int, units: int = 128) -> None:
+        super().__init__()
+        hidden = 2 * units
+        self.local = nn.Sequential(nn.Conv2d(channels, hidden, 1), nn.ReLU(), nn.Conv2d(hidden, units, 1))
+        self.global_ = nn.Sequential(nn.Linear(code_units, hidden), nn.ReLU(), nn.Linear(hidden, units))
+        # Inputs are standardised, so that one learning rate serves every encoder.
+        self.register_buffer("feature_mean", torch.zeros(1, channels, 1, 1))
+        self.register_buffer("feature_scale", torch.ones(1, channels, 1, 1))
+        self.register_buffer("code_mean", torch.zeros(1, code_units))
+        self.register_buffer("code_scale", torch.ones(1, code_units))
+        self.feature_mean: Tensor
+        self.feature_scale: Tensor
+        self.code_mean: Tensor
+        self.code_scale: Tensor
+        self._units = units
+
+    def standardise(self, features: Tensor, code: Tensor) -> None:
+        """Set the input statistics from samples: features [N, C, M, M], code [N, Y]."""
+        self.feature_mean.copy_(features.mean(dim=(0, 2, 3)).view(1, -1, 1, 1))
+        self.feature_scale.copy_(features.std(dim=(0, 2, 3)).clamp_min(1e-4).view(1, -1, 1, 1))
+        self.code_mean.copy_(code.mean(dim=0, keepdim=True))
+        self.code_scale.copy_(code.std(dim=0, keepdim=True).clamp_min(1e-4))
+
+    def project_local(self, features: Tensor) -> Tensor:
+        """[N, C, M, M] to [N, U, M, M]."""
+        projected: Tensor = self.local((features - self.feature_mean) / self.feature_scale)
+        return projected / math.sqrt(self._units)
+
+    def project_global(self, code: Tensor) -> Tensor:
+        """[N, Y] to [N, U]."""
+        projected: Tensor = self.global_((code - self.code_mean) / self.code_scale)
+        return projected
+
+
+def infonce_loss(critic: ServingCritic, features: Tensor, code: Tensor) -> Tensor:
+    """Mean over images and positions of -log softmax over the batch's codes at the own code, in nats."""
+    local = critic.project_local(features).flatten(2)
+    scores = torch.einsum("aup,bu->bap", local, critic.project_global(code))
+    log_share = scores.log_softmax(dim=0).diagonal(dim1=0, dim2=1)
+    return -log_share.mean()
+
+
+def fit(
+    features: Tensor,
+    code: Tensor,
+    held_out: tuple[Tensor, Tensor],
+    *,
+    seed: int,
+    epochs: int = 12,
+    batch_size: int = 512,
+    positions: int = 16,
+) -> tuple[ServingCritic, float]:
+    """Fit a critic on frozen features [N, C, M, M] and codes [N, Y].
+
+    Returns:
+        The critic of the epoch with the best held-out InfoNCE bound, and that bound in nats
+        (with `batch_size` - 1 negatives).
+    """
+    torch.manual_seed(seed)
+    generator = Generator().manual_seed(seed)
+    critic = ServingCritic(features.shape[1], code.shape[1])
+    critic.standardise(features[:5000], code[:5000])
+    batch_size = min(batch_size, len(code))
+    steps = epochs * (len(code) // batch_size)
+    optimiser = torch.optim.AdamW(critic.parameters(), lr=2e-3, weight_decay=1e-2)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, 2e-3, total_steps=steps, pct_start=0.1)
+    flat = features.flatten(2)
+    best_bound, best = -math.inf, copy.deepcopy(critic.state_dict())
+    for _ in range(epochs):
+        order = torch.randperm(len(code), generator=generator)
+        for rows in order[: len(order) // batch_size * batch_size].split(batch_size):
+            chosen = torch.randint(flat.shape[2], (positions,), generator=generator)
+            loss = infonce_loss(critic, flat[rows][:, :, chosen].unsqueeze(3), code[rows])
+            optimiser.zero_grad()
+            loss.backward()
+            optimiser.step()
+            schedule.step()
+        bound = held_out_bound(critic, *held_out, batch_size)
+        if bound > best_bound:
+            best_bound, best = bound, copy.deepcopy(critic.state_dict())
+    critic.load_state_dict(best)
+    return critic.eval(), best_bound
+
+
+@torch.no_grad()
+def held_out_bound(critic: ServingCritic, features: Tensor, code: Tensor, batch_size: int) -> float:
+    """log(batch) minus the InfoNCE loss, in nats, averaged over whole batches of [N, ...] held-out images."""
+    size = min(batch_size, len(code))
+    losses = [
+        float(infonce_loss(critic, features[start : start + size], code[start : start + size]))
+        for start in range(0, len(code) - size + 1, size)
+    ]
+    return math.log(size) - sum(losses) / len(losses)

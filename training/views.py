@@ -1,0 +1,119 @@
+"""Random views of images as batched tensor code: no per-image Python, one resampling, one colour matrix.
+
+Every colour change used here (brightness, saturation, hue, grey) is linear in RGB, so an image's whole
+jitter is one 3 x 3 matrix and contrast adds one offset; crop and flip are one affine resampling. The set of
+augmentations is that of SimCLR for CIFAR-10 (Chen et al. 2020, appendix A), without blur.
+"""
+
+import math
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F  # noqa: N812  (torch's own convention)
+from torch import Generator, Tensor
+
+_LUMA = torch.tensor([0.299, 0.587, 0.114])
+# RGB to YIQ: hue is a rotation of the two chroma axes (the NTSC matrix, as in colorsys).
+_TO_YIQ = torch.tensor([[0.299, 0.587, 0.114], [0.5959, -0.2746, -0.3213], [0.2115, -0.5227, 0.3112]])
+_FROM_YIQ = torch.linalg.inv(_TO_YIQ)
+
+
+@dataclass(frozen=True)
+class ViewRecipe:
+    """How strongly views differ.
+
+    Attributes:
+        min_crop: smallest share of the image's area that a crop keeps.
+        aspect: largest ratio of a crop's sides, stretched back to a square.
+        flip: probability of mirroring.
+        brightness, contrast, saturation: largest relative change of each.
+        hue: largest rotation as a share of the colour circle.
+        jitter: probability that colours change at all.
+        grey: probability that colour is dropped.
+    """
+
+    min_crop: float = 0.2
+    aspect: float = 4 / 3
+    flip: float = 0.5
+    brightness: float = 0.4
+    contrast: float = 0.4
+    saturation: float = 0.4
+    hue: float = 0.1
+    jitter: float = 0.8
+    grey: float = 0.2
+
+
+def to_unit(images: Tensor) -> Tensor:
+    """uint8 [B, H, W, 3] to float32 [B, 3, H, W] on the scale 0..1, in channels-last memory."""
+    return images.permute(0, 3, 1, 2).float().div_(255)
+
+
+def random_views(images: Tensor, recipe: ViewRecipe, generator: Generator) -> Tensor:
+    """Draw one view of each image.
+
+    Args:
+        images: uint8 [B, H, W, 3].
+        recipe: strengths.
+        generator: source of all randomness, so that a seed fixes the views.
+
+    Returns:
+        float32 [B, 3, H, W] on the scale 0..1.
+    """
+    cropped = _crop_and_flip(to_unit(images), recipe, generator)
+    return _colour(cropped, recipe, generator).clamp_(0, 1).contiguous(memory_format=torch.channels_last)
+
+
+def _uniform(size: int, low: float, high: float, generator: Generator) -> Tensor:
+    return torch.rand(size, generator=generator) * (high - low) + low
+
+
+def _chance(size: int, probability: float, generator: Generator) -> Tensor:
+    return torch.rand(size, generator=generator) < probability
+
+
+def _crop_and_flip(images: Tensor, recipe: ViewRecipe, generator: Generator) -> Tensor:
+    """A crop of random area and aspect, resized back bilinearly, mirrored at random."""
+    count = images.shape[0]
+    area = _uniform(count, recipe.min_crop, 1.0, generator)
+    aspect = torch.exp(_uniform(count, -math.log(recipe.aspect), math.log(recipe.aspect), generator))
+    width = (area * aspect).sqrt().clamp(max=1.0)
+    height = (area / aspect).sqrt().clamp(max=1.0)
+    left = _uniform(count, -1, 1, generator) * (1 - width)
+    top = _uniform(count, -1, 1, generator) * (1 - height)
+    mirror = torch.where(_chance(count, recipe.flip, generator), -1.0, 1.0)
+    affine = torch.zeros(count, 2, 3)
+    affine[:, 0, 0] = width * mirror
+    affine[:, 0, 2] = left
+    affine[:, 1, 1] = height
+    affine[:, 1, 2] = top
+    grid = F.affine_grid(affine, list(images.shape), align_corners=False)
+    return F.grid_sample(images, grid, mode="bilinear", padding_mode="reflection", align_corners=False)
+
+
+def _colour(images: Tensor, recipe: ViewRecipe, generator: Generator) -> Tensor:
+    count, _, height, width = images.shape
+    brightness = _uniform(count, 1 - recipe.brightness, 1 + recipe.brightness, generator)
+    contrast = _uniform(count, 1 - recipe.contrast, 1 + recipe.contrast, generator)
+    matrix = brightness.view(-1, 1, 1) * _hue_and_saturation(count, recipe, generator)
+    changed = _chance(count, recipe.jitter, generator)
+    matrix = torch.where(changed.view(-1, 1, 1), matrix, torch.eye(3))
+    contrast = torch.where(changed, contrast, 1.0)
+    grey = _chance(count, recipe.grey, generator)
+    matrix = torch.where(grey.view(-1, 1, 1), _LUMA.expand(3, 3) @ matrix, matrix)
+    flat = images.reshape(count, 3, height * width)
+    mixed = torch.bmm(contrast.view(-1, 1, 1) * matrix, flat)
+    # Contrast pulls towards the mean grey of the image as jittered so far.
+    middle = torch.einsum("c,bcd,bd->b", _LUMA, matrix, flat.mean(dim=2))
+    return (mixed + ((1 - contrast) * middle).view(-1, 1, 1)).view(count, 3, height, width)
+
+
+def _hue_and_saturation(count: int, recipe: ViewRecipe, generator: Generator) -> Tensor:
+    """float32 [count, 3, 3]: rotate and scale the chroma plane."""
+    angle = _uniform(count, -recipe.hue, recipe.hue, generator) * (2 * math.pi)
+    saturation = _uniform(count, 1 - recipe.saturation, 1 + recipe.saturation, generator)
+    chroma = torch.zeros(count, 3, 3)
+    chroma[:, 0, 0] = 1
+    chroma[:, 1, 1] = chroma[:, 2, 2] = saturation * angle.cos()
+    chroma[:, 2, 1] = saturation * angle.sin()
+    chroma[:, 1, 2] = -chroma[:, 2, 1]
+    return _FROM_YIQ @ chroma @ _TO_YIQ

@@ -126,7 +126,9 @@ def export(
         split=release.held_out,
     )
     quality = measure_quality(encoder_session, training, held_out, release.held_out)
-    card = _card(trained, release, training, encoder_model, critic_model, measured, quality, held_out.pixels[0])
+    card = _card(
+        trained, release, training, encoder_model, critic_model, measured, quality, held_out.pixels[0]
+    )
     _write(card, encoder_model, critic_model, folder)
     return open_artefact(folder)
 

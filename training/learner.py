@@ -5,8 +5,9 @@ from collections.abc import Sequence
 import torch
 from torch import Generator, Tensor, nn
 
-from training.critics import build_critic
-from training.encoders import Encoding, build_encoder
+from training.critics import Critic, build_critic
+from training.encoders import Encoder, Encoding, build_encoder
+from training.errors import RecipeError
 from training.estimators import build_estimator
 from training.objectives import Global, Local, Measured, Pairwise
 from training.recipe import Recipe
@@ -23,25 +24,29 @@ class Learner(nn.Module):
         super().__init__()
         self.encoder = build_encoder(recipe.encoder.name, recipe.encoder.code_units, recipe.input_size)
         self._objective = objective = recipe.objective
-        shapes = _shapes(self.encoder, recipe.input_size)
-        target_units = getattr(shapes, objective.target).shape[1]
+        if objective.prior_weight:
+            raise RecipeError("prior")
+        shapes = _shapes(self.encoder)
+        target_units = _layer(shapes, objective.target).shape[1]
         estimator = build_estimator(objective.estimator)
         critic = recipe.critic
 
-        def scored(channels: int) -> nn.Module:
+        def scored(channels: int) -> Critic:
             return build_critic(critic.name, channels, target_units, critic.units, critic.temperature)
 
-        self.terms = nn.ModuleDict()
+        self.local = nn.ModuleDict()
         if objective.local_weight:
             for name in objective.maps:
-                channels = getattr(shapes, name).shape[1]
-                self.terms[f"local_{name}"] = Local(scored(channels), estimator, objective.positions)
-        if objective.global_weight:
-            self.terms["global"] = Global(scored(shapes.features[0].numel()), estimator)
-        if objective.pairwise_weight:
-            self.terms["pairwise"] = Pairwise(
-                target_units, critic.units, critic.temperature or 1.0, estimator
-            )
+                channels = _layer(shapes, name).shape[1]
+                self.local[name] = Local(scored(channels), estimator, objective.positions)
+        self.global_ = (
+            Global(scored(shapes.features[0].numel()), estimator) if objective.global_weight else None
+        )
+        self.pairwise = (
+            Pairwise(target_units, critic.units, critic.temperature or 1.0, estimator)
+            if objective.pairwise_weight
+            else None
+        )
 
     def forward(
         self, views: Sequence[Tensor], generator: Generator
@@ -54,30 +59,64 @@ class Learner(nn.Module):
             The scalar loss; every term's loss and bound in nats by name; the codes [views x B, Y].
         """
         encoding = self.encoder(torch.cat(list(views)))
-        parts = [Encoding(*layers) for layers in zip(*(layer.chunk(len(views)) for layer in encoding), strict=True)]
-        first, last = parts[0], parts[-1]
-        pairs = [(first, last), (last, first)] if len(parts) == 2 else [(first, first)]
+        first, last = _by_view(encoding, len(views))
+        pairs = [(first, last)] if len(views) == 1 else [(first, last), (last, first)]
+        terms: dict[str, tuple[float, list[Measured]]] = {}
         objective = self._objective
+        for name, local in self.local.items():
+            terms[f"local_{name}"] = (
+                objective.local_weight * objective.maps[name],
+                [local(_layer(a, name), _layer(b, objective.target), generator) for a, b in pairs],
+            )
+        if self.global_ is not None:
+            terms["global"] = (
+                objective.global_weight,
+                [self.global_(a.features, _layer(b, objective.target)) for a, b in pairs],
+            )
+        if self.pairwise is not None:
+            terms["pairwise"] = (
+                objective.pairwise_weight,
+                [self.pairwise(_layer(first, objective.target), _layer(last, objective.target))],
+            )
         loss = encoding.code.new_zeros(())
         values: dict[str, float] = {}
-        for name, term in self.terms.items():
-            if isinstance(term, Pairwise):
-                weight = objective.pairwise_weight
-                measured = [term(_target(first, objective.target), _target(last, objective.target))]
-            elif isinstance(term, Global):
-                weight = objective.global_weight
-                measured = [term(own.features, _target(other, objective.target)) for own, other in pairs]
-            else:
-                weight = objective.local_weight
-                layer = name.removeprefix("local_")
-                measured = [
-                    term(getattr(own, layer), _target(other, objective.target), generator)
-                    for own, other in pairs
-                ]
-            mean = torch.stack([m.loss for m in measured]).mean()
+        for name, (weight, measured) in terms.items():
+            mean = torch.stack([one.loss for one in measured]).mean()
             loss = loss + weight * mean
             values[f"{name}_loss"] = mean.item()
-            bounds = [m.bound for m in measured if m.bound is not None]
+            bounds = [one.bound for one in measured if one.bound is not None]
             if bounds:
                 values[f"{name}_nats"] = torch.stack(bounds).mean().item()
         return loss, values, encoding.code
+
+    def minimised(self) -> list[nn.Parameter]:
+        """Parameters that lower the loss: the encoder's and the critics'."""
+        return list(self.parameters())
+
+    def adversary(self) -> list[nn.Parameter]:
+        """Parameters that oppose the encoder: the prior's discriminator."""
+        return []
+
+    def adversary_loss(self, codes: Tensor, generator: Generator) -> Tensor:
+        """The discriminator's own loss on codes [N, Y], which are detached."""
+        raise RecipeError("prior")
+
+
+def _layer(encoding: Encoding, name: str) -> Tensor:
+    layer: Tensor = getattr(encoding, name)
+    return layer
+
+
+def _by_view(encoding: Encoding, views: int) -> tuple[Encoding, Encoding]:
+    """The encodings of the first and the last view, which are the same one when there is one."""
+    layers = [layer.chunk(views) for layer in encoding]
+    return Encoding(*(parts[0] for parts in layers)), Encoding(*(parts[-1] for parts in layers))
+
+
+@torch.no_grad()
+def _shapes(encoder: Encoder) -> Encoding:
+    """Layers of one empty image, for their shapes; evaluation mode leaves the running statistics alone."""
+    encoder.eval()
+    encoding: Encoding = encoder(torch.zeros(1, 3, encoder.input_size, encoder.input_size))
+    encoder.train()
+    return encoding

@@ -48,7 +48,7 @@ class ObjectiveRecipe(_Section):
         estimator: of the registry `training.estimators`.
         global_weight, local_weight, prior_weight: the paper's alpha, beta and gamma.
         pairwise_weight: weight of the bound between the two views' global vectors.
-        maps: maps whose patches the local term scores.
+        maps: maps whose patches the local term scores, each with its weight within that term.
         target: global vector that the patches are scored against.
         positions: patches sampled per map and step; absent means all.
         prior: distribution that the code is matched to, when prior_weight is above 0.
@@ -59,7 +59,7 @@ class ObjectiveRecipe(_Section):
     local_weight: float = Field(default=1.0, ge=0)
     prior_weight: float = Field(default=0.0, ge=0)
     pairwise_weight: float = Field(default=0.0, ge=0)
-    maps: tuple[Literal["features", "conv"], ...] = ("features",)
+    maps: dict[Literal["features", "conv"], Annotated[float, Field(gt=0)]] = {"features": 1.0}
     target: Literal["fc", "code"] = "code"
     positions: int | None = Field(default=None, ge=1)
     prior: Literal["uniform", "gaussian"] = "uniform"

@@ -76,6 +76,7 @@ class Run:
             "optimisers": [optimiser.state_dict() for optimiser in self._optimisers()],
             "generator": self._generator.get_state(),
             "step": self.step,
+            "total_steps": self.total_steps,
             "seconds": self.seconds,
         }
         checkpoint.save(self.folder, state)
@@ -101,7 +102,7 @@ class Run:
         loss.backward()
         self._optimiser.step()
         if self._adversary_optimiser is not None:
-            terms |= self._adversary_step(codes)
+            terms |= self._adversary_step(self._adversary_optimiser, codes)
         self.step += 1
         self.seconds += time.monotonic() - started
         return {"loss": loss.item(), **terms, "learning_rate": rate}
@@ -113,12 +114,11 @@ class Run:
             random_views(images, self.recipe.augmentation, self._generator) for _ in range(self.recipe.views)
         )
 
-    def _adversary_step(self, codes: Tensor) -> dict[str, float]:
-        assert self._adversary_optimiser is not None
-        loss = self.learner.adversary_loss(codes, self._generator)
-        self._adversary_optimiser.zero_grad(set_to_none=True)
+    def _adversary_step(self, optimiser: torch.optim.Optimizer, codes: Tensor) -> dict[str, float]:
+        loss = self.learner.adversary_loss(codes.detach(), self._generator)
+        optimiser.zero_grad(set_to_none=True)
         loss.backward()
-        self._adversary_optimiser.step()
+        optimiser.step()
         return {"adversary": loss.item()}
 
     def _optimisers(self) -> list[torch.optim.Optimizer]:

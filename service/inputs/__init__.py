@@ -1,0 +1,1 @@
+"""From a request's body to encoded images, whatever the wire format."""

@@ -1,0 +1,40 @@
+"""A request's whole body, read no further than its limit."""
+
+from fastapi import Request
+
+from service.errors import ServiceError
+
+
+def media_type(request: Request) -> str:
+    """The body's type in lower case, without parameters; empty where the client names none."""
+    return request.headers.get("content-type", "").split(";", 1)[0].strip().lower()
+
+
+async def read_body(request: Request, limit: int) -> bytes:
+    """The body's bytes.
+
+    Raises:
+        ServiceError: 413 `request_too_large`, before anything is read where the client declares the size.
+    """
+    declared = request.headers.get("content-length", "")
+    if declared.isdecimal() and int(declared) > limit:
+        raise _too_large(int(declared), limit)
+    chunks: list[bytes] = []
+    size = 0
+    async for chunk in request.stream():
+        size += len(chunk)
+        if size > limit:
+            raise _too_large(size, limit)
+        chunks.append(chunk)
+    return b"".join(chunks)
+
+
+def _too_large(size: int, limit: int) -> ServiceError:
+    return ServiceError(
+        413,
+        "request_too_large",
+        f"The body has {size:,} bytes or more, the limit is {limit:,}; send fewer images in one request, "
+        "use /v1/batch, or raise INFOMAX_MAX_REQUEST_BYTES.",
+        limit=limit,
+        setting="INFOMAX_MAX_REQUEST_BYTES",
+    )

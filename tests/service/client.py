@@ -1,0 +1,26 @@
+"""The whole application in this process, behind a real HTTP client."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import httpx
+
+from service.app import create_app
+from service.model import Model
+from service.runtime import Runtime
+from tests.service.faults import settings
+
+
+@asynccontextmanager
+async def client(
+    models: Path, index_url: str, model: Model | None = None, **changes: object
+) -> AsyncIterator[httpx.AsyncClient]:
+    """A started application over the tiny model and the database at `index_url`."""
+    app = create_app(Runtime.load(settings(models, **changes), index_url, model))
+    transport = httpx.ASGITransport(app, raise_app_exceptions=False)
+    async with (
+        app.router.lifespan_context(app),
+        httpx.AsyncClient(transport=transport, base_url="http://infomax") as http,
+    ):
+        yield http

@@ -61,6 +61,11 @@ class Settings(BaseSettings):
         default=1024, ge=1, description="most images in one request that is no stream"
     )
     max_stream_items: int = Field(default=10_000_000, ge=1, description="most images in one stream")
+    max_archive_bytes: int = Field(
+        default=4 * 2**30,
+        ge=1,
+        description="most bytes of one zip archive, which is kept in TMPDIR while it is answered",
+    )
     drain_seconds: float = Field(
         default=20, ge=0, description="seconds that accepted work may take to finish after SIGTERM"
     )

@@ -1,0 +1,35 @@
+"""One image's bytes as they arrive, held no further than the limit."""
+
+from service.results import Failed
+
+
+class ImageBuffer:
+    """Collects an image; one that grows past the limit is counted on but no longer held."""
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self._size = 0
+        self._parts: list[bytes] = []
+
+    def write(self, data: bytes | memoryview) -> None:
+        self._size += len(data)
+        if self._size > self._limit:
+            self._parts.clear()
+        else:
+            self._parts.append(bytes(data))
+
+    def content(self) -> bytes | Failed:
+        """The whole image, or that it was too large."""
+        if self._size > self._limit:
+            return image_too_large(f"has {self._size:,} bytes", self._limit)
+        return self._parts[0] if len(self._parts) == 1 else b"".join(self._parts)
+
+
+def image_too_large(how_large: str, limit: int) -> Failed:
+    """The failure of an image that was not held; `how_large` completes 'The image ...'."""
+    return Failed(
+        "image_too_large",
+        f"The image {how_large}, the limit is {limit:,}; "
+        "send a smaller file or raise INFOMAX_MAX_IMAGE_BYTES.",
+        limit,
+    )

@@ -1,0 +1,23 @@
+"""Names of files as senders wrote them, turned into ids that JSON can carry."""
+
+from pathlib import PurePosixPath
+
+_LITTER = (".DS_Store", "Thumbs.db", "desktop.ini")
+
+
+def text_of(name: bytes) -> str:
+    """A name as text: UTF-8, with bytes that are none as `\\xNN`, so that no two names become one."""
+    return name.decode("utf-8", "backslashreplace")
+
+
+def member_id(name: str) -> str:
+    """An archive member's id: its path without a leading `./`."""
+    while name.startswith("./"):
+        name = name[2:].lstrip("/")
+    return name
+
+
+def is_litter(name: str) -> bool:
+    """Whether a desktop system put the file beside the user's own: its views, icons and resource forks."""
+    path = PurePosixPath(name)
+    return path.name.startswith("._") or path.name in _LITTER or "__MACOSX" in path.parts

@@ -1,0 +1,188 @@
+"""A stream of items to answers in the same order, of which a bounded part is held at any time.
+
+One task reads, a few prepare chunks at the same time, one concludes and writes them in order. Nothing waits
+to fill a chunk: whoever is free takes what is there, so chunks grow with the load and a slow client's
+items are answered as they come. What is held, from reading to writing, is bounded; a client that does not
+read its answers thereby stops the reading of its input.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import aclosing
+from dataclasses import dataclass
+from typing import Generic, Protocol, TypeVar
+
+from service.errors import ServiceError
+from service.inputs.stream import Groups, StreamItem
+from service.results import Failed
+from service.settings import Settings
+from service.streaming_answers import Answer
+
+# Chunks that are prepared at the same time: decoding and inference both have one at hand and one to come.
+_CHUNKS = 4
+# Of the bytes that the process may hold, what one stream may.
+_BYTES_SHARE = 8
+# Refusals after which none of the items to come can fare better.
+_FINAL = ("shutting_down", "not_ready")
+
+T = TypeVar("T")
+Write = Callable[[Sequence[Answer]], Awaitable[None]]
+"""Takes the answers of one chunk; returns when there is room for the next."""
+
+
+class Work(Protocol[T]):
+    """What is done with the items of a stream."""
+
+    async def prepare(self, items: Sequence[StreamItem]) -> T:
+        """The part that several chunks go through at the same time.
+
+        Raises:
+            ServiceError: none of the items can be answered.
+        """
+
+    async def conclude(self, items: Sequence[StreamItem], prepared: T) -> Sequence[Answer]:
+        """The part that chunks go through one after the other: one answer for each item, in order."""
+
+
+@dataclass(frozen=True)
+class Window:
+    """How much of a stream is held at a time.
+
+    Attributes:
+        chunk: most items of a chunk.
+        chunks: chunks that are prepared at the same time.
+        items, bytes: no more is read while this much is held; what one piece of the body brings is read
+            as a whole.
+    """
+
+    chunk: int
+    chunks: int
+    items: int
+    bytes: int
+
+    @classmethod
+    def of(cls, settings: Settings) -> "Window":
+        chunk = settings.max_batch
+        return cls(chunk, _CHUNKS, (_CHUNKS + 1) * chunk, settings.queue_bytes // _BYTES_SHARE)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Chunk(Generic[T]):
+    """Items on their way; `prepared` is resolved with a refusal where none of them can be answered."""
+
+    items: list[StreamItem]
+    prepared: asyncio.Future[T | ServiceError]
+
+
+class Stream(Generic[T]):
+    """One stream on its way through the service. It runs once, on one event loop."""
+
+    def __init__(self, groups: Groups, work: Work[T], window: Window) -> None:
+        self._groups = groups
+        self._work = work
+        self._window = window
+        self._waiting: deque[StreamItem] = deque()
+        self._held_items = 0
+        self._held_bytes = 0
+        self._changed = asyncio.Condition()
+        self._in_order: asyncio.Queue[_Chunk[T] | None] = asyncio.Queue()
+        self._reader: asyncio.Task[None] | None = None
+        self._read_to_end = False
+        self._failure: ServiceError | None = None
+
+    @property
+    def held(self) -> int:
+        """Items that were read and not yet written."""
+        return self._held_items
+
+    async def run(self, write: Write) -> ServiceError | None:
+        """Answer every item that can be read.
+
+        Returns:
+            why the stream ended before its end; every item read until then has been answered.
+        """
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                self._reader = tasks.create_task(self._read())
+                tasks.create_task(self._prepare())
+                await self._conclude(write)
+        except BaseExceptionGroup as group:
+            raise _first(group) from group
+        return self._failure
+
+    async def _read(self) -> None:
+        try:
+            async with aclosing(self._groups) as groups:
+                async for group in groups:
+                    await self._take_in(group)
+        except ServiceError as error:
+            self._failure = self._failure or error
+        finally:
+            async with self._changed:
+                self._read_to_end = True
+                self._changed.notify_all()
+
+    async def _take_in(self, group: Sequence[StreamItem]) -> None:
+        async with self._changed:
+            self._waiting.extend(group)
+            self._held_items += len(group)
+            self._held_bytes += sum(item.size for item in group)
+            self._changed.notify_all()
+            await self._changed.wait_for(
+                lambda: self._held_items < self._window.items and self._held_bytes < self._window.bytes
+            )
+
+    async def _prepare(self) -> None:
+        async with asyncio.TaskGroup() as tasks:
+            for _ in range(self._window.chunks):
+                tasks.create_task(self._prepare_chunks())
+        self._in_order.put_nowait(None)
+
+    async def _prepare_chunks(self) -> None:
+        while chunk := await self._next_chunk():
+            try:
+                chunk.prepared.set_result(await self._work.prepare(chunk.items))
+            except ServiceError as error:
+                chunk.prepared.set_result(error)
+                if error.code in _FINAL:
+                    self._stop_reading(error)
+
+    async def _next_chunk(self) -> _Chunk[T] | None:
+        """Everything that waits, up to a full chunk; its place in the order is taken at the same moment."""
+        async with self._changed:
+            await self._changed.wait_for(lambda: self._waiting or self._read_to_end)
+            size = min(self._window.chunk, len(self._waiting))
+            items = [self._waiting.popleft() for _ in range(size)]
+        if not items:
+            return None
+        chunk = _Chunk[T](items, asyncio.get_running_loop().create_future())
+        self._in_order.put_nowait(chunk)
+        return chunk
+
+    def _stop_reading(self, reason: ServiceError) -> None:
+        self._failure = self._failure or reason
+        if self._reader is not None:
+            self._reader.cancel()
+
+    async def _conclude(self, write: Write) -> None:
+        while chunk := await self._in_order.get():
+            prepared = await chunk.prepared
+            if isinstance(prepared, ServiceError):
+                failed = Failed(prepared.code, str(prepared), prepared.limit)
+                answers: Sequence[Answer] = [Answer(item.index, item.id, failed) for item in chunk.items]
+            else:
+                answers = await self._work.conclude(chunk.items, prepared)
+            await write(answers)
+            async with self._changed:
+                self._held_items -= len(chunk.items)
+                self._held_bytes -= sum(item.size for item in chunk.items)
+                self._changed.notify_all()
+
+
+def _first(group: BaseExceptionGroup) -> BaseException:
+    """What went wrong first; the rest went wrong because of it."""
+    error: BaseException = group
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return error

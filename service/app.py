@@ -8,9 +8,10 @@ from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
 from service.errors import ServiceError, problem
+from service.routes import embeddings, items, mi_maps, neighbours
 from service.runtime import Runtime
 
-ROUTERS: tuple[APIRouter, ...] = ()
+ROUTERS: tuple[APIRouter, ...] = (embeddings.router, mi_maps.router, neighbours.router, items.router)
 
 
 def create_app(runtime: Runtime) -> FastAPI:

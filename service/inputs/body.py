@@ -1,6 +1,7 @@
 """A request's whole body, read no further than its limit."""
 
 from fastapi import Request
+from starlette.requests import ClientDisconnect
 
 from service.errors import ServiceError
 
@@ -14,19 +15,28 @@ async def read_body(request: Request, limit: int) -> bytes:
     """The body's bytes.
 
     Raises:
-        ServiceError: 413 `request_too_large`, before anything is read where the client declares the size.
+        ServiceError: 413 `request_too_large`, before anything is read where the client declares the size;
+            499 `client_gone`.
     """
     declared = request.headers.get("content-length", "")
     if declared.isdecimal() and int(declared) > limit:
         raise _too_large(int(declared), limit)
     chunks: list[bytes] = []
     size = 0
-    async for chunk in request.stream():
-        size += len(chunk)
-        if size > limit:
-            raise _too_large(size, limit)
-        chunks.append(chunk)
+    try:
+        async for chunk in request.stream():
+            size += len(chunk)
+            if size > limit:
+                raise _too_large(size, limit)
+            chunks.append(chunk)
+    except ClientDisconnect:
+        raise client_gone() from None
     return b"".join(chunks)
+
+
+def client_gone() -> ServiceError:
+    """The end of a request whose client closed the connection; only the metrics get to see it."""
+    return ServiceError(499, "client_gone", "The client closed the connection before its answer.")
 
 
 def _too_large(size: int, limit: int) -> ServiceError:

@@ -1,0 +1,129 @@
+"""The images and parameters of one request, in whichever of three ways they were sent.
+
+A raw body is one image. In multipart/form-data every file is an image and every other field a parameter.
+In JSON one member holds images as base64, the others are parameters. Parameters of the query count in
+all three.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import orjson
+from fastapi import Request
+
+from service.errors import ServiceError
+from service.inputs.base64_image import decode_text
+from service.inputs.body import media_type, read_body
+from service.inputs.multipart import Part, parse_multipart, too_many_items
+from service.inputs.parameters import merge
+from service.settings import Settings
+
+_FORM_START = 64
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """Where a route's images stand.
+
+    Attributes:
+        member: the JSON member with the image or the images.
+        several: more than one is allowed.
+        named: names of further images, each of them one and optional, as JSON members and form files.
+    """
+
+    member: str
+    several: bool
+    named: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Payload:
+    """A request taken apart.
+
+    Attributes:
+        images: encoded images in order; none where JSON, or a form, names none.
+        named: the further images of the layout that were sent.
+        members: parameters, as they came.
+    """
+
+    images: list[bytes]
+    named: Mapping[str, bytes] = field(default_factory=dict)
+    members: Mapping[str, object] = field(default_factory=dict)
+
+
+async def read_payload(request: Request, layout: Layout, settings: Settings) -> Payload:
+    """Read a request's body and take it apart; the images are not looked into.
+
+    Raises:
+        ServiceError: 413 `request_too_large` or `too_many_items`, 415 `unsupported_media_type`, 400
+            `invalid_json` or `malformed_multipart`, 422 `invalid_base64`, `url_not_fetched`,
+            `one_image_expected` or `invalid_parameter` (a name given twice).
+    """
+    kind = media_type(request)
+    query = request.query_params.multi_items()
+    most = settings.max_request_items
+    if kind == "application/json":
+        body = await read_body(request, settings.max_request_bytes)
+        return _from_json(body, layout, query, most)
+    if kind == "multipart/form-data":
+        body = await read_body(request, settings.max_request_bytes)
+        return _from_parts(parse_multipart(request.headers["content-type"], body, most), layout, query, most)
+    if kind in ("", "application/octet-stream") or kind.startswith("image/"):
+        return Payload([await read_body(request, settings.max_request_bytes)], members=merge(query))
+    if kind == "application/x-www-form-urlencoded":
+        # curl names this type for --data-binary; a form of that type is printable, an image is not.
+        body = await read_body(request, settings.max_request_bytes)
+        if not (body[:_FORM_START].isascii() and body[:_FORM_START].decode().isprintable()):
+            return Payload([body], members=merge(query))
+    raise ServiceError(
+        415,
+        "unsupported_media_type",
+        f"A body of type {kind[:_FORM_START]!a} is not read; send an image as image/jpeg (or its own "
+        "type, or application/octet-stream), several as multipart/form-data, or application/json.",
+    )
+
+
+def no_image(where: str) -> ServiceError:
+    """The refusal of a request that needs an image and has none."""
+    return ServiceError(422, "no_image", f"The request holds no image; {where}.")
+
+
+def _from_json(body: bytes, layout: Layout, query: list[tuple[str, str]], most: int) -> Payload:
+    try:
+        members = orjson.loads(body)
+    except orjson.JSONDecodeError as error:
+        raise _invalid_json(f"it cannot be parsed ({error})") from error
+    if not isinstance(members, dict):
+        raise _invalid_json("it is no object")
+    named = {name: decode_text(members.pop(name), name) for name in layout.named if name in members}
+    images = _from_member(members.pop(layout.member), layout, most) if layout.member in members else []
+    return Payload(images, named, merge(query, members.items()))
+
+
+def _from_member(value: object, layout: Layout, most: int) -> list[bytes]:
+    if not layout.several or not isinstance(value, list):
+        return [decode_text(value, layout.member)]
+    if len(value) > most:
+        raise too_many_items(most)
+    return [decode_text(one, f"{layout.member}[{place}]") for place, one in enumerate(value)]
+
+
+def _from_parts(parts: list[Part], layout: Layout, query: list[tuple[str, str]], most: int) -> Payload:
+    files = [part for part in parts if part.is_file]
+    named = merge((part.name, part.content) for part in files if part.name in layout.named)
+    images = [part.content for part in files if part.name not in layout.named]
+    if len(images) > most:
+        raise too_many_items(most)
+    if len(images) > 1 and not layout.several:
+        raise one_image_expected(len(images), "send one request for each")
+    fields = [(part.name, part.text) for part in parts if not part.is_file]
+    return Payload(images, named, merge(query, fields))
+
+
+def one_image_expected(count: int, remedy: str) -> ServiceError:
+    """The refusal of several images where the answer is about one."""
+    return ServiceError(422, "one_image_expected", f"The request holds {count} images; {remedy}.", limit=1)
+
+
+def _invalid_json(reason: str) -> ServiceError:
+    return ServiceError(400, "invalid_json", f"The body is not the JSON expected here: {reason}.")

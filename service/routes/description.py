@@ -1,0 +1,47 @@
+"""What OpenAPI says of bodies that the routes read by themselves."""
+
+from typing import Any
+
+_BYTES = {"schema": {"type": "string", "format": "binary"}}
+
+
+def body(json: dict[str, Any], form: dict[str, Any]) -> dict[str, Any]:
+    """A request body of one raw image, of a form, or of JSON.
+
+    Args:
+        json: schema of each member.
+        form: schema of each field.
+    """
+    content = {
+        "image/*": _BYTES,
+        "application/octet-stream": _BYTES,
+        "multipart/form-data": {"schema": {"type": "object", "properties": form}},
+        "application/json": {"schema": {"type": "object", "properties": json, "additionalProperties": False}},
+    }
+    return {"required": True, "content": content}
+
+
+def query(**schemas: dict[str, Any]) -> list[dict[str, Any]]:
+    """Optional parameters of the query, with the schema of each."""
+    return [{"name": name, "in": "query", "required": False, "schema": schemas[name]} for name in schemas]
+
+
+def answers(*media_types: str) -> dict[int | str, dict[str, Any]]:
+    """An answer in any of these formats, and every refusal as a problem."""
+    content: dict[str, dict[str, Any]] = {media_type: {} for media_type in media_types}
+    return {200: {"description": "The answer.", "content": content}, **refusals()}
+
+
+def refusals() -> dict[int | str, dict[str, Any]]:
+    """Every refusal, as a problem."""
+    problem = {"application/problem+json": {"schema": {"type": "object"}}}
+    return {
+        "4XX": {"description": "A refusal (RFC 9457) with a stable `code`.", "content": problem},
+        "5XX": {"description": "A failure (RFC 9457) with a stable `code`.", "content": problem},
+    }
+
+
+IMAGE = {"type": "string", "description": "an encoded image as base64 or data URI"}
+FILE = {"type": "string", "format": "binary"}
+FILES = {"type": "array", "items": FILE}
+MODEL = {"type": "string", "description": "the served model, by name or name/version"}

@@ -1,0 +1,96 @@
+"""POST /v1/embeddings: images in, embeddings out, in OpenAI's shape or as arrays."""
+
+from time import perf_counter
+from typing import Any
+
+import numpy as np
+from fastapi import APIRouter, Request, Response
+from pydantic import Field
+
+from contract.card import ModelCard
+from service.inputs.images import Layout, no_image, read_payload
+from service.inputs.parameters import Parameters, parse, refused
+from service.outputs import accept
+from service.outputs.arrays import arrow_stream, npy
+from service.outputs.embeddings import Encoding, openai_list, shorten
+from service.outputs.timing import server_timing
+from service.results import Stages, Want
+from service.routes import description
+from service.routes.whole import embed_all
+from service.runtime import runtime_of
+
+PATH = "/v1/embeddings"
+
+router = APIRouter(tags=["images"])
+
+_LAYOUT = Layout("input", several=True)
+_OFFERED = (accept.JSON, accept.NPY, accept.ARROW)
+
+
+class EmbeddingParameters(Parameters):
+    """Parameters of the request.
+
+    Attributes:
+        encoding_format: how JSON writes a vector.
+        dimensions: keep so many numbers of each vector; default all.
+    """
+
+    encoding_format: Encoding = "float"
+    dimensions: int | None = Field(default=None, ge=1)
+
+    def dimensions_of(self, card: ModelCard) -> int:
+        """Length of the vectors to answer.
+
+        Raises:
+            ServiceError: 422 `invalid_parameter` for more than the model has.
+        """
+        most = card.shapes.embedding
+        if self.dimensions is not None and self.dimensions > most:
+            raise refused(
+                f"dimensions={self.dimensions} is not allowed: the embeddings of {card.id} have {most}.", most
+            )
+        return self.dimensions or most
+
+
+_OPTIONS: dict[str, dict[str, Any]] = {
+    "model": description.MODEL,
+    "encoding_format": {"enum": ["float", "base64"], "default": "float"},
+    "dimensions": {"type": "integer", "minimum": 1},
+}
+_INPUT = {"anyOf": [description.IMAGE, {"type": "array", "items": description.IMAGE}]}
+
+
+@router.post(
+    PATH,
+    summary="Embed one image or several",
+    responses=description.answers(*_OFFERED),
+    openapi_extra={
+        "requestBody": description.body(
+            {"input": _INPUT, **_OPTIONS, "user": {}}, {"image": description.FILES, **_OPTIONS}
+        ),
+        "parameters": description.query(**_OPTIONS),
+    },
+)
+async def create_embeddings(request: Request) -> Response:
+    """Embed every image of the request, or refuse it as a whole."""
+    runtime = runtime_of(request)
+    card = runtime.pipeline.card
+    media_type = accept.choose(request.headers.get("accept", ""), _OFFERED)
+    payload = await read_payload(request, _LAYOUT, runtime.settings)
+    if not payload.images:
+        raise no_image("name it in the member input, or send it as a file of the form")
+    parameters = parse(EmbeddingParameters, payload.members)
+    parameters.check_model(card)
+    dimensions = parameters.dimensions_of(card)
+    stages = Stages()
+    embedded = await embed_all(request, PATH, payload.images, Want.EMBEDDING, stages)
+    started = perf_counter()
+    embeddings = shorten(np.stack([one.embedding for one in embedded]), dimensions)
+    if media_type == accept.NPY:
+        content = npy(embeddings)
+    elif media_type == accept.ARROW:
+        content = arrow_stream(embeddings, card.id)
+    else:
+        content = openai_list(embeddings, card.id, parameters.encoding_format)
+    headers = server_timing(stages, serialise=perf_counter() - started)
+    return Response(content, headers=headers, media_type=media_type)

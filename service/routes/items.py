@@ -1,0 +1,165 @@
+"""What is searched, one item at a time, and how much of it there is."""
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Request, Response
+from pydantic import BeforeValidator
+
+from service.errors import ServiceError
+from service.index.items import NewItem, StoredItem, check_object, check_vector
+from service.inputs.images import Layout, no_image, read_payload
+from service.inputs.item_id import item_id_of
+from service.inputs.parameters import Parameters, parse, parsed_json, refused
+from service.outputs import accept
+from service.outputs.json import dump
+from service.results import Want
+from service.routes import description
+from service.routes.whole import embed_all
+from service.runtime import Runtime, runtime_of
+
+PATH = "/v1/items/{id}"
+INDEX_PATH = "/v1/index"
+
+router = APIRouter(tags=["index"])
+
+_ROUTE = "/v1/items/{id:path}"
+_LAYOUT = Layout("image", several=False)
+
+
+class ItemParameters(Parameters):
+    """What is stored with an item.
+
+    Attributes:
+        vector: a vector of the client's own, in place of an image.
+        metadata: a JSON object.
+    """
+
+    vector: Annotated[object, BeforeValidator(parsed_json)] = None
+    metadata: Annotated[object, BeforeValidator(parsed_json)] = None
+
+
+_METADATA: dict[str, dict[str, Any]] = {
+    "metadata": {"type": "object", "description": "in a query or a form, the text of a JSON object"},
+    "model": description.MODEL,
+}
+_ID = {"name": "id", "in": "path", "required": True, "schema": {"type": "string"}}
+_VECTOR = {"type": "array", "items": {"type": "number"}}
+
+
+@router.put(
+    _ROUTE,
+    summary="Store an image, or a vector, under an id",
+    responses=description.answers(accept.JSON),
+    openapi_extra={
+        "requestBody": description.body(
+            {"image": description.IMAGE, "vector": _VECTOR, **_METADATA},
+            {"image": description.FILE, "vector": _VECTOR, **_METADATA},
+        ),
+        "parameters": [_ID, *description.query(**_METADATA)],
+    },
+)
+async def put_item(request: Request) -> Response:
+    """Store one item, in place of an older one of the same id; the answer comes when it is on the disk."""
+    runtime = runtime_of(request)
+    item_id = item_id_of(request)
+    payload = await read_payload(request, _LAYOUT, runtime.settings)
+    parameters = parse(ItemParameters, payload.members)
+    parameters.check_model(runtime.pipeline.card)
+    metadata = check_object({} if parameters.metadata is None else parameters.metadata)
+    if parameters.vector is not None:
+        if payload.images:
+            raise refused("The request holds an image and a vector; send one of the two.")
+        vector = check_vector(parameters.vector, runtime.index.dimensions)
+        item = NewItem(item_id, vector, metadata)
+    elif payload.images:
+        (one,) = await embed_all(request, PATH, payload.images, Want.EMBEDDING)
+        image = one.image
+        item = NewItem(
+            item_id,
+            one.embedding,
+            metadata,
+            one.code,
+            image.original_width,
+            image.original_height,
+            image.format,
+        )
+    else:
+        raise no_image("send one, or a vector")
+    await runtime.index.put([item])
+    return _json({"id": item_id, "model": runtime.pipeline.card.id, "status": "stored"})
+
+
+@router.get(
+    _ROUTE,
+    summary="What is stored under an id",
+    responses=description.answers(accept.JSON),
+    openapi_extra={"parameters": [_ID]},
+)
+async def get_item(request: Request) -> Response:
+    """The item as it is stored; images are not kept, their vectors are."""
+    runtime = runtime_of(request)
+    item = await stored_item(runtime, item_id_of(request))
+    answer = {
+        "id": item.id,
+        "model": runtime.pipeline.card.id,
+        "vector": item.vector,
+        "metadata": item.metadata,
+        "width": item.width,
+        "height": item.height,
+        "format": item.format,
+        "updated": item.updated,
+    }
+    return _json(answer)
+
+
+@router.delete(
+    _ROUTE,
+    status_code=204,
+    summary="Remove an item",
+    responses=description.refusals(),
+    openapi_extra={"parameters": [_ID]},
+)
+async def delete_item(request: Request) -> Response:
+    """Remove one item."""
+    runtime = runtime_of(request)
+    item_id = item_id_of(request)
+    if not await runtime.index.delete(item_id):
+        raise _not_found(runtime, item_id)
+    return Response(status_code=204)
+
+
+@router.get(INDEX_PATH, summary="Statistics of the index", responses=description.answers(accept.JSON))
+async def get_index(request: Request) -> Response:
+    """What the database holds, for the served model and for every other version."""
+    runtime = runtime_of(request)
+    statistics = await runtime.index.statistics()
+    answer = {
+        "model": runtime.pipeline.card.id,
+        "dimensions": runtime.index.dimensions,
+        "postgresql": statistics.postgresql,
+        "pgvector": statistics.pgvector,
+        "spaces": statistics.spaces,
+    }
+    return _json(answer)
+
+
+async def stored_item(runtime: Runtime, item_id: str) -> StoredItem:
+    """The item of that id.
+
+    Raises:
+        ServiceError: 404 `item_not_found`, 503 `index_unavailable`.
+    """
+    item = await runtime.index.get(item_id)
+    if item is None:
+        raise _not_found(runtime, item_id)
+    return item
+
+
+def _not_found(runtime: Runtime, item_id: str) -> ServiceError:
+    return ServiceError(
+        404, "item_not_found", f"There is no item {item_id!a} of the model {runtime.pipeline.card.id}."
+    )
+
+
+def _json(answer: object) -> Response:
+    return Response(dump(answer), media_type=accept.JSON)

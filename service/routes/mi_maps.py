@@ -1,0 +1,115 @@
+"""POST /v1/mi-maps: images in; out, in nats, what each patch tells about the image's code."""
+
+from collections.abc import Sequence
+from functools import partial
+from time import perf_counter
+
+import numpy as np
+from fastapi import APIRouter, Request, Response
+from numpy.typing import NDArray
+
+from contract.card import ModelCard
+from contract.images import ImageLimits, open_rgb
+from service.inputs.images import Layout, Payload, no_image, one_image_expected, read_payload
+from service.inputs.parameters import Parameters, parse
+from service.outputs import accept
+from service.outputs.arrays import npy
+from service.outputs.heat_map import Picture, draw
+from service.outputs.mi_maps import maps_json
+from service.outputs.painter import Painter
+from service.outputs.timing import server_timing
+from service.results import Embedded, Stages, Want
+from service.routes import description
+from service.routes.presence import while_connected
+from service.routes.whole import embed_all
+from service.runtime import runtime_of
+
+PATH = "/v1/mi-maps"
+
+router = APIRouter(tags=["images"])
+
+_REFERENCE = "reference"
+_LAYOUT = Layout("input", several=True, named=(_REFERENCE,))
+_OFFERED = (accept.JSON, accept.NPY, accept.PNG)
+_PAINTER = Painter()
+_INPUT = {"anyOf": [description.IMAGE, {"type": "array", "items": description.IMAGE}]}
+
+
+@router.post(
+    PATH,
+    summary="Map what each patch tells about an image's code",
+    responses=description.answers(*_OFFERED),
+    openapi_extra={
+        "requestBody": description.body(
+            {"input": _INPUT, "reference": description.IMAGE, "model": description.MODEL, "user": {}},
+            {"image": description.FILES, "reference": description.FILE, "model": description.MODEL},
+        ),
+        "parameters": description.query(model=description.MODEL),
+    },
+)
+async def create_mi_maps(request: Request) -> Response:
+    """Map every image of the request, against its own code or the reference's, or refuse it as a whole."""
+    runtime = runtime_of(request)
+    card = runtime.pipeline.card
+    media_type = accept.choose(request.headers.get("accept", ""), _OFFERED)
+    payload = await read_payload(request, _LAYOUT, runtime.settings)
+    if not payload.images:
+        raise no_image("name it in the member input, or send it as a file of the form")
+    parse(Parameters, payload.members).check_model(card)
+    if media_type == accept.PNG and len(payload.images) > 1:
+        raise one_image_expected(len(payload.images), "a PNG shows one; accept application/json for all")
+    stages = Stages()
+    embedded, reference = await _embed(request, payload, stages)
+    started = perf_counter()
+    maps = _maps(embedded, reference)
+    if media_type == accept.NPY:
+        content = npy(np.stack(maps))
+    elif media_type == accept.PNG:
+        paint = partial(_draw, payload.images[0], maps[0], card, runtime.settings.image_limits, reference)
+        content = await while_connected(request, _PAINTER.paint(paint))
+    else:
+        content = maps_json(card, embedded, maps, reference.image if reference else None)
+    headers = server_timing(stages, serialise=perf_counter() - started)
+    return Response(content, headers=headers, media_type=media_type)
+
+
+async def _embed(
+    request: Request, payload: Payload, stages: Stages
+) -> tuple[list[Embedded], Embedded | None]:
+    """The images, and the reference where there is one, in one call."""
+    if _REFERENCE not in payload.named:
+        return await embed_all(request, PATH, payload.images, Want.MAP, stages), None
+    images = [*payload.images, payload.named[_REFERENCE]]
+    *embedded, reference = await embed_all(
+        request, PATH, images, Want.PROJECTIONS, stages, names={len(images) - 1: "The reference"}
+    )
+    return embedded, reference
+
+
+def _maps(embedded: Sequence[Embedded], reference: Embedded | None) -> list[NDArray[np.float32]]:
+    """One map [M, M] for each image, in nats."""
+    if reference is None:
+        return [one.mi_map for one in embedded if one.mi_map is not None]
+    assert reference.projections is not None  # noqa: S101 (projections were asked for)
+    code = reference.projections.global_
+    return [one.projections.against_code(code) for one in embedded if one.projections is not None]
+
+
+def _draw(
+    data: bytes,
+    mi_map: NDArray[np.float32],
+    card: ModelCard,
+    limits: ImageLimits,
+    reference: Embedded | None,
+) -> bytes:
+    """The picture; runs in the painter's thread."""
+    rule = card.preprocessing
+    whose = "the image's own code" if reference is None else "the reference's code"
+    picture = Picture(
+        image=open_rgb(data, limits, rule.background),
+        mi_map=mi_map,
+        grid=card.patch_grid,
+        input_size=(rule.width, rule.height),
+        label=f"pointwise MI with {whose}, nats",
+    )
+    return draw(picture)

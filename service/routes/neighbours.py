@@ -1,0 +1,166 @@
+"""POST /v1/neighbours: an image, an item's id or a vector in; the items nearest to it out."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from time import perf_counter
+from typing import Annotated, Any
+
+import numpy as np
+from fastapi import APIRouter, Request, Response
+from numpy.typing import NDArray
+from pydantic import BeforeValidator, Field
+
+from service.index.items import Metadata, Neighbour, check_id, check_object, check_vector
+from service.inputs.images import Layout, Payload, no_image, read_payload
+from service.inputs.parameters import Parameters, parse, parsed_json, refused
+from service.outputs import accept
+from service.outputs.json import dump
+from service.outputs.neighbours import neighbours_json
+from service.outputs.timing import server_timing
+from service.pipeline import Pipeline
+from service.results import Projections, Stages, Want
+from service.routes import description
+from service.routes.items import stored_item
+from service.routes.whole import embed_all
+from service.runtime import Runtime, runtime_of
+
+PATH = "/v1/neighbours"
+MAX_K = 1000
+
+router = APIRouter(tags=["index"])
+
+_LAYOUT = Layout("image", several=False)
+
+
+class NeighbourParameters(Parameters):
+    """Parameters of the request.
+
+    Attributes:
+        id: of the item to search by, in place of an image.
+        vector: to search by, in place of an image.
+        k: how many neighbours.
+        filter: only items whose metadata contains this object.
+        explain: map which patches of the image speak for each neighbour.
+    """
+
+    id: str | None = None
+    vector: Annotated[object, BeforeValidator(parsed_json)] = None
+    k: int = Field(default=10, ge=1, le=MAX_K)
+    filter: Annotated[object, BeforeValidator(parsed_json)] = None
+    explain: bool = False
+
+    @property
+    def metadata_filter(self) -> Metadata | None:
+        """The filter, checked.
+
+        Raises:
+            ServiceError: 422 `invalid_filter`.
+        """
+        return None if self.filter is None else check_object(self.filter, name="filter")
+
+
+@dataclass(frozen=True, slots=True)
+class _Query:
+    """What is searched by.
+
+    Attributes:
+        vector: float32 [D], of length one.
+        projections: of the image, where its neighbours are to be explained.
+    """
+
+    vector: NDArray[np.float32]
+    projections: Projections | None = None
+
+
+_OPTIONS: dict[str, dict[str, Any]] = {
+    "k": {"type": "integer", "minimum": 1, "maximum": MAX_K, "default": 10},
+    "filter": {"type": "object", "description": "in a query or a form, the text of a JSON object"},
+    "explain": {"type": "boolean", "default": False},
+    "model": description.MODEL,
+}
+_OTHERS: dict[str, dict[str, Any]] = {
+    "id": {"type": "string"},
+    "vector": {"type": "array", "items": {"type": "number"}},
+}
+
+
+@router.post(
+    PATH,
+    summary="Find the items nearest to an image, an item or a vector",
+    responses=description.answers(accept.JSON),
+    openapi_extra={
+        "requestBody": description.body(
+            {"image": description.IMAGE, **_OTHERS, **_OPTIONS},
+            {"image": description.FILE, **_OTHERS, **_OPTIONS},
+        ),
+        "parameters": description.query(**_OPTIONS),
+    },
+)
+async def find_neighbours(request: Request) -> Response:
+    """Search the items of the served model, best first."""
+    runtime = runtime_of(request)
+    payload = await read_payload(request, _LAYOUT, runtime.settings)
+    parameters = parse(NeighbourParameters, payload.members)
+    parameters.check_model(runtime.pipeline.card)
+    metadata_filter = parameters.metadata_filter
+    _check_one_query(payload, parameters)
+    stages = Stages()
+    query = await _query(request, runtime, payload, parameters, stages)
+    started = perf_counter()
+    hits = await runtime.index.search(
+        query.vector, parameters.k, metadata_filter, with_codes=parameters.explain
+    )
+    searched = perf_counter()
+    explanations = None
+    if query.projections is not None:
+        explanations = await _explain(runtime.pipeline, query.projections, hits)
+    answer = {"model": runtime.pipeline.card.id, "neighbours": neighbours_json(hits, explanations)}
+    content = dump(answer)
+    headers = server_timing(stages, search=searched - started, serialise=perf_counter() - searched)
+    return Response(content, headers=headers, media_type=accept.JSON)
+
+
+def _check_one_query(payload: Payload, parameters: NeighbourParameters) -> None:
+    given = [
+        name
+        for name, present in (
+            ("an image", bool(payload.images)),
+            ("an id", parameters.id is not None),
+            ("a vector", parameters.vector is not None),
+        )
+        if present
+    ]
+    if not given:
+        raise no_image("search by an image, an id or a vector")
+    if len(given) > 1:
+        raise refused(f"The request holds {' and '.join(given)}; search by one of them.")
+    if parameters.explain and not payload.images:
+        raise refused(
+            "explain=true needs an image: its patches are what the neighbours are explained by, and the "
+            "index keeps none; send the image, or search without explain."
+        )
+
+
+async def _query(
+    request: Request, runtime: Runtime, payload: Payload, parameters: NeighbourParameters, stages: Stages
+) -> _Query:
+    if parameters.id is not None:
+        return _Query((await stored_item(runtime, check_id(parameters.id))).vector)
+    if parameters.vector is not None:
+        return _Query(check_vector(parameters.vector, runtime.index.dimensions))
+    want = Want.PROJECTIONS if parameters.explain else Want.EMBEDDING
+    (one,) = await embed_all(request, PATH, payload.images, want, stages)
+    return _Query(one.embedding, one.projections)
+
+
+async def _explain(
+    pipeline: Pipeline, query: Projections, hits: Sequence[Neighbour]
+) -> list[NDArray[np.float32] | None]:
+    """For each hit the map of the query's patches against its code; None where no code was stored."""
+    codes = {place: hit.code for place, hit in enumerate(hits) if hit.code is not None}
+    maps: list[NDArray[np.float32] | None] = [None] * len(hits)
+    if codes:
+        projected = await pipeline.project(np.stack(list(codes.values())))
+        for place, code in zip(codes, projected, strict=True):
+            maps[place] = query.against_code(code)
+    return maps

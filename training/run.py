@@ -32,9 +32,10 @@ class Run:
         self.total_steps = total_steps
         self.step = 0
         self.seconds = 0.0
-        self.learner = Learner(recipe).to(memory_format=torch.channels_last)
+        self.learner = Learner(recipe)
+        self.learner.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch's stub lacks it
         self._optimiser = _adamw(self.learner.minimised(), recipe.optimiser)
-        adversary = list(self.learner.adversary())
+        adversary = self.learner.adversary()
         self._adversary_optimiser = _adamw(adversary, recipe.optimiser) if adversary else None
         self._generator = Generator().manual_seed(recipe.seed)
 
@@ -115,11 +116,11 @@ class Run:
         )
 
     def _adversary_step(self, optimiser: torch.optim.Optimizer, codes: Tensor) -> dict[str, float]:
-        loss = self.learner.adversary_loss(codes.detach(), self._generator)
+        loss, values = self.learner.adversary_loss(codes, self._generator)
         optimiser.zero_grad(set_to_none=True)
         loss.backward()
         optimiser.step()
-        return {"adversary": loss.item()}
+        return values
 
     def _optimisers(self) -> list[torch.optim.Optimizer]:
         both = (self._optimiser, self._adversary_optimiser)

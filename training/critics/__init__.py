@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 
+from training.critics.concat_and_convolve import ConcatAndConvolve
 from training.critics.critic import Critic
 from training.critics.encode_and_dot import EncodeAndDot
 from training.critics.projection import Projection
@@ -9,6 +10,7 @@ from training.errors import RecipeError
 
 CRITICS: dict[str, Callable[[int, int, int, float | None], Critic]] = {
     "encode_and_dot": EncodeAndDot,
+    "concat_and_convolve": ConcatAndConvolve,
 }
 
 

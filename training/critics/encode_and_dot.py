@@ -1,6 +1,5 @@
 """Encode-and-dot-product (Hjelm et al. 2019, figure 8): cheap, since all pairs are one matrix product."""
 
-import torch
 from torch import Tensor
 
 from training.critics.critic import Critic
@@ -29,5 +28,5 @@ class EncodeAndDot(Critic):
         """[A, C, P] and [B, Y] to [A, B, P]."""
         count, channels, positions = patches.shape
         local = self.local(patches.transpose(1, 2).reshape(-1, channels))
-        scores = local @ self.global_(target).T / self._temperature
+        scores: Tensor = local @ self.global_(target).T / self._temperature
         return scores.view(count, positions, -1).transpose(1, 2)

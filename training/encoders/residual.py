@@ -15,15 +15,16 @@ class Residual(nn.Module):
 
     def __init__(self, channels: int) -> None:
         super().__init__()
+        last = nn.BatchNorm2d(channels)
+        # Starting as the identity lets a stack train from the first step (Goyal et al. 2017, section 5.1).
+        nn.init.zeros_(last.weight)
         self.body = nn.Sequential(
             nn.Conv2d(channels, channels, 3, padding=1, bias=False),
             nn.BatchNorm2d(channels),
             nn.ReLU(),
             nn.Conv2d(channels, channels, 3, padding=1, bias=False),
-            nn.BatchNorm2d(channels),
+            last,
         )
-        # Starting as the identity lets a stack train from the first step (Goyal et al. 2017, section 5.1).
-        nn.init.zeros_(self.body[-1].weight)
         self.activation = nn.ReLU()
 
     def forward(self, inputs: Tensor) -> Tensor:

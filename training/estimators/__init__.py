@@ -1,11 +1,25 @@
-"""Estimators of mutual information by the name that recipes use; adding one is a file here and a line below."""
+"""Estimators of mutual information by the name that recipes use; adding one is a file and a line below."""
 
 from training.errors import RecipeError
+from training.estimators.donsker_varadhan import DonskerVaradhan
 from training.estimators.estimator import Estimator
+from training.estimators.f_divergences import (
+    ChiSquared,
+    JensenShannon,
+    KullbackLeibler,
+    ReverseKullbackLeibler,
+    SquaredHellinger,
+)
 from training.estimators.infonce import InfoNCE
 
 ESTIMATORS: dict[str, type[Estimator]] = {
     "infonce": InfoNCE,
+    "jsd": JensenShannon,
+    "dv": DonskerVaradhan,
+    "kl": KullbackLeibler,
+    "reverse_kl": ReverseKullbackLeibler,
+    "squared_hellinger": SquaredHellinger,
+    "chi_squared": ChiSquared,
 }
 
 

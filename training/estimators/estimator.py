@@ -1,7 +1,9 @@
-"""What an estimator of mutual information offers to objectives."""
+"""What an estimator of mutual information offers to objectives, and how pairs are told apart."""
 
+import math
 from abc import ABC, abstractmethod
 
+import torch
 from torch import Tensor
 
 from training.errors import RecipeError
@@ -10,10 +12,10 @@ from training.errors import RecipeError
 class Estimator(ABC):
     """Reads a critic's scores of joint and independent pairs.
 
-    Scores are float [A, B, P]: T of patch p of image a and the global vector of image b. Pairs with
+    Scores are float [B, B, P]: T of patch p of image a and the global vector of image b. Pairs with
     a = b come from the joint distribution, all others from the product of the marginals. A score of
-    -inf marks a pair that counts as neither; it is left out everywhere, so A = B, and at least one
-    negative has to remain for each a.
+    -inf marks a pair that counts as neither; it is left out everywhere. At least one independent pair
+    has to remain for each a and p, and one joint pair for each p.
     """
 
     @abstractmethod
@@ -24,15 +26,15 @@ class Estimator(ABC):
             RecipeError: there is no negative, because the batch has fewer than two images.
         """
 
+    @abstractmethod
     def bound(self, scores: Tensor) -> Tensor | None:
-        """Lower bound on the mutual information in nats; None where the estimator gives none."""
-        return None
+        """Lower bound on the mutual information in nats, detached; None where the estimator gives none."""
 
     @abstractmethod
     def log_ratio(self, scores: Tensor) -> Tensor:
-        """What T says about log p(a, b) / (p(a) p(b)) once it is optimal, in nats, [A, B, P].
+        """What T says about log p(a, b) / (p(a) p(b)) once it is optimal, in nats, [B, B, P].
 
-        For InfoNCE that is known only up to a function of the patch.
+        -inf stays -inf.
         """
 
 
@@ -50,6 +52,23 @@ def check_scores(scores: Tensor) -> Tensor:
     return scores.float()
 
 
-def positives(scores: Tensor) -> Tensor:
+def counted(scores: Tensor) -> Tensor:
+    """Which scores are not masked, bool of the same shape. NaN counts, so that a broken critic shows."""
+    return scores != -math.inf
+
+
+def joint(scores: Tensor) -> Tensor:
     """The scores of joint pairs: [B, B, P] to [B, P]."""
     return scores.diagonal(dim1=0, dim2=1).transpose(0, 1)
+
+
+def independent(scores: Tensor) -> Tensor:
+    """The scores [B, B, P] with the joint pairs masked too."""
+    own = torch.eye(len(scores), dtype=torch.bool, device=scores.device)
+    return scores.masked_fill(own.unsqueeze(2), -math.inf)
+
+
+def log_mean_exp(scores: Tensor, dim: int | tuple[int, ...]) -> Tensor:
+    """log of the mean of e^T over the scores along `dim` that are not masked; the dimensions are kept."""
+    number = counted(scores).sum(dim, keepdim=True)
+    return torch.logsumexp(scores, dim, keepdim=True) - number.log()

@@ -1,11 +1,16 @@
 """InfoNCE (van den Oord et al. 2018, equation 4; Hjelm et al. 2019, equation 5)."""
 
-import math
-
 import torch
 from torch import Tensor
 
-from training.estimators.estimator import Estimator, check_scores, positives
+from training.estimators.estimator import (
+    Estimator,
+    check_scores,
+    counted,
+    independent,
+    joint,
+    log_mean_exp,
+)
 
 
 class InfoNCE(Estimator):
@@ -15,16 +20,22 @@ class InfoNCE(Estimator):
     """
 
     def loss(self, scores: Tensor) -> Tensor:
-        """Mean of -log softmax over b at b = a."""
+        """Mean over joint pairs of -log softmax over b at b = a."""
         scores = check_scores(scores)
-        return (torch.logsumexp(scores, dim=1) - positives(scores)).mean()
+        own = joint(scores)
+        return (torch.logsumexp(scores, dim=1) - own)[counted(own)].mean()
 
     def bound(self, scores: Tensor) -> Tensor:
         """log B - loss, at most log B (van den Oord et al. 2018, section 2.3)."""
-        candidates = torch.isfinite(scores).sum(dim=1).float().log().mean()
-        return (candidates - self.loss(scores)).detach()
+        scores = check_scores(scores)
+        own = joint(scores)
+        return (own - log_mean_exp(scores, dim=1).squeeze(1))[counted(own)].mean().detach()
 
     def log_ratio(self, scores: Tensor) -> Tensor:
-        """T less the log-mean-exp over the batch, which removes the unknown function of the patch."""
+        """T less its log-mean-exp over the batch's other global vectors.
+
+        The optimal T is the log ratio up to any function of the patch, which this removes: the mean of
+        the ratio over independent pairs is 1.
+        """
         scores = check_scores(scores)
-        return scores - (torch.logsumexp(scores, dim=1, keepdim=True) - math.log(scores.shape[1]))
+        return scores - log_mean_exp(independent(scores), dim=1)

@@ -1,4 +1,4 @@
-"""Local objective (Hjelm et al. 2019, equation 8): every patch shall tell which image's code it belongs to."""
+"""Local objective, DIM(L) (Hjelm et al. 2019, equation 8): every patch shall tell which code is its own."""
 
 import torch
 from torch import Generator, Tensor, nn

@@ -8,10 +8,17 @@ from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
 from service.errors import ServiceError, problem
-from service.routes import embeddings, items, mi_maps, neighbours
+from service.routes import batch, bulk_items, embeddings, items, mi_maps, neighbours
 from service.runtime import Runtime
 
-ROUTERS: tuple[APIRouter, ...] = (embeddings.router, mi_maps.router, neighbours.router, items.router)
+ROUTERS: tuple[APIRouter, ...] = (
+    embeddings.router,
+    mi_maps.router,
+    neighbours.router,
+    items.router,
+    bulk_items.router,
+    batch.router,
+)
 
 
 def create_app(runtime: Runtime) -> FastAPI:

@@ -156,7 +156,7 @@ class Stream(Generic[T]):
             items = [self._waiting.popleft() for _ in range(size)]
         if not items:
             return None
-        chunk = _Chunk[T](items, asyncio.get_running_loop().create_future())
+        chunk: _Chunk[T] = _Chunk(items, asyncio.get_running_loop().create_future())
         self._in_order.put_nowait(chunk)
         return chunk
 

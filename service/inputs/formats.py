@@ -38,7 +38,9 @@ READERS: dict[str, Reader] = {
     "application/zip": _zip,
     "application/x-zip-compressed": _zip,
 }
-_ADVERTISED = "multipart/form-data, application/x-ndjson, application/x-tar or application/zip"
+ADVERTISED = ("multipart/form-data", "application/x-ndjson", "application/x-tar", "application/zip")
+"""The names by which the formats are recommended; the others are aliases."""
+
 _SHOWN = 64
 
 
@@ -50,9 +52,10 @@ def reader_for(kind: str) -> Reader:
     """
     if reader := READERS.get(kind):
         return reader
-    advice = f"send a stream as {_ADVERTISED}"
+    accepted = " or ".join((", ".join(ADVERTISED[:-1]), ADVERTISED[-1]))
+    advice = f"send a stream as {accepted}"
     if kind.startswith("image/"):
-        advice = f"send a single image to /v1/embeddings, and several as {_ADVERTISED}"
+        advice = f"send a single image to /v1/embeddings, and several as {accepted}"
     elif "gzip" in kind or kind in ("application/x-gtar", "application/x-compressed-tar"):
         advice = "send the tar archive uncompressed, as application/x-tar: images do not get smaller"
     raise ServiceError(

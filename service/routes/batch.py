@@ -1,0 +1,72 @@
+"""POST /v1/batch: a stream of images in, a stream of answers out, both of any length."""
+
+from typing import Any
+
+from fastapi import APIRouter, Request, Response
+from pydantic import Field, field_validator
+
+from service.inputs.parameters import Parameters, merge, parse
+from service.outputs import accept
+from service.outputs.embeddings import Encoding
+from service.outputs.lines import NDJSON, Lines
+from service.routes import description
+from service.routes.neighbours import MAX_K
+from service.routes.streams import REQUEST_BODY, stream_response
+from service.runtime import runtime_of
+from service.streaming_outputs import OUTPUTS, Outputs
+
+PATH = "/v1/batch"
+
+router = APIRouter(tags=["streams"])
+
+_OFFERED = (NDJSON,)
+
+
+class BatchParameters(Parameters):
+    """Parameters of the query.
+
+    Attributes:
+        outputs: what to answer for each image; in the query separated by commas.
+        k: how many neighbours.
+        encoding_format: how JSON writes a vector.
+    """
+
+    outputs: tuple[str, ...] = OUTPUTS[:1]
+    k: int = Field(default=10, ge=1, le=MAX_K)
+    encoding_format: Encoding = "float"
+
+    @field_validator("outputs", mode="before")
+    @classmethod
+    def _known(cls, value: object) -> tuple[str, ...]:
+        names = tuple(name.strip() for name in str(value).split(","))
+        if unknown := set(names) - set(OUTPUTS):
+            raise ValueError(f"there is no output {min(unknown)[:40]!a}; there are {', '.join(OUTPUTS)}")
+        return names
+
+
+_OPTIONS: dict[str, dict[str, Any]] = {
+    "model": description.MODEL,
+    "outputs": {
+        "type": "string",
+        "default": OUTPUTS[0],
+        "description": f"separated by commas: {', '.join(OUTPUTS)}",
+    },
+    "k": {"type": "integer", "minimum": 1, "maximum": MAX_K, "default": 10},
+    "encoding_format": {"enum": ["float", "base64"], "default": "float"},
+}
+
+
+@router.post(
+    PATH,
+    summary="Answer a stream of images",
+    responses=description.answers(*_OFFERED),
+    openapi_extra={"requestBody": REQUEST_BODY, "parameters": description.query(**_OPTIONS)},
+)
+async def answer_batch(request: Request) -> Response:
+    """Answer every image by itself, in order, as they come; a failing one costs the others nothing."""
+    runtime = runtime_of(request)
+    accept.choose(request.headers.get("accept", ""), _OFFERED)
+    parameters = parse(BatchParameters, merge(request.query_params.multi_items()))
+    parameters.check_model(runtime.pipeline.card)
+    work = Outputs(runtime, parameters.outputs, parameters.k)
+    return stream_response(request, PATH, work, Lines(parameters.encoding_format))

@@ -1,0 +1,29 @@
+"""POST /v1/items: a stream of items into the index, each acknowledged once it is stored."""
+
+from fastapi import APIRouter, Request, Response
+
+from service.inputs.parameters import Parameters, merge, parse
+from service.outputs import accept
+from service.outputs.lines import NDJSON, Lines
+from service.routes import description
+from service.routes.streams import REQUEST_BODY, stream_response
+from service.runtime import runtime_of
+from service.streaming_storage import Storage
+
+PATH = "/v1/items"
+
+router = APIRouter(tags=["index"])
+
+
+@router.post(
+    PATH,
+    summary="Store a stream of items",
+    responses=description.answers(NDJSON),
+    openapi_extra={"requestBody": REQUEST_BODY, "parameters": description.query(model=description.MODEL)},
+)
+async def store_items(request: Request) -> Response:
+    """Store every item by itself, in order, as they come; an older item of the same id is replaced."""
+    runtime = runtime_of(request)
+    accept.choose(request.headers.get("accept", ""), (NDJSON,))
+    parse(Parameters, merge(request.query_params.multi_items())).check_model(runtime.pipeline.card)
+    return stream_response(request, PATH, Storage(runtime), Lines())

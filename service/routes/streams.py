@@ -1,0 +1,39 @@
+"""What the routes that take a stream of images share."""
+
+from typing import Any, TypeVar
+
+from fastapi import Request
+
+from service.inputs.body import media_type
+from service.inputs.formats import ADVERTISED, reader_for
+from service.inputs.stream import StreamLimits
+from service.runtime import runtime_of
+from service.streaming import Stream, Window, Work
+from service.streaming_response import AnswerFormat, DuplexBody, StreamResponse
+
+T = TypeVar("T")
+
+REQUEST_BODY: dict[str, Any] = {
+    "required": True,
+    "description": "A stream of images of any length.",
+    "content": {kind: {"schema": {"type": "string", "format": "binary"}} for kind in ADVERTISED},
+}
+
+
+def stream_response(request: Request, route: str, work: Work[T], form: AnswerFormat) -> StreamResponse:
+    """Answer the stream in the request's body.
+
+    Args:
+        request: its body is not read yet.
+        route: template of the route, for the metrics.
+        work: what is done with the items.
+        form: how the answers are written.
+
+    Raises:
+        ServiceError: 415 `unsupported_media_type`.
+    """
+    settings = runtime_of(request).settings
+    reader = reader_for(media_type(request))
+    body = DuplexBody(request)
+    groups = reader(body.pieces(), request.headers.get("content-type", ""), StreamLimits.of(settings))
+    return StreamResponse(Stream(groups, work, Window.of(settings)), body, form, route)

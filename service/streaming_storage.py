@@ -1,4 +1,4 @@
-"""What is done with a stream of items for the index: embedded together, stored in order, then acknowledged."""
+"""What is done with a stream of items for the index: embedded, stored in order, then acknowledged."""
 
 import logging
 from collections.abc import Sequence

@@ -95,7 +95,7 @@ class Admission:
                 for an interactive call that not even an idle service has room for.
         """
         if self._closed:
-            raise _shutting_down()
+            raise shutting_down()
         if lane is Lane.INTERACTIVE:
             self._check_interactive(load)
             self._enter(load, lane)
@@ -114,7 +114,7 @@ class Admission:
         while self._waiting:
             _, turn = self._waiting.popleft()
             if not turn.done():
-                turn.set_exception(_shutting_down())
+                turn.set_exception(shutting_down())
 
     async def until_empty(self) -> None:
         await self._empty.wait()
@@ -201,7 +201,8 @@ class Admission:
                 turn.set_result(None)
 
 
-def _shutting_down() -> ServiceError:
+def shutting_down() -> ServiceError:
+    """What is said to everything that comes after the stop signal."""
     return ServiceError(
         503, "shutting_down", "The service is stopping; send the request again.", retry_after=1.0
     )

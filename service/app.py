@@ -2,14 +2,17 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from importlib.metadata import version
 
 from fastapi import APIRouter, FastAPI, Request
+from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
 from service.errors import ServiceError, problem
-from service.routes import batch, bulk_items, embeddings, items, mi_maps, neighbours
+from service.routes import batch, bulk_items, embeddings, health, items, mi_maps, models, neighbours
 from service.runtime import Runtime
+from service.surroundings import Surroundings
 
 ROUTERS: tuple[APIRouter, ...] = (
     embeddings.router,
@@ -18,7 +21,15 @@ ROUTERS: tuple[APIRouter, ...] = (
     items.router,
     bulk_items.router,
     batch.router,
+    models.router,
+    health.router,
 )
+
+_DESCRIPTION = (
+    "Send images, get embeddings, maps in nats of what each patch tells about its image, and the nearest of "
+    "the images that were indexed. Every refusal is `application/problem+json` with a stable `code`."
+)
+_LONGEST_VALUE = 100
 
 
 def create_app(runtime: Runtime) -> FastAPI:
@@ -32,11 +43,18 @@ def create_app(runtime: Runtime) -> FastAPI:
         finally:
             await runtime.stop()
 
-    app = FastAPI(title="Infomax", lifespan=lifespan)
+    app = FastAPI(
+        title="Infomax",
+        summary="Image embeddings, MI maps and nearest neighbours by Deep InfoMax",
+        description=_DESCRIPTION,
+        version=version("infomax"),
+        lifespan=lifespan,
+    )
     app.state.runtime = runtime
     app.add_exception_handler(ServiceError, _refuse)
     app.add_exception_handler(HTTPException, _refuse_route)
-    app.add_exception_handler(Exception, _refuse)
+    app.add_exception_handler(RequestValidationError, _refuse_parameters)
+    app.add_middleware(Surroundings, runtime=runtime)
     for router in ROUTERS:
         app.include_router(router)
     return app
@@ -51,7 +69,25 @@ async def _refuse_route(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)  # noqa: S101 (it is registered for these alone)
     code = {404: "no_such_route", 405: "method_not_allowed"}.get(error.status_code, "bad_request")
     refusal = ServiceError(error.status_code, code, f"{request.method} {request.url.path}: {error.detail}.")
-    return problem(refusal, request_id_of(request))
+    answer = problem(refusal, request_id_of(request))
+    answer.headers.update(error.headers or {})
+    return answer
+
+
+async def _refuse_parameters(request: Request, error: Exception) -> Response:
+    """FastAPI's own refusals: a parameter that is missing or not of its type; the first is named."""
+    assert isinstance(error, RequestValidationError)  # noqa: S101 (it is registered for these alone)
+    first = error.errors()[0]
+    place, *path = (str(part) for part in first["loc"])
+    name = ".".join(path) or place
+    given = "is missing" if first["type"] == "missing" else f"is {_shortened(first['input'])}"
+    message = f"The {place} parameter {name} {given}: {first['msg']}."
+    return problem(ServiceError(422, "invalid_request", message), request_id_of(request))
+
+
+def _shortened(value: object) -> str:
+    text = repr(value)
+    return text if len(text) <= _LONGEST_VALUE else text[: _LONGEST_VALUE - 3] + "..."
 
 
 def request_id_of(request: Request) -> str:

@@ -89,9 +89,14 @@ class Pipeline:
         self._state = ""
         self._report_metrics()
 
+    def announce_end(self) -> None:
+        """Be ready no more, and go on answering: the end comes with `stop`."""
+        self._state = "The service is stopping."
+        metrics.READY.set(0)
+
     async def stop(self, drain_seconds: float) -> None:
         """Admit nothing more, let accepted work finish for at most `drain_seconds`, stop the threads."""
-        self._state = "The service is stopping."
+        self.announce_end()
         if self._admission is not None:
             self._admission.close()
             with contextlib.suppress(TimeoutError):

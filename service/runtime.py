@@ -1,6 +1,6 @@
 """What one process serves with: the model's pipeline and the index, started and stopped together."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from fastapi import Request
 
@@ -8,6 +8,7 @@ from service.index.store import Index
 from service.model import Model
 from service.pipeline import Pipeline, Readiness
 from service.settings import Settings
+from service.traffic import Traffic
 
 
 @dataclass(frozen=True)
@@ -17,6 +18,7 @@ class Runtime:
     settings: Settings
     pipeline: Pipeline
     index: Index
+    traffic: Traffic = field(default_factory=Traffic)
 
     @classmethod
     def load(cls, settings: Settings, database_url: str, model: Model | None = None) -> "Runtime":
@@ -37,6 +39,16 @@ class Runtime:
         """
         await self.pipeline.start()
         await self.index.open()
+
+    async def drain(self) -> None:
+        """Be ready no more, refuse new requests, and let those in flight be answered within the time given.
+
+        What is left then is refused; health is still answered.
+        """
+        self.pipeline.announce_end()
+        self.traffic.close()
+        await self.traffic.until_quiet(self.settings.drain_seconds)
+        await self.pipeline.stop(0)
 
     async def stop(self) -> None:
         """Admit nothing more, finish accepted work within the time that the settings give, then let go."""

@@ -1,0 +1,43 @@
+"""Logs as JSON, one object a line on standard error."""
+
+import logging
+import sys
+from contextvars import ContextVar
+from typing import TextIO
+
+from pythonjsonlogger.core import RESERVED_ATTRS
+from pythonjsonlogger.json import JsonFormatter
+
+REQUEST_ID: ContextVar[str] = ContextVar("request_id", default="")
+"""The id of the request that the running task answers; empty outside of requests."""
+
+_NAMES = {"levelname": "level", "name": "logger", "exc_info": "exception"}
+
+
+def configure_logs(level: str, stream: TextIO | None = None) -> None:
+    """Send everything that this process logs from `level` up to `stream`, by default standard error."""
+    # The formatter of the standard library's json, which escapes what is no Unicode: a message with a
+    # file name that is none must not cost the line.
+    formatter = JsonFormatter(
+        ["levelname", "name", "message", "process"],
+        rename_fields=_NAMES,
+        # uvicorn's second wording of a message, for terminals.
+        reserved_attrs=[*RESERVED_ATTRS, "color_message"],
+        timestamp="time",
+        json_ensure_ascii=True,
+    )
+    handler = logging.StreamHandler(stream or sys.stderr)
+    handler.setFormatter(formatter)
+    handler.addFilter(_add_request_id)
+    root = logging.getLogger()
+    root.handlers = [handler]
+    root.setLevel(level.upper())
+    # What uvicorn says of its own life, we say better; its warnings count.
+    logging.getLogger("uvicorn").setLevel(logging.DEBUG if level == "debug" else logging.WARNING)
+    logging.captureWarnings(True)
+
+
+def _add_request_id(record: logging.LogRecord) -> bool:
+    if request_id := REQUEST_ID.get():
+        record.request_id = request_id
+    return True

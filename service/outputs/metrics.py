@@ -1,0 +1,41 @@
+"""What `/metrics` shows: this process's metrics, or those of all processes that share them, added up."""
+
+import os
+from collections.abc import Iterable
+from functools import partial
+from pathlib import Path
+
+from prometheus_client import REGISTRY, CollectorRegistry, Metric, ProcessCollector
+from prometheus_client.multiprocess import MultiProcessCollector
+from prometheus_client.registry import Collector
+
+
+def registry() -> CollectorRegistry:
+    """The registry to read now; each scrape makes its own, since the processes come and go."""
+    folder = os.environ.get("PROMETHEUS_MULTIPROC_DIR")
+    if folder is None:
+        return REGISTRY
+    shared = CollectorRegistry()
+    MultiProcessCollector(shared, folder)  # type: ignore[no-untyped-call]
+    shared.register(_Processes(Path(folder)))
+    return shared
+
+
+class _Processes(Collector):
+    """`process_...` metrics (CPU, memory, descriptors) of the parent and of each worker, by `pid`."""
+
+    def __init__(self, folder: Path) -> None:
+        # The parent takes the gauges of dead workers away, so who has some is alive.
+        workers = {int(path.stem.rsplit("_", 1)[1]) for path in folder.glob("gauge_live*_*.db")}
+        self._pids = sorted(workers | {os.getppid()})
+
+    def collect(self) -> Iterable[Metric]:
+        families: dict[str, Metric] = {}
+        for pid in self._pids:
+            for metric in ProcessCollector(pid=partial(str, pid), registry=None).collect():
+                family = families.setdefault(
+                    metric.name, Metric(metric.name, metric.documentation, metric.type)
+                )
+                for sample in metric.samples:
+                    family.add_sample(sample.name, {**sample.labels, "pid": str(pid)}, sample.value)
+        return families.values()

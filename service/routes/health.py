@@ -1,0 +1,61 @@
+"""`/livez`, `/readyz`, `/metrics`, `/version` and `/`: what is asked about the service by machines."""
+
+import platform
+from importlib.metadata import version
+
+from fastapi import APIRouter, Request
+from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
+from starlette.responses import RedirectResponse, Response
+
+from service.errors import ServiceError
+from service.outputs.json import dump
+from service.outputs.metrics import registry
+from service.runtime import runtime_of
+
+router = APIRouter(tags=["service"])
+
+_ASK_AGAIN_SECONDS = 1.0
+
+
+@router.get("/livez", summary="Whether the process answers")
+@router.head("/livez", include_in_schema=False)
+async def livez() -> Response:
+    return _json({"status": "alive"})
+
+
+@router.get("/readyz", summary="Whether requests are answered")
+@router.head("/readyz", include_in_schema=False)
+async def readyz(request: Request) -> Response:
+    """503 `not_ready` says in `detail` why not."""
+    readiness = await runtime_of(request).readiness()
+    if not readiness.ready:
+        raise ServiceError(503, "not_ready", readiness.reason, retry_after=_ASK_AGAIN_SECONDS)
+    return _json({"status": "ready"})
+
+
+@router.get("/metrics", summary="Metrics of all processes of this instance, for Prometheus")
+async def metrics() -> Response:
+    # The header is set as it stands: Starlette would add a second charset to the media type.
+    return Response(generate_latest(registry()), headers={"Content-Type": CONTENT_TYPE_LATEST})
+
+
+@router.get("/version", summary="Versions of the service and of what it stands on")
+async def versions(request: Request) -> Response:
+    pipeline = runtime_of(request).pipeline
+    return _json(
+        {
+            "infomax": version("infomax"),
+            "python": platform.python_version(),
+            "onnxruntime": pipeline.report.runtime,
+            "model": pipeline.card.id,
+        }
+    )
+
+
+@router.get("/", include_in_schema=False)
+async def root() -> Response:
+    return RedirectResponse("/docs")
+
+
+def _json(value: dict[str, str]) -> Response:
+    return Response(dump(value), media_type="application/json")

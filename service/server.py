@@ -1,0 +1,147 @@
+"""`infomax serve`: everything that the workers share, made, kept and taken down by the parent process."""
+
+import logging
+import multiprocessing
+import os
+import signal
+import socket
+import sys
+import tempfile
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import dataclass
+from multiprocessing import resource_tracker
+from multiprocessing.context import SpawnProcess
+
+from prometheus_client.multiprocess import mark_process_dead
+
+from contract.artefact import open_artefact
+from service.errors import SettingsError
+from service.execution import place_in_child
+from service.index.database import CONNECTIONS_PER_PROCESS
+from service.index.embedded import EmbeddedPostgres
+from service.index.schema import migrate
+from service.logs import configure_logs
+from service.model import locate
+from service.settings import Settings
+from service.stop_signals import StopRequested, StopSignals
+from service.supervisor import Supervisor
+from service.worker import Job, work
+
+logger = logging.getLogger(__name__)
+
+_BACKLOG = 2048
+# PostgreSQL's default; more only where many processes need more.
+_CONNECTIONS = 100
+_CONNECTIONS_BESIDES = 20
+_STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
+
+@dataclass(frozen=True)
+class Serving:
+    """What a service that became ready says of itself.
+
+    Attributes:
+        url: where it listens.
+        model: `name/version`.
+        provider: what runs the model.
+        workers: number of processes.
+    """
+
+    url: str
+    model: str
+    provider: str
+    workers: int
+
+
+def serve(settings: Settings, on_ready: Callable[[Serving], None]) -> None:
+    """Serve until a signal says stop.
+
+    Raises:
+        ArtefactError: the model is missing or breaks a rule of the contract.
+        IndexStartError: the database cannot be started, reached or prepared.
+        SettingsError: the device does not work, or the address cannot be listened on.
+        WorkerStartError: a worker failed before the service was ready.
+    """
+    if sys.platform == "win32":
+        raise SettingsError("infomax serve runs on Linux and macOS; on Windows use the container or WSL.")
+    configure_logs(settings.log_level)
+    with StopSignals() as signals, ExitStack() as stack:
+        try:
+            supervisor = _prepare(settings, stack, on_ready)
+        except StopRequested:
+            logger.info("stopped before the service was ready")
+            return
+        supervisor.run(signals)
+
+
+def _prepare(settings: Settings, stack: ExitStack, on_ready: Callable[[Serving], None]) -> Supervisor:
+    artefact = open_artefact(locate(settings.models_dir, settings.model))
+    listener = stack.enter_context(_listen(settings.host, settings.port))
+    placement = place_in_child(settings.device, artefact.encoder)
+    count = settings.worker_count(on_gpu=placement.on_gpu)
+    metrics_dir = stack.enter_context(tempfile.TemporaryDirectory(prefix="infomax-metrics-"))
+    # Before a worker imports the metrics. The parent's own are loaded by now and stay out of it.
+    os.environ["PROMETHEUS_MULTIPROC_DIR"] = metrics_dir
+    database_url = _database(settings, count, stack)
+    job = Job(settings, artefact.folder, artefact.card, placement, database_url)
+    url = _url(listener, settings.host)
+    return Supervisor(
+        count,
+        lambda line: _spawn(job, line),
+        listener,
+        settings.drain_seconds,
+        on_ready=lambda provider: on_ready(Serving(url, artefact.card.id, provider, count)),
+        on_death=lambda pid: mark_process_dead(pid, metrics_dir),  # type: ignore[no-untyped-call]
+    )
+
+
+def _database(settings: Settings, workers: int, stack: ExitStack) -> str:
+    """URL of a database that is ready for the workers."""
+    if settings.database_url is not None:
+        url = settings.database_url.get_secret_value()
+    else:
+        connections = max(_CONNECTIONS, workers * CONNECTIONS_PER_PROCESS + _CONNECTIONS_BESIDES)
+        url = stack.enter_context(EmbeddedPostgres(settings.data_dir, connections)).url
+    migrate(url)
+    return url
+
+
+def _spawn(job: Job, line: socket.socket) -> SpawnProcess:
+    """Start a worker that never sees SIGINT or SIGTERM.
+
+    A terminal sends Ctrl-C to all processes, some process managers SIGTERM. A worker that obeyed would
+    go before the parent has told it to finish its work; so it inherits a mask that blocks both.
+    """
+    # Starts a helper process of multiprocessing, which unblocks the signals on its way.
+    resource_tracker.ensure_running()
+    signal.pthread_sigmask(signal.SIG_BLOCK, _STOP_SIGNALS)
+    try:
+        process = multiprocessing.get_context("spawn").Process(target=work, args=(job, line), name="infomax")
+        process.start()
+    finally:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, _STOP_SIGNALS)
+    return process
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        return socket.create_server(
+            (host, port),
+            family=family,
+            backlog=_BACKLOG,
+            dualstack_ipv6=host == "::" and socket.has_dualstack_ipv6(),
+        )
+    except OSError as error:
+        raise SettingsError(
+            f"INFOMAX_HOST={host} with INFOMAX_PORT={port} cannot be listened on ({error.strerror}); "
+            "stop what uses it, or set another port."
+        ) from error
+
+
+def _url(listener: socket.socket, host: str) -> str:
+    """Where a client on this machine reaches the service."""
+    port = listener.getsockname()[1]
+    here = {"0.0.0.0": "localhost", "::": "localhost"}.get(host, host)  # noqa: S104
+    return f"http://[{here}]:{port}" if ":" in here else f"http://{here}:{port}"

@@ -23,7 +23,11 @@ _OVERLAY = 0.6
 # Sides of the shown picture in pixels; small originals are enlarged pixel by pixel.
 _SMALLEST, _LARGEST = 320, 720
 _DPI = 110
-_PANEL_INCHES = 4.2
+_INCHES = (9.6, 4.4)
+# Left, bottom, width and height as shares of the picture.
+_ORIGINAL_BOX = (0.045, 0.08, 0.40, 0.84)
+OVERLAY_BOX = (0.495, 0.08, 0.40, 0.84)
+_BAR_BOX = (0.915, 0.12, 0.018, 0.76)
 _MOST_DOTS = 32
 # Longer than this an image is drawn out of proportion, or its short side would be a line.
 _MOST_ELONGATED = 4
@@ -64,12 +68,15 @@ def draw(picture: Picture) -> bytes:
         "equal" if max(width, height) <= _MOST_ELONGATED * min(width, height) else "auto"
     )
 
-    figure = Figure(figsize=(2.25 * _PANEL_INCHES, _PANEL_INCHES), layout="constrained")
-    canvas = FigureCanvasAgg(figure)
-    original, overlay = figure.subplots(1, 2)
+    figure = Figure(figsize=_INCHES)
+    FigureCanvasAgg(figure)
+    original, overlay = figure.add_axes(_ORIGINAL_BOX), figure.add_axes(OVERLAY_BOX)
     original.imshow(shown, extent=extent, interpolation="nearest")
     original.set_title("image", fontsize=9)
-    overlay.imshow(shown.convert("L"), extent=extent, cmap="gray", vmin=0, vmax=255, interpolation="nearest")
+    # Pale, so that how dark a colour is tells of the map and not of the image.
+    overlay.imshow(
+        shown.convert("L"), extent=extent, cmap="gray", vmin=-255, vmax=255, interpolation="nearest"
+    )
     heat = overlay.imshow(
         field, extent=extent, cmap=_COLOURS, vmin=-reach, vmax=reach, alpha=_OVERLAY, interpolation="nearest"
     )
@@ -81,12 +88,11 @@ def draw(picture: Picture) -> bytes:
         axes.set_xlim(0, width)
         axes.set_ylim(height, 0)
         axes.tick_params(labelsize=7)
-    bar = figure.colorbar(heat, ax=overlay, shrink=0.9)
+    bar = figure.colorbar(heat, cax=figure.add_axes(_BAR_BOX))
     bar.set_label(picture.label, fontsize=8)
     bar.ax.tick_params(labelsize=7)
     file = BytesIO()
     figure.savefig(file, format="png", dpi=_DPI, metadata={"Software": None})
-    canvas.figure.clear()
     return file.getvalue()
 
 

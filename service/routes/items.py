@@ -11,7 +11,7 @@ from service.inputs.images import Layout, no_image, read_payload
 from service.inputs.item_id import item_id_of
 from service.inputs.parameters import Parameters, parse, parsed_json, refused
 from service.outputs import accept
-from service.outputs.json import dump
+from service.outputs.json import json_response
 from service.results import Want
 from service.routes import description
 from service.routes.whole import embed_all
@@ -86,7 +86,7 @@ async def put_item(request: Request) -> Response:
     else:
         raise no_image("send one, or a vector")
     await runtime.index.put([item])
-    return _json({"id": item_id, "model": runtime.pipeline.card.id, "status": "stored"})
+    return json_response({"id": item_id, "model": runtime.pipeline.card.id, "status": "stored"})
 
 
 @router.get(
@@ -109,7 +109,7 @@ async def get_item(request: Request) -> Response:
         "format": item.format,
         "updated": item.updated,
     }
-    return _json(answer)
+    return json_response(answer)
 
 
 @router.delete(
@@ -140,7 +140,7 @@ async def get_index(request: Request) -> Response:
         "pgvector": statistics.pgvector,
         "spaces": statistics.spaces,
     }
-    return _json(answer)
+    return json_response(answer)
 
 
 async def stored_item(runtime: Runtime, item_id: str) -> StoredItem:
@@ -159,7 +159,3 @@ def _not_found(runtime: Runtime, item_id: str) -> ServiceError:
     return ServiceError(
         404, "item_not_found", f"There is no item {item_id!a} of the model {runtime.pipeline.card.id}."
     )
-
-
-def _json(answer: object) -> Response:
-    return Response(dump(answer), media_type=accept.JSON)

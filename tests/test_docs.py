@@ -1,17 +1,21 @@
 """Documents, dashboard and alerts name what exists, and all that exists."""
 
-import ast
 import json
 import re
 from pathlib import Path
 
 import pytest
 import yaml
+from fastapi.routing import APIRoute
 from prometheus_client import Metric
 from prometheus_client.metrics import MetricWrapperBase
 
 from service import metrics
+from service.app import ROUTERS
+from service.errors import item_error
+from service.results import Failed
 from service.settings import PREFIX, Settings
+from tests.error_codes import raised
 
 ROOT = Path(__file__).parents[1]
 DOCS = sorted((ROOT / "docs").glob("*.md"))
@@ -26,8 +30,7 @@ METRIC = re.compile(r"\binfomax_[a-z0-9_]+")
 VARIABLE = re.compile(r"\bINFOMAX_[A-Z0-9]+(?:_[A-Z0-9]+)*\b")
 # Settings of the tests, not of the service.
 TEST_VARIABLES = {"INFOMAX_TEST_DATA"}
-CODE = re.compile(r"[a-z0-9]+(_[a-z0-9]+)+")
-ROUTE_ROW = re.compile(r"`((?:GET|PUT|POST|DELETE) /[^`]*)`")
+METHODS = {"GET", "PUT", "POST", "DELETE"}
 
 
 def service_metrics() -> list[MetricWrapperBase]:
@@ -133,3 +136,32 @@ def test_every_alert_is_explained_and_tested() -> None:
         case["alertname"] for test in tests for case in test["alert_rule_test"] if case.get("exp_alerts")
     }
     assert fired == set(names)
+
+
+def test_every_error_code_is_explained_and_no_other() -> None:
+    codes = {code for one in raised(ROOT / "contract", ROOT / "service") for code in one.codes}
+    documented = first_column(ERRORS, "## Codes")
+    assert len(documented) == len(set(documented))
+    assert set(documented) == codes
+
+
+def test_error_codes_have_the_status_that_the_page_says() -> None:
+    page = dict(re.findall(r"^\| `([a-z0-9_]+)` \| ([^ ]+) \|", ERRORS.read_text(), re.MULTILINE))
+    for one in raised(ROOT / "contract", ROOT / "service"):
+        for code in one.codes:
+            if one.status is not None:
+                assert page[code] == str(one.status), code
+            elif one.kind == "ImageError":
+                assert page[code] == str(item_error(Failed(code, "")).status), code
+
+
+def test_the_api_page_lists_the_routes_and_no_other() -> None:
+    routes = [route for router in ROUTERS for route in router.routes if isinstance(route, APIRoute)]
+    served = {
+        f"{method} {route.path.replace(':path}', '}')}"
+        for route in routes
+        for method in route.methods & METHODS
+    }
+    documented = first_column(API, "## Routes")
+    assert len(documented) == len(set(documented))
+    assert set(documented) == served

@@ -8,12 +8,15 @@ import tomllib
 from pathlib import Path
 from typing import Annotated, Literal
 
+import torch
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic_core import ErrorDetails
 
+from training.critics import build_critic
+from training.encoders import build_encoder
 from training.errors import RecipeError
-from training.views import ViewRecipe
-
-Share = Annotated[float, Field(ge=0, le=1)]
+from training.estimators import build_estimator
+from training.views import Share, ViewRecipe
 
 
 class _Section(BaseModel):
@@ -32,8 +35,9 @@ class CriticRecipe(_Section):
 
     Attributes:
         name: of the registry `training.critics`.
-        units: width of its projections.
-        temperature: cosine similarity divided by this; absent means the raw dot product of the paper.
+        units: width of its projections or hidden layers.
+        temperature: scores are divided by this, and encode_and_dot scores by cosine similarity; absent
+            means the raw scores of the paper. The pairwise objective takes it too, or 1.
     """
 
     name: str = "encode_and_dot"
@@ -68,6 +72,10 @@ class ObjectiveRecipe(_Section):
     def _something_to_maximise(self) -> "ObjectiveRecipe":
         if not (self.global_weight or self.local_weight or self.pairwise_weight):
             raise ValueError("global_weight, local_weight and pairwise_weight are all 0: nothing is learned")
+        if self.local_weight and not self.maps:
+            raise ValueError(
+                f"local_weight is {self.local_weight:g} but maps is empty; name a map, such as features = 1.0"
+            )
         return self
 
 
@@ -91,7 +99,8 @@ class Recipe(_Section):
     Attributes:
         name: of the recipe; ends up in the card.
         input_size: height and width of the encoder's input in pixels.
-        views: 1 trains on each image as its own partner (the paper), 2 on two random views.
+        views: 1 trains on each image as its own partner (the paper), or on one random view of it where
+            there is an augmentation; 2 on two random views.
         embedding_layer: layer that becomes the L2-normalised `embedding` of the exported encoder.
         validation_share: share of the training images held out for every choice.
     """
@@ -122,7 +131,33 @@ class Recipe(_Section):
             raise ValueError(
                 "pairwise_weight needs views = 2; with one view it compares a vector with itself"
             )
+        if self.embedding_layer == "code" and self.objective.target == "fc":
+            raise ValueError(
+                'embedding_layer is "code", which objective.target = "fc" leaves without training; '
+                'make both "fc" or both "code"'
+            )
         return self
+
+    @model_validator(mode="after")
+    def _buildable(self) -> "Recipe":
+        """Ask the registries now, before anything is read; on the meta device no weight is made."""
+        try:
+            with torch.device("meta"):
+                build_encoder(self.encoder.name, self.encoder.code_units, self.input_size)
+                build_critic(self.critic.name, 1, 1, self.critic.units, self.critic.temperature)
+                build_estimator(self.objective.estimator)
+        except RecipeError as error:
+            raise ValueError(str(error).removesuffix(".")) from error
+        return self
+
+
+_SECTIONS: dict[str | int, type] = {
+    "encoder": EncoderRecipe,
+    "critic": CriticRecipe,
+    "objective": ObjectiveRecipe,
+    "optimiser": OptimiserRecipe,
+    "augmentation": ViewRecipe,
+}
 
 
 def load_recipe(path: Path) -> Recipe:
@@ -132,13 +167,29 @@ def load_recipe(path: Path) -> Recipe:
         RecipeError: naming the file, the first wrong key, its value and what is allowed.
     """
     try:
-        return Recipe.model_validate(tomllib.loads(path.read_text()))
+        return Recipe.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
     except FileNotFoundError as error:
         raise RecipeError(f"There is no recipe {path}; shipped ones lie in training/recipes/.") from error
-    except tomllib.TOMLDecodeError as error:
+    except OSError as error:
+        raise RecipeError(f"The recipe {path} cannot be read: {error.strerror}.") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise RecipeError(f"{path} is no valid TOML: {error}.") from error
     except ValidationError as error:
-        first = error.errors()[0]
-        key = ".".join(str(part) for part in first["loc"])
-        message = first["msg"].removeprefix("Value error, ")
-        raise RecipeError(f"{path}: {key + ': ' if key else ''}{message}.") from error
+        raise RecipeError(f"{path}: {_complaint(error.errors()[0])}.") from error
+
+
+def _complaint(error: ErrorDetails) -> str:
+    """One clause about one wrong key."""
+    where = error["loc"]
+    key = ".".join(str(part) for part in where if part != "[key]")
+    match error["type"]:
+        case "value_error":
+            message = error["msg"].removeprefix("Value error, ")
+            return f"{key}: {message}" if key else message
+        case "missing":
+            return f"{key} is missing"
+        case "extra_forbidden" | "unexpected_keyword_argument":
+            section = _SECTIONS[where[0]] if len(where) > 1 else Recipe
+            return f"there is no key {key}; choose one of {', '.join(section.__annotations__)}"
+        case _:
+            return f"{key}: {error['msg'].replace('Input should', 'it has to')}, and is {error['input']!r}"

@@ -7,10 +7,14 @@ augmentations is that of SimCLR for CIFAR-10 (Chen et al. 2020, appendix A), wit
 
 import math
 from dataclasses import dataclass
+from typing import Annotated
 
 import torch
 import torch.nn.functional as F  # noqa: N812  (torch's own convention)
+from pydantic import Field
 from torch import Generator, Tensor
+
+Share = Annotated[float, Field(ge=0, le=1)]
 
 _LUMA = torch.tensor([0.299, 0.587, 0.114])
 # RGB to YIQ: hue is a rotation of the two chroma axes (the NTSC matrix, as in colorsys).
@@ -30,17 +34,19 @@ class ViewRecipe:
         hue: largest rotation as a share of the colour circle.
         jitter: probability that colours change at all.
         grey: probability that colour is dropped.
+
+    The ranges are checked where a recipe is read.
     """
 
-    min_crop: float = 0.2
-    aspect: float = 4 / 3
-    flip: float = 0.5
-    brightness: float = 0.4
-    contrast: float = 0.4
-    saturation: float = 0.4
-    hue: float = 0.1
-    jitter: float = 0.8
-    grey: float = 0.2
+    min_crop: Annotated[float, Field(gt=0, le=1)] = 0.2
+    aspect: Annotated[float, Field(ge=1)] = 4 / 3
+    flip: Share = 0.5
+    brightness: Share = 0.4
+    contrast: Share = 0.4
+    saturation: Share = 0.4
+    hue: Annotated[float, Field(ge=0, le=0.5)] = 0.1
+    jitter: Share = 0.8
+    grey: Share = 0.2
 
 
 def to_unit(images: Tensor) -> Tensor:
@@ -116,4 +122,5 @@ def _hue_and_saturation(count: int, recipe: ViewRecipe, generator: Generator) ->
     chroma[:, 1, 1] = chroma[:, 2, 2] = saturation * angle.cos()
     chroma[:, 2, 1] = saturation * angle.sin()
     chroma[:, 1, 2] = -chroma[:, 2, 1]
-    return _FROM_YIQ @ chroma @ _TO_YIQ
+    turned: Tensor = _FROM_YIQ @ chroma @ _TO_YIQ
+    return turned

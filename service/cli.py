@@ -1,4 +1,4 @@
-"""The serving half of the `infomax` command: `serve`, `settings` and `doctor`."""
+"""The serving half of the `infomax` command: `serve`, `settings`, `doctor` and `embed`."""
 
 import os
 from collections.abc import Iterable
@@ -8,6 +8,7 @@ from rich.console import Console
 from rich.table import Table
 
 from service.doctor import State, examine
+from service.embed import embed
 from service.server import Serving
 from service.server import serve as serve_until_stopped
 from service.settings import PREFIX, Settings, load_settings, unknown_variables
@@ -20,6 +21,7 @@ def register(app: typer.Typer) -> None:
     app.command()(serve)
     app.command("settings")(show_settings)
     app.command()(doctor)
+    app.command()(embed)
 
 
 def serve() -> None:

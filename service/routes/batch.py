@@ -13,7 +13,7 @@ from service.routes import description
 from service.routes.neighbours import MAX_K
 from service.routes.streams import REQUEST_BODY, stream_response
 from service.runtime import runtime_of
-from service.streaming_outputs import OUTPUTS, Outputs
+from service.streaming_outputs import OUTPUTS, Outputs, Search
 
 PATH = "/v1/batch"
 
@@ -68,5 +68,6 @@ async def answer_batch(request: Request) -> Response:
     accept.choose(request.headers.get("accept", ""), _OFFERED)
     parameters = parse(BatchParameters, merge(request.query_params.multi_items()))
     parameters.check_model(runtime.pipeline.card)
-    work = Outputs(runtime, parameters.outputs, parameters.k)
+    search = Search(runtime.index, parameters.k)
+    work = Outputs(runtime.pipeline, parameters.outputs, search)
     return stream_response(request, PATH, work, Lines(parameters.encoding_format))

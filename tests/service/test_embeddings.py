@@ -148,31 +148,26 @@ def test_the_openai_client_gets_its_embeddings(tiny_models: Path, index_url: str
 
     async def scenario() -> None:
         async with client(tiny_models, index_url) as http:
-            async with openai.AsyncOpenAI(
+            expected = vectors(await http.post(ROUTE, json={"input": images}))
+            genuine = openai.AsyncOpenAI(
                 base_url="http://infomax/v1", api_key="unused", http_client=http, max_retries=0
-            ) as openai_client:
-                # Base64 by default, decoded by the client.
-                answer = await openai_client.embeddings.create(model="tiny", input=images)
-                numbers = await openai_client.embeddings.create(
-                    model="tiny/1", input=images[0], encoding_format="float", dimensions=4
-                )
-                with pytest.raises(openai.NotFoundError, match=r"served is tiny/1"):
-                    await openai_client.embeddings.create(model="text-embedding-3-small", input=images)
-                with pytest.raises(openai.UnprocessableEntityError) as caught:
-                    await openai_client.embeddings.create(model="tiny", input="a cat on a mat")
-                assert caught.value.code == "invalid_base64"
+            )
+            # Base64 by default, decoded by the client.
+            answer = await genuine.embeddings.create(model="tiny", input=images)
             assert answer.model == "tiny/1"
-            expected = [[*map(float, row)] for row in await _floats(tiny_models, index_url, images)]
             np.testing.assert_allclose([one.embedding for one in answer.data], expected, atol=1e-5)
-            short = np.array(expected[0][:4])
-            np.testing.assert_allclose(numbers.data[0].embedding, short / np.linalg.norm(short), atol=1e-5)
+            short = await genuine.embeddings.create(
+                model="tiny/1", input=images[0], encoding_format="float", dimensions=4
+            )
+            first = expected[0, :4] / np.linalg.norm(expected[0, :4])
+            np.testing.assert_allclose(short.data[0].embedding, first, atol=1e-5)
+            with pytest.raises(openai.NotFoundError, match=r"served is tiny/1"):
+                await genuine.embeddings.create(model="text-embedding-3-small", input=images)
+            with pytest.raises(openai.UnprocessableEntityError) as caught:
+                await genuine.embeddings.create(model="tiny", input="a cat on a mat")
+            assert caught.value.code == "invalid_base64"
 
     asyncio.run(scenario())
-
-
-async def _floats(models: Path, index_url: str, images: list[str]) -> NDArray[np.float64]:
-    async with client(models, index_url) as http:
-        return vectors(await http.post(ROUTE, json={"input": images}))
 
 
 REFUSALS: list[tuple[dict[str, Any], int, str, str]] = [

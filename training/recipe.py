@@ -151,7 +151,7 @@ class Recipe(_Section):
         return self
 
 
-_SECTIONS: dict[str | int, type] = {
+SECTIONS: dict[str | int, type] = {
     "encoder": EncoderRecipe,
     "critic": CriticRecipe,
     "objective": ObjectiveRecipe,
@@ -189,7 +189,7 @@ def _complaint(error: ErrorDetails) -> str:
         case "missing":
             return f"{key} is missing"
         case "extra_forbidden" | "unexpected_keyword_argument":
-            section = _SECTIONS[where[0]] if len(where) > 1 else Recipe
+            section = SECTIONS[where[0]] if len(where) > 1 else Recipe
             return f"there is no key {key}; choose one of {', '.join(section.__annotations__)}"
         case _:
             return f"{key}: {error['msg'].replace('Input should', 'it has to')}, and is {error['input']!r}"

@@ -1,16 +1,20 @@
 """Recipes: the shipped ones run, and an impossible one is refused in a sentence that says what is allowed."""
 
+import re
 from pathlib import Path
 
 import pytest
 import torch
 from torch import Generator
 
+from training.critics import CRITICS
 from training.errors import RecipeError
-from training.recipe import Recipe, load_recipe
+from training.estimators import ESTIMATORS
+from training.recipe import SECTIONS, Recipe, load_recipe
 from training.run import Run
 
-SHIPPED = sorted((Path(__file__).parents[2] / "training" / "recipes").glob("*.toml"))
+ROOT = Path(__file__).parents[2]
+SHIPPED = sorted((ROOT / "training" / "recipes").glob("*.toml"))
 
 POSSIBLE = """
 name = "mine"
@@ -161,3 +165,21 @@ def test_what_is_no_recipe_at_all_is_refused(tmp_path: Path) -> None:
         broken.write_bytes(content)
         with pytest.raises(RecipeError, match="is no valid TOML"):
             load_recipe(broken)
+
+
+def first_column(heading: str, table: str) -> list[str]:
+    """What stands in code type in the first column of a table in docs/training.md."""
+    section = (ROOT / "docs" / "training.md").read_text().split(f"\n## {heading}\n")[1].split("\n## ")[0]
+    rows = section.split(f"\n| {table} |")[1].split("\n\n")[0]
+    return re.findall(r"^\| `([^`]+)`", rows, re.MULTILINE)
+
+
+def test_the_documentation_lists_every_key_and_every_name_and_no_other() -> None:
+    keys = []
+    for key in Recipe.model_fields:
+        section = SECTIONS.get(key)
+        keys += [f"{key}.{inner}" for inner in section.__annotations__] if section else [key]
+    assert sorted(first_column("Recipe", "key")) == sorted(keys)
+    assert sorted(first_column("Recipe", "shipped recipe")) == [path.stem for path in SHIPPED]
+    assert first_column("Estimators", "name") == list(ESTIMATORS)
+    assert first_column("Critics", "name") == list(CRITICS)

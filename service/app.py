@@ -1,5 +1,6 @@
 """The HTTP application of one process: its parts, its routes, and what surrounds every request."""
 
+import reprlib
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from importlib.metadata import version
@@ -10,6 +11,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
 from service.errors import ServiceError, problem
+from service.inputs.parameters import refused
 from service.routes import batch, bulk_items, embeddings, health, items, mi_maps, models, neighbours
 from service.runtime import Runtime
 from service.surroundings import Surroundings
@@ -29,7 +31,6 @@ _DESCRIPTION = (
     "Send images, get embeddings, maps in nats of what each patch tells about its image, and the nearest of "
     "the images that were indexed. Every refusal is `application/problem+json` with a stable `code`."
 )
-_LONGEST_VALUE = 100
 
 
 def create_app(runtime: Runtime) -> FastAPI:
@@ -80,14 +81,8 @@ async def _refuse_parameters(request: Request, error: Exception) -> Response:
     first = error.errors()[0]
     place, *path = (str(part) for part in first["loc"])
     name = ".".join(path) or place
-    given = "is missing" if first["type"] == "missing" else f"is {_shortened(first['input'])}"
-    message = f"The {place} parameter {name} {given}: {first['msg']}."
-    return problem(ServiceError(422, "invalid_request", message), request_id_of(request))
-
-
-def _shortened(value: object) -> str:
-    text = repr(value)
-    return text if len(text) <= _LONGEST_VALUE else text[: _LONGEST_VALUE - 3] + "..."
+    given = "is missing" if first["type"] == "missing" else f"is {reprlib.repr(first['input'])}"
+    return problem(refused(f"The {place} parameter {name} {given}: {first['msg']}."), request_id_of(request))
 
 
 def request_id_of(request: Request) -> str:

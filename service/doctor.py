@@ -11,6 +11,9 @@ from contract.errors import InfomaxError
 from service import gpu
 from service.cores import usable_cores
 from service.execution import runtimes
+from service.index.embedded import EmbeddedPostgres
+from service.index.errors import IndexInUseError, IndexStartError
+from service.index.schema import check
 from service.model import open_model
 from service.settings import Settings, unknown_variables
 
@@ -44,6 +47,7 @@ def examine(settings: Settings) -> Iterator[Finding]:
     yield Finding("processor", State.GOOD, f"{usable_cores()} of {os.cpu_count()} cores are usable")
     yield from _gpu(settings)
     yield _model(settings)
+    yield _index(settings)
     yield from _variables()
 
 
@@ -78,6 +82,18 @@ def _model(settings: Settings) -> Finding:
     if model.report.why_not_gpu is None:
         return Finding("model", State.GOOD, detail)
     return Finding("model", State.GOOD, f"{detail}; no GPU: {model.report.why_not_gpu}")
+
+
+def _index(settings: Settings) -> Finding:
+    try:
+        if settings.database_url is not None:
+            return Finding("index", State.GOOD, check(settings.database_url.get_secret_value()))
+        return Finding("index", State.GOOD, EmbeddedPostgres(settings.data_dir).check())
+    except IndexInUseError as error:
+        # Most likely by the service that is being examined.
+        return Finding("index", State.NOTE, str(error))
+    except IndexStartError as error:
+        return Finding("index", State.BAD, str(error))
 
 
 def _variables() -> Iterator[Finding]:

@@ -31,9 +31,12 @@ def configure_logs(level: str, stream: TextIO | None = None) -> None:
     handler.addFilter(_add_request_id)
     root = logging.getLogger()
     root.handlers = [handler]
-    root.setLevel(level.upper())
+    root.setLevel(logging.INFO if level == "debug" else level.upper())
+    # The details that `debug` asks for are ours; Pillow's would be a line for each chunk of a PNG file.
+    for package in ("service", "contract"):
+        logging.getLogger(package).setLevel(level.upper())
     # What uvicorn says of its own life, we say better; its warnings count.
-    logging.getLogger("uvicorn").setLevel(logging.DEBUG if level == "debug" else logging.WARNING)
+    logging.getLogger("uvicorn").setLevel(max(root.level, logging.WARNING))
     logging.captureWarnings(True)
 
 

@@ -133,9 +133,15 @@ def _listen(host: str, port: int) -> socket.socket:
             backlog=_BACKLOG,
             dualstack_ipv6=host == "::" and socket.has_dualstack_ipv6(),
         )
-    except OSError as error:
+    except socket.gaierror as error:
         raise SettingsError(
-            f"INFOMAX_HOST={host} with INFOMAX_PORT={port} cannot be listened on ({error.strerror}); "
+            f"INFOMAX_HOST={host} is no address of this machine ({error.strerror})."
+        ) from error
+    except OSError as error:
+        # Python adds the address to the system's words.
+        reason = os.strerror(error.errno) if error.errno else str(error)
+        raise SettingsError(
+            f"INFOMAX_HOST={host} with INFOMAX_PORT={port} cannot be listened on ({reason}); "
             "stop what uses it, or set another port."
         ) from error
 

@@ -106,7 +106,7 @@ class _Exchange:
         """Count and log the request."""
         seconds = perf_counter() - self._arrived
         status = self._status or _CLIENT_LEFT
-        route = getattr(self._scope.get("route"), "path", _OTHER)
+        route = getattr(self._scope.get("route"), "path_format", _OTHER)
         method = self._scope["method"]
         REQUESTS.labels(route, method if method in _METHODS else _OTHER, status).inc()
         REQUEST_SECONDS.labels(route).observe(seconds)

@@ -66,6 +66,14 @@ class Cluster:
         """
         if not self.folder.exists():
             self._create(account)
+        self.check_version()
+
+    def check_version(self) -> None:
+        """Check that these programs can read what is there.
+
+        Raises:
+            IndexStartError: another PostgreSQL version made it.
+        """
         version = (self.folder / "PG_VERSION").read_text().strip()
         if version != str(POSTGRES_MAJOR):
             raise IndexStartError(

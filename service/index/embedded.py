@@ -7,6 +7,7 @@ server running when its owner is killed, and as root opens every folder above th
 
 import itertools
 import logging
+import os
 import shutil
 import signal
 import subprocess
@@ -22,8 +23,8 @@ from typing import BinaryIO
 import psycopg
 
 from service.index.account import Account, choose_account, let_enter, let_read
-from service.index.cluster import ENVIRONMENT, SUPERUSER, Cluster, last_line, programs
-from service.index.errors import IndexStartError
+from service.index.cluster import ENVIRONMENT, POSTGRES_MAJOR, SUPERUSER, Cluster, last_line, programs
+from service.index.errors import IndexInUseError, IndexStartError
 
 logger = logging.getLogger(__name__)
 
@@ -70,6 +71,27 @@ class EmbeddedPostgres:
         self._stopping = threading.Event()
         self._cleanup = ExitStack()
 
+    def check(self) -> str:
+        """Look at what `start` needs, and change nothing; what there is.
+
+        Raises:
+            IndexInUseError: another process has the folder.
+            IndexStartError: the programs are missing, the folder cannot be written to, or was made by another
+                PostgreSQL version.
+        """
+        programs()
+        try:
+            place = next(place for place in (self.folder, *self.folder.parents) if place.exists())
+            if not os.access(place, os.W_OK | os.X_OK):
+                raise _unusable(self.folder, f"{place} is not writable")
+            if not self._cluster.folder.exists():
+                return f"PostgreSQL {POSTGRES_MAJOR}, embedded; the first start will make {self.folder}"
+            self._claim().close()
+            self._cluster.check_version()
+        except OSError as error:
+            raise _unusable(self.folder, error) from error
+        return f"PostgreSQL {POSTGRES_MAJOR}, embedded, with its data in {self.folder}"
+
     def __enter__(self) -> "EmbeddedPostgres":
         self.start()
         return self
@@ -106,10 +128,7 @@ class EmbeddedPostgres:
                 undo.callback(shutil.rmtree, self._sockets, ignore_errors=True)
                 self._launch()
             except OSError as error:
-                raise IndexStartError(
-                    f"The index cannot be kept under {self.folder} ({error}); "
-                    "set INFOMAX_DATA_DIR to another folder."
-                ) from error
+                raise _unusable(self.folder, error) from error
             self._cleanup = undo.pop_all()
         self._watcher = threading.Thread(target=self._watch, name="embedded-postgres", daemon=True)
         self._watcher.start()
@@ -136,7 +155,7 @@ class EmbeddedPostgres:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
             handle.close()
-            raise IndexStartError(
+            raise IndexInUseError(
                 f"{self.folder} is in use by another Infomax; set INFOMAX_DATA_DIR to another folder, or "
                 "INFOMAX_DATABASE_URL to a PostgreSQL server that both share."
             ) from error
@@ -210,3 +229,9 @@ class EmbeddedPostgres:
                     break
                 except (IndexStartError, OSError) as error:
                     logger.error("%s", error)
+
+
+def _unusable(folder: Path, reason: object) -> IndexStartError:
+    return IndexStartError(
+        f"The index cannot be kept under {folder} ({reason}); set INFOMAX_DATA_DIR to another folder."
+    )

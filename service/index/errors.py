@@ -8,6 +8,10 @@ class IndexStartError(InfomaxError):
     """The database cannot be started, reached or prepared; the service does not start without it."""
 
 
+class IndexInUseError(IndexStartError):
+    """Another process has the folder of the embedded database."""
+
+
 class IndexUnavailableError(ServiceError):
     """The database does not answer now. What was acknowledged is safe; the service reconnects by itself."""
 

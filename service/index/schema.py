@@ -54,19 +54,7 @@ def migrate(url: str) -> None:
         IndexStartError: the server cannot be reached or is too old, pgvector is missing, the user may not
             create what is needed, or a newer Infomax has changed the tables.
     """
-    try:
-        connection = psycopg.connect(url, connect_timeout=_CONNECT_SECONDS)
-    except psycopg.ProgrammingError as error:
-        # Nothing of the value itself: a part that cannot be told apart may be the password.
-        raise IndexStartError(
-            "INFOMAX_DATABASE_URL is no PostgreSQL URL; write postgresql://user:password@host:5432/database."
-        ) from error
-    except psycopg.OperationalError as error:
-        raise IndexStartError(
-            f"The index database at {_place(url)} cannot be reached ({_first_line(error)}); "
-            "start it, or correct INFOMAX_DATABASE_URL."
-        ) from error
-    with connection:
+    with connect(url) as connection:
         _check_server(connection, url)
         connection.execute("SELECT pg_advisory_xact_lock(%s)", [SCHEMA_LOCK])
         _require_pgvector(connection, url)
@@ -77,6 +65,45 @@ def migrate(url: str) -> None:
                 f"The user of {_place(url)} may not create the index's tables ({_first_line(error)}); "
                 "grant it CREATE on the database."
             ) from error
+
+
+def connect(url: str) -> psycopg.Connection:
+    """A connection to the index's database.
+
+    Raises:
+        IndexStartError: it is no URL, or the server cannot be reached.
+    """
+    try:
+        return psycopg.connect(url, connect_timeout=_CONNECT_SECONDS)
+    except psycopg.ProgrammingError as error:
+        # Nothing of the value itself: a part that cannot be told apart may be the password.
+        raise IndexStartError(
+            "INFOMAX_DATABASE_URL is no PostgreSQL URL; write postgresql://user:password@host:5432/database."
+        ) from error
+    except psycopg.OperationalError as error:
+        raise IndexStartError(
+            f"The index database at {_place(url)} cannot be reached ({_first_line(error)}); "
+            "start it, or correct INFOMAX_DATABASE_URL."
+        ) from error
+
+
+def check(url: str) -> str:
+    """Look at the database at `url` as `migrate` would, and change nothing; what it runs.
+
+    Raises:
+        IndexStartError: the server cannot be reached or is too old, or pgvector is not installed there.
+    """
+    with connect(url) as connection:
+        _check_server(connection, url)
+        row = connection.execute(
+            "SELECT coalesce(installed_version, default_version) FROM pg_available_extensions "
+            "WHERE name = 'vector'"
+        ).fetchone()
+        if row is None:
+            raise _no_pgvector(url, "it is not among the extensions that are available")
+        _check_pgvector(str(row[0]), url)
+        server = connection.info.server_version
+    return f"PostgreSQL {server // 10_000}.{server % 10_000} with pgvector {row[0]} at {_place(url)}"
 
 
 def _check_server(connection: psycopg.Connection, url: str) -> None:
@@ -98,11 +125,18 @@ def _require_pgvector(connection: psycopg.Connection, url: str) -> None:
             "let an administrator run CREATE EXTENSION vector in that database."
         ) from error
     except (psycopg.errors.FeatureNotSupported, psycopg.errors.UndefinedFile) as error:
-        raise IndexStartError(
-            f"{_place(url)} has no pgvector ({_first_line(error)}); install it there (package "
-            "postgresql-<version>-pgvector, or the image pgvector/pgvector)."
-        ) from error
-    version = _pgvector_version(connection)
+        raise _no_pgvector(url, _first_line(error)) from error
+    _check_pgvector(_pgvector_version(connection), url)
+
+
+def _no_pgvector(url: str, reason: str) -> IndexStartError:
+    return IndexStartError(
+        f"{_place(url)} has no pgvector ({reason}); install it there (package "
+        "postgresql-<version>-pgvector, or the image pgvector/pgvector)."
+    )
+
+
+def _check_pgvector(version: str | None, url: str) -> None:
     if version is None or tuple(int(part) for part in version.split(".")[:2]) < _LEAST_PGVECTOR:
         least = ".".join(str(part) for part in _LEAST_PGVECTOR)
         raise IndexStartError(

@@ -2,10 +2,12 @@
 
 from pathlib import Path
 
+import psycopg
 import pytest
 
 from service import doctor, gpu
 from service.doctor import Finding, State
+from service.index.embedded import EmbeddedPostgres
 from tests.service.faults import settings
 
 
@@ -44,3 +46,44 @@ def test_a_gpu_that_does_not_work_matters_when_it_is_demanded(
 ) -> None:
     found = findings(tiny_models, device=device)
     assert (found["GPU"].state, found["GPU"].detail) == (state, gpu.obstacle())
+
+
+def test_an_index_that_is_not_there_yet_is_no_fault_and_is_not_made(
+    tiny_models: Path, tmp_path: Path
+) -> None:
+    found = findings(tiny_models, data_dir=tmp_path / "data")["index"]
+    assert found.state is State.GOOD
+    assert f"the first start will make {tmp_path / 'data'}" in found.detail
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_embedded_index_that_a_service_uses_is_noted(
+    tiny_models: Path, postgres: EmbeddedPostgres
+) -> None:
+    found = findings(tiny_models, data_dir=postgres.folder)["index"]
+    assert found.state is State.NOTE
+    assert "in use by another Infomax" in found.detail
+
+
+def test_a_folder_that_cannot_hold_an_index_is_found(tiny_models: Path, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("not a folder")
+    found = findings(tiny_models, data_dir=tmp_path / "file" / "data")["index"]
+    assert found.state is State.BAD
+    assert "set INFOMAX_DATA_DIR to another folder" in found.detail
+
+
+def test_an_outside_database_is_looked_at_and_not_changed(tiny_models: Path, empty_database: str) -> None:
+    found = findings(tiny_models, database_url=empty_database)["index"]
+    assert found.state is State.GOOD
+    assert found.detail.startswith("PostgreSQL 18.")
+    assert "with pgvector 0." in found.detail
+    with psycopg.connect(empty_database) as connection:
+        row = connection.execute("SELECT count(*) FROM pg_namespace WHERE nspname = 'infomax'").fetchone()
+    assert row == (0,)
+
+
+def test_a_database_that_does_not_answer_is_found(tiny_models: Path) -> None:
+    found = findings(tiny_models, database_url="postgresql://infomax:hush@127.0.0.1:1/infomax")["index"]
+    assert found.state is State.BAD
+    assert "127.0.0.1:1/infomax cannot be reached" in found.detail
+    assert "hush" not in found.detail

@@ -31,21 +31,9 @@ class Lines:
         return b"".join([orjson.dumps(self._line(answer), option=_OPTIONS) for answer in answers])
 
     def end(self, tally: Tally, failure: ServiceError | None) -> bytes:
-        summary = {
-            "items": tally.items,
-            "ok": tally.ok,
-            "errors": tally.errors,
-            "by_code": dict(sorted(tally.failures.items())),
-            "complete": failure is None,
-        }
-        lines: list[dict[str, object]] = [{"summary": summary}]
+        lines: list[dict[str, object]] = [{"summary": summary_json(tally, complete=failure is None)}]
         if failure is not None:
-            error: dict[str, object] = {"code": failure.code, "message": str(failure)}
-            if failure.limit is not None:
-                error["limit"] = failure.limit
-            if failure.setting is not None:
-                error["setting"] = failure.setting
-            lines.insert(0, {"error": error})
+            lines.insert(0, {"error": failure_json(failure)})
         return b"".join([orjson.dumps(line, option=_OPTIONS) for line in lines])
 
     def _line(self, answer: Answer) -> dict[str, object]:
@@ -63,3 +51,24 @@ class Lines:
         if answer.neighbours is not None:
             line["neighbours"] = neighbours_json(answer.neighbours)
         return line
+
+
+def summary_json(tally: Tally, *, complete: bool) -> dict[str, object]:
+    """The count of a stream's answers; `complete` says that it was read to its end."""
+    return {
+        "items": tally.items,
+        "ok": tally.ok,
+        "errors": tally.errors,
+        "by_code": dict(sorted(tally.failures.items())),
+        "complete": complete,
+    }
+
+
+def failure_json(failure: ServiceError) -> dict[str, object]:
+    """Why a stream ended before its end."""
+    error: dict[str, object] = {"code": failure.code, "message": str(failure)}
+    if failure.limit is not None:
+        error["limit"] = failure.limit
+    if failure.setting is not None:
+        error["setting"] = failure.setting
+    return error

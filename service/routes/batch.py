@@ -5,8 +5,10 @@ from typing import Any
 from fastapi import APIRouter, Request, Response
 from pydantic import Field, field_validator
 
-from service.inputs.parameters import Parameters, merge, parse
+from contract.card import ModelCard
+from service.inputs.parameters import Parameters, merge, parse, refused
 from service.outputs import accept
+from service.outputs.answer_batches import AnswerBatches
 from service.outputs.embeddings import Encoding
 from service.outputs.lines import NDJSON, Lines
 from service.routes import description
@@ -14,12 +16,13 @@ from service.routes.neighbours import MAX_K
 from service.routes.streams import REQUEST_BODY, stream_response
 from service.runtime import runtime_of
 from service.streaming_outputs import OUTPUTS, Outputs, Search
+from service.streaming_response import AnswerFormat
 
 PATH = "/v1/batch"
 
 router = APIRouter(tags=["streams"])
 
-_OFFERED = (NDJSON,)
+_OFFERED = (NDJSON, accept.ARROW)
 
 
 class BatchParameters(Parameters):
@@ -65,9 +68,16 @@ _OPTIONS: dict[str, dict[str, Any]] = {
 async def answer_batch(request: Request) -> Response:
     """Answer every image by itself, in order, as they come; a failing one costs the others nothing."""
     runtime = runtime_of(request)
-    accept.choose(request.headers.get("accept", ""), _OFFERED)
+    media_type = accept.choose(request.headers.get("accept", ""), _OFFERED)
     parameters = parse(BatchParameters, merge(request.query_params.multi_items()))
     parameters.check_model(runtime.pipeline.card)
-    search = Search(runtime.index, parameters.k)
-    work = Outputs(runtime.pipeline, parameters.outputs, search)
-    return stream_response(request, PATH, work, Lines(parameters.encoding_format))
+    work = Outputs(runtime.pipeline, parameters.outputs, Search(runtime.index, parameters.k))
+    return stream_response(request, PATH, work, _format(media_type, parameters, runtime.pipeline.card))
+
+
+def _format(media_type: str, parameters: BatchParameters, card: ModelCard) -> AnswerFormat:
+    if media_type == NDJSON:
+        return Lines(parameters.encoding_format)
+    if "neighbours" in parameters.outputs:
+        raise refused(f"outputs=neighbours is not made as {media_type}; accept {NDJSON}.")
+    return AnswerBatches(card, parameters.outputs)

@@ -9,6 +9,7 @@ from typing import Any
 import httpx
 import numpy as np
 import orjson
+import pyarrow as pa
 import pytest
 
 from service.results import Embedded, Want
@@ -117,6 +118,51 @@ def test_outputs_are_those_that_were_asked_for(tiny_models: Path, index_url: str
                 np.testing.assert_allclose(vector, one.embedding, atol=1e-5)
 
     asyncio.run(scenario())
+
+
+def test_arrow_holds_what_the_lines_say(tiny_models: Path, index_url: str) -> None:
+    query = "/v1/batch?outputs=embedding,mi_map"
+
+    async def scenario() -> None:
+        async with client(tiny_models, index_url) as http:
+            headers = {"content-type": "application/x-tar"}
+            body = tar(HUNDRED)
+            lines, summary = lines_of(await http.post(query, content=body, headers=headers))
+            headers["accept"] = "application/vnd.apache.arrow.stream"
+            response = await http.post(query, content=body, headers=headers)
+            cut_short = await http.post(query, content=body[: len(body) // 2], headers=headers)
+            refused = await http.post(f"{query},neighbours", content=body, headers=headers)
+        assert response.headers["content-type"] == headers["accept"]
+        table, told = table_of(response)
+        assert table.schema.metadata[b"infomax.model"] == b"tiny/1"
+        for row, line in zip(table.to_pylist(), lines, strict=True):
+            assert [row[name] for name in ("index", "id", "status")] == [
+                line[name] for name in ("index", "id", "status")
+            ]
+            if line["status"] == "ok":
+                np.testing.assert_allclose(row["embedding"], line["embedding"], atol=1e-5)
+                np.testing.assert_allclose(row["mi_map"], np.ravel(line["mi_map"]["nats"]), atol=1e-4)
+            else:
+                assert (row["error_code"], row["embedding"]) == (line["error"]["code"], None)
+                assert row["error_message"] == line["error"]["message"]
+        assert told == {"summary": summary}
+        table, told = table_of(cut_short)
+        assert told["error"]["code"] == "damaged_stream"
+        assert told["summary"]["complete"] is False
+        assert told["summary"]["items"] == len(table) > 0
+        assert refused.json()["code"] == "invalid_parameter"
+
+    asyncio.run(scenario())
+
+
+def table_of(response: httpx.Response) -> tuple[pa.Table, Line]:
+    """All rows of an Arrow answer, and what its last batch says of the stream."""
+    batches, last = [], None
+    with pa.ipc.open_stream(response.content) as reader:
+        while last is None:
+            batch, last = reader.read_next_batch_with_custom_metadata()
+            batches.append(batch)
+    return pa.Table.from_batches(batches), {key.decode(): orjson.loads(last[key]) for key in last}
 
 
 def test_neighbours_are_found_for_every_image(tiny_models: Path, index_url: str) -> None:

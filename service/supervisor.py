@@ -174,6 +174,9 @@ class Supervisor:
         self._selector.register(process.sentinel, selectors.EVENT_READ, lambda: self._bury(worker))
 
     def _hear(self, worker: _Worker) -> None:
+        if worker.place.worker is not worker:
+            # Buried a moment ago, by an event of the same batch.
+            return
         for message in worker.line.messages():
             self._note(worker, message)
         if worker.line.closed:

@@ -82,7 +82,8 @@ def test_a_worker_that_is_killed_is_replaced_and_the_service_goes_on(
 ) -> None:
     with (
         serving(tiny_models, tmp_path, workers=2, database_url=index_url) as server,
-        httpx.Client(base_url=server.url) as client,
+        # Its connection is kept however long the replacement takes.
+        httpx.Client(base_url=server.url, limits=httpx.Limits(keepalive_expiry=None)) as client,
     ):
         assert embed(client, **{"X-Request-Id": "first"}).status_code == 200
         survivor = process_of(server, "first")

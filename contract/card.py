@@ -14,6 +14,7 @@ METADATA_KEY = "infomax.card"
 ENCODER_FILE = "encoder.onnx"
 CRITIC_FILE = "critic.onnx"
 CARD_FILE = "card.json"
+NAME_PATTERN = r"^[a-z0-9][a-z0-9._-]{0,63}$"
 
 
 class _Record(BaseModel):
@@ -127,7 +128,7 @@ class ModelCard(_Record):
     """The contract between training and serving for one model version."""
 
     schema_version: Literal[1] = 1
-    name: str = Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,63}$")
+    name: str = Field(pattern=NAME_PATTERN)
     version: int = Field(ge=1)
     created: AwareDatetime
     licence: str

@@ -1,89 +1,89 @@
 """What the nats of a model's maps are worth, measured on held-out images with the exported graphs."""
 
-from dataclasses import dataclass
-
 import numpy as np
 import onnxruntime
+import torch
 from numpy.typing import NDArray
 
 from contract.card import Calibration
+from training.frozen import FrozenEncoder
 from training.serving_critic import JOINT
 
 Floats = NDArray[np.float32]
+_BATCH = 500
+_BANK = 1024
 
 
-@dataclass(frozen=True)
-class Encoded:
-    """Outputs of encoder.onnx for N images: features [N, C, M, M], code [N, Y]."""
-
-    features: Floats
-    code: Floats
+def bank_size(training_images: int) -> int:
+    """How many codes stand for the marginal: two independent banks take half of the images at most."""
+    return min(_BANK, training_images // 4)
 
 
-def encode(session: onnxruntime.InferenceSession, pixels: NDArray[np.uint8], batch: int = 500) -> Encoded:
-    """Run encoder.onnx over uint8 [N, H, W, 3]."""
-    parts = [
-        session.run(["features", "code"], {"image": pixels[start : start + batch]})
-        for start in range(0, len(pixels), batch)
-    ]
-    return Encoded(*(np.concatenate(layer) for layer in zip(*parts, strict=True)))
+def bank_rows(training_images: int, size: int, seed: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Rows, each int64 [size], of the bank that a critic carries and of an independent one."""
+    order = torch.randperm(training_images, generator=torch.Generator().manual_seed(seed)).numpy()
+    return order[:size], order[size : 2 * size]
 
 
 def measure(
-    encoder: onnxruntime.InferenceSession,
+    encoder: FrozenEncoder,
     critic: onnxruntime.InferenceSession,
     pixels: NDArray[np.uint8],
-    other_bank: NDArray[np.float32],
+    other_bank: Floats,
     *,
     bank_size: int,
     split: str,
-    batch: int = 500,
 ) -> Calibration:
     """Measure every figure of `contract.card.Calibration` on held-out images.
 
     Args:
-        encoder, critic: sessions over the exported graphs.
-        pixels: uint8 [N, H, W, 3], images that neither encoder nor critic saw.
+        encoder: the one that the critic was fitted on.
+        critic: session over the exported graph.
+        pixels: uint8 [N, H, W, 3], at least 2 images that neither encoder nor critic saw.
         other_bank: codes float32 [K, Y] of training images outside the critic's bank.
         bank_size: codes in the critic's own bank.
         split: name of these images for the card.
-        batch: images per run.
     """
-    encoded = encode(encoder, pixels)
-    mirrored = encode(encoder, np.ascontiguousarray(pixels[:, :, ::-1]))
-    other_global = _project_codes(critic, other_bank, encoded.features[:1])
-    per_image, lower, shuffled_mean, bank_shift, auc, flip = [], [], [], [], [], []
-    for start in range(0, len(pixels), batch):
-        rows = slice(start, start + batch)
-        features, code = encoded.features[rows], encoded.code[rows]
-        maps, local, global_, normaliser = critic.run(
-            ["mi_map", "local", "global", "local_log_normaliser"], {"features": features, "code": code}
+    outputs = ("features", "code")
+    plain = encoder.encode(pixels, outputs)
+    mirrored = encoder.encode(np.ascontiguousarray(pixels[:, :, ::-1]), outputs)
+    # Turned round as a whole, so that no image meets its own code, however the batches fall.
+    others = np.roll(plain["code"], 1, axis=0)
+    other_global = _project_codes(critic, other_bank, plain["features"][:1])
+    maps, shuffled, bank_shift, flip_error = [], [], [], []
+    for start in range(0, len(pixels), _BATCH):
+        rows = slice(start, start + _BATCH)
+        features = plain["features"][rows]
+        own, local, normaliser = critic.run(
+            ["mi_map", "local", "local_log_normaliser"], {"features": features, "code": plain["code"][rows]}
         )
-        shuffled = np.einsum("numk,nu->nmk", local, np.roll(global_, 1, axis=0)) - normaliser
-        flipped = critic.run(["mi_map"], {"features": mirrored.features[rows], "code": mirrored.code[rows]})[
-            0
-        ]
-        per_image.append(maps.mean(axis=(1, 2)))
-        lower.append(_with_own_image_in_bank(maps, bank_size).mean(axis=(1, 2)))
-        shuffled_mean.append(shuffled.mean())
-        bank_shift.append((_log_mean_exp(local, other_global) - normaliser).mean())
-        auc.append(_auc(maps.ravel(), shuffled.ravel()))
-        flip.append(np.abs(flipped[:, :, ::-1] - maps).mean())
-    image_means = np.concatenate(per_image)
+        flipped = _map(critic, mirrored["features"][rows], mirrored["code"][rows])
+        maps.append(own)
+        shuffled.append(_map(critic, features, others[rows]))
+        bank_shift.append(_log_mean_exp(local, other_global) - normaliser)
+        flip_error.append(np.abs(flipped[:, :, ::-1] - own))
+    joint, apart = np.concatenate(maps), np.concatenate(shuffled)
+    image_means = joint.mean(axis=(1, 2), dtype=np.float64)
     return Calibration(
         joint=JOINT,
         estimator="infonce",
         bank=bank_size,
         mi_nats=float(image_means.mean()),
         mi_standard_error=float(image_means.std(ddof=1) / np.sqrt(len(image_means))),
-        bank_error_nats=float(abs(np.mean(bank_shift))),
-        lower_bound_nats=float(np.concatenate(lower).mean()),
-        shuffled_nats=float(np.mean(shuffled_mean)),
-        joint_auc=float(np.mean(auc)),
-        flip_error_nats=float(np.mean(flip)),
+        bank_error_nats=abs(_mean(bank_shift)),
+        lower_bound_nats=float(_with_own_image_in_bank(joint, bank_size).mean(dtype=np.float64)),
+        shuffled_nats=float(apart.mean(dtype=np.float64)),
+        joint_auc=_auc(joint.ravel(), apart.ravel()),
+        flip_error_nats=_mean(flip_error),
         images=len(pixels),
         split=split,
     )
+
+
+def _map(critic: onnxruntime.InferenceSession, features: Floats, code: Floats) -> Floats:
+    (mi_map,) = critic.run(["mi_map"], {"features": features, "code": code})
+    result: Floats = mi_map
+    return result
 
 
 def _project_codes(critic: onnxruntime.InferenceSession, codes: Floats, features: Floats) -> Floats:
@@ -108,6 +108,10 @@ def _with_own_image_in_bank(maps: Floats, bank_size: int) -> Floats:
     """InfoNCE's log share: the own code joins the bank, so the mean is a lower bound, at most log(K + 1)."""
     bound: Floats = np.log(bank_size + 1) - np.logaddexp(0.0, np.log(bank_size) - maps)
     return bound
+
+
+def _mean(batches: list[Floats]) -> float:
+    return float(np.concatenate(batches).mean(dtype=np.float64))
 
 
 def _auc(positive: Floats, negative: Floats) -> float:

@@ -1,10 +1,7 @@
 """A finished run to a model folder: two proved graphs, measured calibration and quality, one card."""
 
-import base64
-import platform
-from dataclasses import dataclass
-from datetime import UTC, datetime
-from io import BytesIO
+import hashlib
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -12,81 +9,31 @@ import onnx
 import onnxruntime
 import torch
 from numpy.typing import NDArray
-from PIL import Image
 from torch.utils.flop_counter import FlopCounterMode
 
-from contract.artefact import Artefact, open_artefact
-from contract.card import (
-    CARD_FILE,
-    CRITIC_FILE,
-    ENCODER_FILE,
-    Calibration,
-    Golden,
-    ModelCard,
-    Quality,
-    Shapes,
-    Training,
-)
-from contract.preprocessing import Preprocessing
-from training import calibration, checkpoint
+from contract.artefact import Artefact
+from training import calibration
 from training.data import ImageSet
-from training.encoders import Encoder, build_encoder
 from training.errors import ExportError
+from training.frozen import exported
 from training.graphs import CriticGraph, EncoderGraph
-from training.monitor import encode
-from training.onnx_files import OPSET, check_equal, convert, digest, write
-from training.recipe import Recipe
+from training.model_card import Graphs, Release, build_card
+from training.model_folder import folder_of, write_folder
+from training.onnx_files import check_equal, convert
+from training.quality import measure_quality, shared_labels
 from training.serving_critic import ServingCritic, fit
+from training.trained import TrainedEncoder
 
-_BANK = 1024
-_GOLDEN_TOLERANCE = 1e-3
-
-
-@dataclass(frozen=True)
-class Release:
-    """What a model is called and said to be.
-
-    Attributes:
-        name, version: the model's id; the folder is `<models>/<name>/<version>`.
-        licence: of the weights.
-        summary: one or two sentences for the card.
-        limits: what the model is not good for, a sentence each.
-        data: which images trained it, for the card.
-        held_out: name of the split that every figure is measured on.
-    """
-
-    name: str
-    version: int
-    licence: str
-    summary: str
-    limits: tuple[str, ...]
-    data: str
-    held_out: str
-
-
-@dataclass(frozen=True)
-class TrainedEncoder:
-    """An encoder with the record of its run."""
-
-    encoder: Encoder
-    recipe: Recipe
-    epochs: int
-    seconds: float
-
-
-def load_run(folder: Path) -> TrainedEncoder:
-    """Read the encoder out of a run's checkpoint.
-
-    Raises:
-        TrainingError: there is no usable checkpoint.
-    """
-    state = checkpoint.load(folder)
-    recipe = Recipe.model_validate_json(state["recipe"])
-    encoder = build_encoder(recipe.encoder.name, recipe.encoder.code_units, recipe.input_size)
-    prefix = "encoder."
-    weights = {k.removeprefix(prefix): v for k, v in state["learner"].items() if k.startswith(prefix)}
-    encoder.load_state_dict(weights)
-    return TrainedEncoder(encoder.eval(), recipe, state["step"] // state["steps_per_epoch"], state["seconds"])
+# Below this a bank of a quarter of the images is no picture of the marginal.
+_FEWEST_TRAINING = 64
+_FEWEST_HELD_OUT = 16
+# CIFAR-10's own test images repeat a few of its training images; a whole set named twice is another matter.
+_LARGEST_OVERLAP = 0.05
+_EXAMPLES = 64
+_CRITIC_EPOCHS = 12
+_CRITIC_BATCH = 512
+# Few images need many epochs; the held-out bound decides which of them to keep.
+_FEWEST_CRITIC_STEPS = 1000
 
 
 def export(
@@ -102,62 +49,103 @@ def export(
         models: the folder that holds `<name>/<version>`.
 
     Raises:
-        ExportError: a graph differs from PyTorch by more than 1e-4, the version exists, or there are fewer
-            images than the banks of the calibration need.
+        ExportError: a graph differs from PyTorch by more than 1e-4, the version exists, there are too few
+            images, or some are not what they are said to be.
+        DataError: the labels of the two sets do not fit together.
     """
-    folder = models / release.name / str(release.version)
-    if folder.exists():
-        raise ExportError(f"{folder} exists already; a version is written once, so choose the next number.")
+    folder_of(models, release.name, release.version)
     fit_images, validation = training.split(trained.recipe.validation_share, trained.recipe.seed)
-    if len(fit_images.pixels) < 2 * _BANK:
-        raise ExportError(
-            f"{len(fit_images.pixels)} training images are too few: calibration needs {2 * _BANK} for its banks."
-        )
-    critic, codes = _fit_critic(trained, fit_images, validation)
-    encoder_graph, encoder_model = _encoder_model(trained, held_out)
-    critic_model = _critic_model(encoder_graph, critic, codes[:_BANK], held_out)
-    encoder_session, critic_session = _session(encoder_model), _session(critic_model)
+    _check_images(trained, training, fit_images, held_out)
+    graph, encoder_model, macs = _encoder_model(trained, held_out)
+    encoder_session = _session(encoder_model)
+    encoder = exported(encoder_session)
+    # The critic is fitted on what the exported graph computes: on what it will meet when it serves.
+    seen = encoder.encode(fit_images.pixels, ("features", "code"))
+    critic = _fit_critic(seen, encoder.encode(validation.pixels, ("features", "code")), trained.recipe.seed)
+    bank = calibration.bank_size(len(fit_images))
+    own, other = (
+        seen["code"][rows] for rows in calibration.bank_rows(len(fit_images), bank, trained.recipe.seed)
+    )
+    del seen
+    critic_model = _critic_model(graph, critic, torch.from_numpy(own), held_out)
+    graphs = Graphs(encoder_model, critic_model, encoder_session, _session(critic_model), macs)
     measured = calibration.measure(
-        encoder_session,
-        critic_session,
-        held_out.pixels,
-        codes[_BANK : 2 * _BANK].numpy(),
-        bank_size=_BANK,
-        split=release.held_out,
+        encoder, graphs.critic_session, held_out.pixels, other, bank_size=bank, split=release.held_out
     )
-    quality = measure_quality(encoder_session, training, held_out, release.held_out)
-    card = _card(
-        trained, release, training, encoder_model, critic_model, measured, quality, held_out.pixels[0]
-    )
-    _write(card, encoder_model, critic_model, folder)
-    return open_artefact(folder)
+    quality = measure_quality(encoder, training, held_out, split=release.held_out, seed=trained.recipe.seed)
+    card = build_card(trained, release, len(training), graphs, measured, quality, held_out.pixels[0])
+    return write_folder(card, encoder_model, critic_model, models)
+
+
+def _check_images(
+    trained: TrainedEncoder, training: ImageSet, fit_images: ImageSet, held_out: ImageSet
+) -> None:
+    """Refuse sets that are too small, of another run, or not apart.
+
+    Raises:
+        ExportError: naming which.
+        DataError: their labels do not fit together.
+    """
+    if len(fit_images) < _FEWEST_TRAINING or len(held_out) < _FEWEST_HELD_OUT:
+        raise ExportError(
+            f"{len(fit_images)} training images and {len(held_out)} held-out ones are too few to calibrate "
+            f"with; at least {_FEWEST_TRAINING} and {_FEWEST_HELD_OUT} are needed."
+        )
+    steps = trained.recipe.epochs * (len(fit_images) // trained.recipe.batch_size)
+    if steps != trained.total_steps:
+        raise ExportError(
+            f"{len(training)} training images would make {steps} steps, the run has {trained.total_steps}; "
+            "name the same images that it was trained on."
+        )
+    if training.labels is not None and held_out.labels is not None:
+        shared_labels(training, held_out)
+    known = set(_digests(training.pixels))
+    repeated = sum(image in known for image in _digests(held_out.pixels))
+    if repeated > _LARGEST_OVERLAP * len(held_out):
+        raise ExportError(
+            f"{repeated} of the {len(held_out)} held-out images are among the training images; figures "
+            "measured on them would be too good, so name images that were kept apart."
+        )
+
+
+def _digests(pixels: NDArray[np.uint8]) -> Iterator[bytes]:
+    return (hashlib.blake2b(image.tobytes(), digest_size=16).digest() for image in pixels)
 
 
 def _fit_critic(
-    trained: TrainedEncoder, images: ImageSet, validation: ImageSet
-) -> tuple[ServingCritic, torch.Tensor]:
-    """The serving critic, and the codes [N, Y] of the images it was fitted on, in a shuffled order."""
-    seen = encode(trained.encoder, torch.from_numpy(images.pixels))
-    held = encode(trained.encoder, torch.from_numpy(validation.pixels))
-    critic, _ = fit(seen.features, seen.code, (held.features, held.code), seed=trained.recipe.seed)
-    order = torch.randperm(len(seen.code), generator=torch.Generator().manual_seed(trained.recipe.seed))
-    return critic, seen.code[order]
+    seen: dict[str, NDArray[np.float32]], held: dict[str, NDArray[np.float32]], seed: int
+) -> ServingCritic:
+    """The serving critic of features and codes, with enough steps however few images there are."""
+    features, code = torch.from_numpy(seen["features"]), torch.from_numpy(seen["code"])
+    batch = min(_CRITIC_BATCH, len(code) // 4)
+    critic, _ = fit(
+        features,
+        code,
+        (torch.from_numpy(held["features"]), torch.from_numpy(held["code"])),
+        seed=seed,
+        epochs=max(_CRITIC_EPOCHS, -(-_FEWEST_CRITIC_STEPS // (len(code) // batch))),
+        batch_size=batch,
+    )
+    return critic
 
 
-def _encoder_model(trained: TrainedEncoder, images: ImageSet) -> tuple[EncoderGraph, onnx.ModelProto]:
+def _encoder_model(trained: TrainedEncoder, held_out: ImageSet) -> tuple[EncoderGraph, onnx.ModelProto, int]:
+    """The encoder as a module and as a graph that computes the same, and its multiply-accumulates."""
     graph = EncoderGraph(trained.encoder, trained.recipe.embedding_layer).eval()
-    examples = (torch.from_numpy(images.pixels[:64]),)
+    examples = (torch.from_numpy(held_out.pixels[:_EXAMPLES]),)
     model = convert(graph, (examples[0][:2],), ("image",), graph.OUTPUTS)
     check_equal(model, graph, examples)
-    return graph, model
+    with torch.no_grad(), FlopCounterMode(display=False) as counter:
+        graph(examples[0][:1])
+    return graph, model, counter.get_total_flops() // 2
 
 
 def _critic_model(
-    encoder_graph: EncoderGraph, critic: ServingCritic, bank: torch.Tensor, images: ImageSet
+    encoder_graph: EncoderGraph, critic: ServingCritic, bank: torch.Tensor, held_out: ImageSet
 ) -> onnx.ModelProto:
     graph = CriticGraph(critic, bank).eval()
     with torch.no_grad():
-        outputs = encoder_graph(torch.from_numpy(images.pixels[:64]))
+        outputs = encoder_graph(torch.from_numpy(held_out.pixels[:_EXAMPLES]))
     layers = dict(zip(encoder_graph.OUTPUTS, outputs, strict=True))
     examples = (layers["features"], layers["code"])
     model = convert(graph, tuple(e[:2] for e in examples), ("features", "code"), graph.OUTPUTS)

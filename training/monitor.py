@@ -1,11 +1,11 @@
 """Cheap signs of health of an encoder in training, from held-out images."""
 
 import torch
-import torch.nn.functional as F  # noqa: N812  (torch's own convention)
 from torch import Tensor
 
 from training.data import ImageSet
 from training.encoders import Encoder, Encoding
+from training.probes import knn_accuracy
 from training.views import to_unit
 
 _BANK = 10_000
@@ -48,10 +48,3 @@ def effective_rank(vectors: Tensor) -> float:
     singular = torch.linalg.svdvals(vectors - vectors.mean(dim=0))
     share = singular / singular.sum().clamp_min(1e-12)
     return float(torch.exp(-(share * share.clamp_min(1e-12).log()).sum()))
-
-
-def knn_accuracy(bank: Tensor, bank_labels: Tensor, queries: Tensor, labels: Tensor, k: int = 20) -> float:
-    """Share of queries [Q, D] most of whose k nearest in bank [N, D], by cosine, have the query's label."""
-    similarity = F.normalize(queries, dim=1) @ F.normalize(bank, dim=1).T
-    votes = bank_labels[similarity.topk(min(k, len(bank)), dim=1).indices]
-    return float((votes.mode(dim=1).values == labels).float().mean())

@@ -55,7 +55,7 @@ def open_parquet(path: Path) -> Source:
     )
 
 
-def class_metadata(class_names: tuple[str, ...], image_column: str) -> dict[bytes, bytes]:
+def class_metadata(class_names: tuple[str, ...], image_column: str) -> dict[bytes | str, bytes | str]:
     """Schema metadata that names the classes the way Hugging Face's `datasets` writes and reads it."""
     label = {"names": list(class_names), "_type": "ClassLabel"}
     features = {image_column: {"_type": "Image"}, LABEL_COLUMN: label}

@@ -1,0 +1,1 @@
+"""What the commands of the offline half do; `training.cli` declares them without loading torch."""

@@ -1,0 +1,114 @@
+"""`infomax probe`: what an encoder is worth, in training or exported, and whether a card says the truth."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import onnxruntime
+import typer
+from pydantic import BaseModel, ConfigDict
+
+from contract.artefact import open_artefact
+from contract.card import Calibration, ModelCard, Quality
+from contract.preprocessing import Preprocessing
+from training import calibration, images, recipe_text
+from training.agreement import Comparison, compare
+from training.data import ImageSet, open_source
+from training.frozen import FrozenEncoder, exported, in_training
+from training.graphs import EncoderGraph
+from training.probe_report import show
+from training.quality import measure_quality, shared_labels
+from training.trained import load_run
+
+
+class ProbeReport(BaseModel):
+    """What `infomax probe` found; `--json` writes it.
+
+    Attributes:
+        subject: the run's folder or the model's id.
+        quality: of every layer, on the test images.
+        calibration: of a model's maps on the test images; a run has no maps yet.
+        comparisons: each figure beside the card's; empty for a run.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    subject: str
+    quality: Quality
+    calibration: Calibration | None = None
+    comparisons: tuple[Comparison, ...] = ()
+
+
+@dataclass(frozen=True)
+class _Sets:
+    training: ImageSet
+    test: ImageSet
+    split: str
+
+
+def probe_run(run: Path, train: Path, test: Path, report_file: Path | None) -> None:
+    """Probe the encoder in a run's checkpoint.
+
+    Raises:
+        InfomaxError: before any image is decoded where that is possible.
+    """
+    trained = load_run(run)
+    sets = _load(train, test, images.rule(trained.recipe))
+    encoder = in_training(EncoderGraph(trained.encoder, trained.recipe.embedding_layer))
+    quality = _quality(encoder, sets, trained.recipe.seed)
+    _answer(ProbeReport(subject=str(run), quality=quality), report_file)
+
+
+def probe_model(folder: Path, train: Path, test: Path, report_file: Path | None) -> None:
+    """Probe an exported model, measure its maps, and compare both with its card.
+
+    Raises:
+        InfomaxError: before any image is decoded where that is possible.
+        typer.Exit: with status 1 when a figure is not the card's.
+    """
+    artefact = open_artefact(folder)
+    card = artefact.card
+    sets = _load(train, test, card.preprocessing)
+    encoder = exported(_session(artefact.encoder))
+    quality = _quality(encoder, sets, card.training.seed)
+    measured = _calibration(card, encoder, _session(artefact.critic), sets)
+    comparisons = tuple(compare(card, quality, measured))
+    _answer(
+        ProbeReport(subject=card.id, quality=quality, calibration=measured, comparisons=comparisons),
+        report_file,
+    )
+    if not all(comparison.agrees for comparison in comparisons):
+        raise typer.Exit(1)
+
+
+def _load(train: Path, test: Path, rule: Preprocessing) -> _Sets:
+    """Open both sets and check their classes before the first image is decoded."""
+    training_source, test_source = open_source(train), open_source(test)
+    shared_labels(training_source, test_source)
+    return _Sets(images.load_images(training_source, rule), images.load_images(test_source, rule), str(test))
+
+
+def _quality(encoder: FrozenEncoder, sets: _Sets, seed: int) -> Quality:
+    return measure_quality(encoder, sets.training, sets.test, split=sets.split, seed=seed)
+
+
+def _calibration(
+    card: ModelCard, encoder: FrozenEncoder, critic: onnxruntime.InferenceSession, sets: _Sets
+) -> Calibration:
+    """Measure the maps as `infomax export` did, with the bank that it compared with."""
+    recipe = recipe_text.from_toml(card.training.recipe_toml)
+    fitted, _ = sets.training.split(recipe.validation_share, recipe.seed)
+    _, rows = calibration.bank_rows(len(fitted), card.calibration.bank, recipe.seed)
+    other_bank = encoder.encode(fitted.take(rows).pixels, ("code",))["code"]
+    return calibration.measure(
+        encoder, critic, sets.test.pixels, other_bank, bank_size=card.calibration.bank, split=sets.split
+    )
+
+
+def _session(graph: Path) -> onnxruntime.InferenceSession:
+    return onnxruntime.InferenceSession(graph, providers=["CPUExecutionProvider"])
+
+
+def _answer(report: ProbeReport, report_file: Path | None) -> None:
+    show(report.subject, report.quality, report.comparisons)
+    if report_file is not None:
+        report_file.write_text(report.model_dump_json(indent=2) + "\n")

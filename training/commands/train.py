@@ -1,0 +1,54 @@
+"""`infomax train`: from a recipe and images to a run's folder."""
+
+from pathlib import Path
+
+import typer
+
+from training import images
+from training.checkpoint import FILE as CHECKPOINT
+from training.data import open_source
+from training.errors import TrainingError
+from training.recipe import load_recipe
+from training.run import RECIPE_FILE
+from training.trainer import train
+
+# sysexits.h: "temporary failure; user is invited to retry". A stopped run is neither done nor broken.
+STOPPED = 75
+
+
+def run(recipe_file: Path, data: Path, out: Path, *, resume: bool, epochs: int | None) -> None:
+    """Train, and say what to do next.
+
+    Raises:
+        InfomaxError: before any work where that is possible.
+        typer.Exit: with status 75 when a signal stopped the run.
+    """
+    recipe = load_recipe(recipe_file)
+    if epochs is not None:
+        recipe = recipe.model_copy(update={"epochs": epochs})
+    _check_folder(out, resume)
+    source = open_source(data)
+    outcome = train(recipe, images.load_images(source, images.rule(recipe)), out, resume=resume)
+    if not outcome.finished:
+        typer.echo(
+            f"Stopped after step {outcome.step} of {outcome.total_steps}; {out / CHECKPOINT} is written. "
+            "Go on with the same command and --resume."
+        )
+        raise typer.Exit(STOPPED)
+    typer.echo(
+        f"Finished {outcome.total_steps} steps in {outcome.seconds / 60:.1f} minutes; curves are in {out}.\n"
+        f"Measure it:      infomax probe --run {out} --train {data} --test HELD_OUT\n"
+        f"Make it servable: infomax export --run {out} --train {data} --held-out HELD_OUT --name NAME …"
+    )
+
+
+def _check_folder(out: Path, resume: bool) -> None:
+    """Refuse now what `train` would refuse after all images are decoded."""
+    if resume and not (out / CHECKPOINT).is_file():
+        raise TrainingError(f"{out} has no {CHECKPOINT} to go on from; start the run without --resume.")
+    if not resume and (out / RECIPE_FILE).exists():
+        raise TrainingError(f"{out} already holds a run; go on with --resume or name another folder.")
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise TrainingError(f"{out} cannot be made a folder: {error.strerror}; name another.") from error

@@ -1,0 +1,21 @@
+"""Images for a recipe: decoded once, by the rule that the exported model will carry."""
+
+from pathlib import Path
+
+from contract.preprocessing import Preprocessing
+from training.data import ImageSet, Source, default_cache, load
+from training.recipe import Recipe
+
+
+def rule(recipe: Recipe) -> Preprocessing:
+    """How images become the input of this recipe's encoder."""
+    return Preprocessing(height=recipe.input_size, width=recipe.input_size)
+
+
+def load_images(source: Source | Path, rule: Preprocessing) -> ImageSet:
+    """Decode a source by the rule, or take it from the user's cache.
+
+    Raises:
+        DataError: the path is no image data, or too many images are unreadable.
+    """
+    return load(source, rule, cache=default_cache())

@@ -1,0 +1,46 @@
+"""The encoder that a run has trained, read out of its checkpoint."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from training import checkpoint
+from training.encoders import Encoder, build_encoder
+from training.recipe import Recipe
+
+
+@dataclass(frozen=True)
+class TrainedEncoder:
+    """An encoder with the record of its run.
+
+    Attributes:
+        encoder: in evaluation mode.
+        recipe: of the run, complete.
+        steps, total_steps: steps taken, and steps that the recipe asks for.
+        seconds: time spent in steps.
+    """
+
+    encoder: Encoder
+    recipe: Recipe
+    steps: int
+    total_steps: int
+    seconds: float
+
+    @property
+    def epochs(self) -> int:
+        """Whole passes over the training images."""
+        return self.recipe.epochs * self.steps // self.total_steps
+
+
+def load_run(folder: Path) -> TrainedEncoder:
+    """Read the encoder out of a run's checkpoint.
+
+    Raises:
+        TrainingError: there is no usable checkpoint.
+    """
+    state = checkpoint.load(folder)
+    recipe = Recipe.model_validate_json(state["recipe"])
+    encoder = build_encoder(recipe.encoder.name, recipe.encoder.code_units, recipe.input_size)
+    prefix = "encoder."
+    weights = {k.removeprefix(prefix): v for k, v in state["learner"].items() if k.startswith(prefix)}
+    encoder.load_state_dict(weights)
+    return TrainedEncoder(encoder.eval(), recipe, state["step"], state["total_steps"], state["seconds"])

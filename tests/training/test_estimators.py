@@ -136,6 +136,15 @@ def test_a_trained_critic_reaches_the_known_information(name: str) -> None:
         assert bound.item() == pytest.approx(value, abs=1e-4)
 
 
+@pytest.mark.parametrize("name", ["infonce", "dv"])
+def test_a_ratio_with_a_free_offset_is_one_on_the_average_of_independent_pairs(name: str) -> None:
+    scores = 3 * torch.randn(6, 6, 4, generator=Generator().manual_seed(10))
+    ratio = build_estimator(name).log_ratio(scores).exp()
+    independent = ratio[~torch.eye(6, dtype=torch.bool)].view(6, 5, 4)
+    mean = independent.mean(dim=1) if name == "infonce" else independent.mean(dim=(0, 1))
+    torch.testing.assert_close(mean, torch.ones_like(mean))
+
+
 def test_infonce_cannot_tell_more_than_the_logarithm_of_the_batch() -> None:
     x, y = gaussians(16, Generator().manual_seed(3), rho=0.9999)
     scores = true_log_ratio(x, y, rho=0.9999)

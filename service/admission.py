@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from time import perf_counter
 
+from service.deadline import Deadline
 from service.errors import ServiceError
 from service.metrics import QUEUE_DEPTH
 from service.results import Lane
@@ -14,6 +15,8 @@ from service.results import Lane
 # Bulk work may fill half of the room, so that there is some when an interactive call comes.
 _BULK_SHARE = 0.5
 _HALF_LIFE = 5.0
+# How much the latest batch counts in what a batch takes.
+_NEWEST_SHARE = 0.1
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +74,7 @@ class Admission:
     def __init__(self, limit: Load, full_batch: int, first_rate: float) -> None:
         """`full_batch` images at once are full work; `first_rate` is believed until more is measured."""
         self.rate = Rate(first_rate)
+        self._batch_seconds = 0.0
         self._full_batch = full_batch
         self._limit = limit
         self._bulk_limit = Load(max(1, int(limit.items * _BULK_SHARE)), int(limit.bytes * _BULK_SHARE))
@@ -85,19 +89,22 @@ class Admission:
         return self._held[Lane.INTERACTIVE] + self._held[Lane.BULK]
 
     @asynccontextmanager
-    async def admit(self, load: Load, lane: Lane) -> AsyncIterator[None]:
+    async def admit(self, load: Load, lane: Lane, deadline: Deadline | None = None) -> AsyncIterator[None]:
         """Hold room for a whole call, or for nothing of it.
 
         A bulk call waits for its turn; one that is larger than the bulk share goes alone.
 
         Raises:
             ServiceError: 503 `overloaded` or `shutting_down`; 413 `too_many_items` or `too_many_bytes`
-                for an interactive call that not even an idle service has room for.
+                for an interactive call that not even an idle service has room for; 503
+                `deadline_unreachable` for one whose answer would come after its deadline.
         """
         if self._closed:
             raise shutting_down()
         if lane is Lane.INTERACTIVE:
             self._check_interactive(load)
+            if deadline is not None:
+                self._check_deadline(deadline)
             self._enter(load, lane)
         elif self._waiting or not self._bulk_fits(load):
             await self._turn(load)
@@ -119,8 +126,14 @@ class Admission:
     async def until_empty(self) -> None:
         await self._empty.wait()
 
-    def finished(self, items: int) -> None:
-        """Images were answered, but still count as held; feeds the rate that Retry-After is made of."""
+    def finished(self, items: int, batch_seconds: float = 0.0) -> None:
+        """Images were answered, but still count as held; feeds the rate that Retry-After is made of.
+
+        `batch_seconds` is the run time of the batch that they were in, where they came so far.
+        """
+        if batch_seconds:
+            share = _NEWEST_SHARE if self._batch_seconds else 1.0
+            self._batch_seconds += share * (batch_seconds - self._batch_seconds)
         if self.held.items >= self._full_batch:
             self.rate.add(items, perf_counter())
         else:
@@ -156,6 +169,26 @@ class Admission:
                 f"a second; send the request again in {seconds:.1f} seconds.",
                 retry_after=seconds,
             )
+
+    def _check_deadline(self, deadline: Deadline) -> None:
+        """Refuse what cannot be answered in time, before work is wasted on it."""
+        if self.held == _NOTHING:
+            # What an idle service takes is known by trying alone.
+            return
+        wait = self.held.items / self.rate.per_second
+        expected, remaining = wait + self._batch_seconds, deadline.remaining
+        if expected <= remaining:
+            return
+        # From when on the same deadline can be kept; at the latest when nothing is held any more.
+        seconds = min(expected - max(remaining, 0.0), wait)
+        raise ServiceError(
+            503,
+            "deadline_unreachable",
+            f"The service holds {self.held.items} images and would answer in about {1000 * expected:.0f} ms, "
+            f"the request allows {1000 * deadline.seconds:.0f}; send it again in {seconds:.1f} seconds, or "
+            "allow it more time.",
+            retry_after=seconds,
+        )
 
     def _bulk_fits(self, load: Load) -> bool:
         if self.held == _NOTHING:

@@ -78,7 +78,7 @@ class LaneQueue:
         while lane and len(taken) < count:
             item = lane.popleft()
             if item.call.abandoned:
-                CANCELLED_ITEMS.labels(self._stage).inc()
+                CANCELLED_ITEMS.labels(self._stage, item.call.abandoned).inc()
             else:
                 taken.append(item)
         return taken

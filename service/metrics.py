@@ -20,7 +20,9 @@ REQUEST_SECONDS = Histogram(
 ITEMS = Counter("infomax_items", "Images by outcome: ok, or the code of the failure.", ["route", "outcome"])
 REJECTIONS = Counter("infomax_rejections", "Requests refused as a whole, by code.", ["reason"])
 CANCELLED_ITEMS = Counter(
-    "infomax_cancelled_items", "Images whose caller went away, by the stage that they had reached.", ["stage"]
+    "infomax_cancelled_items",
+    "Images that nobody waited for any more, by the stage that they had reached, and why.",
+    ["stage", "reason"],
 )
 
 QUEUE_DEPTH = Gauge(

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from service import metrics
 from service.admission import Admission, Load
 from service.batching import Batcher
+from service.deadline import Deadline
 from service.decoding import Decoder
 from service.errors import ServiceError
 from service.model import Model, open_model
@@ -114,6 +115,7 @@ class Pipeline:
         want: Want,
         lane: Lane = Lane.INTERACTIVE,
         stages: Stages | None = None,
+        deadline: Deadline | None = None,
     ) -> list[Outcome]:
         """Answer every image, in the order given; a failing image is a `Failed`, the others are not touched.
 
@@ -124,17 +126,19 @@ class Pipeline:
             want: how much of the model to run.
             lane: interactive calls are refused when the service is full, bulk calls wait.
             stages: filled with where the time went.
+            deadline: of an interactive call; whoever sets its `passed` cancels the call too.
 
         Raises:
-            ServiceError: 503 `overloaded` (with `retry_after`), `not_ready` or `shutting_down`;
+            ServiceError: 503 `overloaded` or `deadline_unreachable` (with `retry_after`), `not_ready` or
+                `shutting_down`;
                 413 `too_many_items` or `too_many_bytes` for a call that could never be admitted.
         """
         if self._admission is None or self._batcher.crew.hopeless or self._decoder.crew.hopeless:
             raise ServiceError(503, "not_ready", self.readiness.reason, retry_after=_WATCH_SECONDS)
         rule = self.card.preprocessing
         decoded = len(images) * rule.height * rule.width * 3
-        async with self._admission.admit(Load(len(images), sum(map(len, images)) + decoded), lane):
-            return await self._answer(images, want, lane, stages or Stages())
+        async with self._admission.admit(Load(len(images), sum(map(len, images)) + decoded), lane, deadline):
+            return await self._answer(images, want, lane, stages or Stages(), deadline)
 
     async def project(self, code: NDArray[np.float32]) -> NDArray[np.float32]:
         """The critic's projections [N, U] of codes [N, Y] that were kept without their images.
@@ -145,7 +149,9 @@ class Pipeline:
         chunks = [code[start : start + size] for start in range(0, len(code), size)]
         return np.concatenate([await asyncio.to_thread(self._model.project, chunk) for chunk in chunks])
 
-    async def _answer(self, images: Sequence[bytes], want: Want, lane: Lane, stages: Stages) -> list[Outcome]:
+    async def _answer(
+        self, images: Sequence[bytes], want: Want, lane: Lane, stages: Stages, deadline: Deadline | None
+    ) -> list[Outcome]:
         call = Call([None] * len(images), len(images), self._loop.create_future(), stages)
         items = [Item(call, position, want, lane, data) for position, data in enumerate(images)]
         if not items:
@@ -154,10 +160,16 @@ class Pipeline:
         self._decoder.queue.put(items)
         try:
             await call.done
+        except asyncio.CancelledError:
+            late = deadline is not None and deadline.passed
+            call.abandoned = "deadline_exceeded" if late else "client_gone"
+            raise
+        except ServiceError as refusal:
+            call.abandoned = refusal.code
+            raise
         finally:
             self._calls.discard(call)
             if call.missing:
-                call.abandoned = True
                 for item in items:
                     # The room is given back now, so the bytes must go now, not when the queue comes to them.
                     item.data = b""
@@ -169,7 +181,7 @@ class Pipeline:
 
     def _settle(self, delivery: Delivery) -> None:
         if self._admission is not None:
-            self._admission.finished(len(delivery.items))
+            self._admission.finished(len(delivery.items), delivery.inference_seconds)
         settle(delivery)
 
     def _warm_up(self) -> float:

@@ -22,7 +22,8 @@ class Call:
         outcomes: one place for each image, in the caller's order.
         missing: places still empty.
         done: resolved when nothing is missing.
-        abandoned: the caller went away; threads read it and skip the images.
+        abandoned: why nobody waits any more, `client_gone`, `deadline_exceeded` or the code of a refusal;
+            empty while somebody does. Threads read it and skip the images.
         stages: where the time went.
         started: time of the call, by `perf_counter`.
     """
@@ -31,7 +32,7 @@ class Call:
     missing: int
     done: asyncio.Future[None]
     stages: Stages
-    abandoned: bool = False
+    abandoned: str = ""
     started: float = field(default_factory=perf_counter)
 
 

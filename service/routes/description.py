@@ -2,6 +2,8 @@
 
 from typing import Any
 
+from service.routes.deadlines import HEADER, LONGEST_MS
+
 _BYTES = {"schema": {"type": "string", "format": "binary"}}
 
 
@@ -44,4 +46,11 @@ def refusals() -> dict[int | str, dict[str, Any]]:
 IMAGE = {"type": "string", "description": "an encoded image as base64 or data URI"}
 FILE = {"type": "string", "format": "binary"}
 FILES = {"type": "array", "items": FILE}
+TIMEOUT: dict[str, Any] = {
+    "name": HEADER,
+    "in": "header",
+    "required": False,
+    "description": "how long the client waits; what cannot be answered in time is refused",
+    "schema": {"type": "integer", "minimum": 1, "maximum": LONGEST_MS},
+}
 MODEL = {"type": "string", "description": "the served model, by name or name/version"}

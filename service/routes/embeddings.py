@@ -16,6 +16,7 @@ from service.outputs.embeddings import Encoding, openai_list, shorten
 from service.outputs.timing import server_timing
 from service.results import Stages, Want
 from service.routes import description
+from service.routes.deadlines import within_deadline
 from service.routes.whole import embed_all
 from service.runtime import runtime_of
 
@@ -68,9 +69,10 @@ _INPUT = {"anyOf": [description.IMAGE, {"type": "array", "items": description.IM
         "requestBody": description.body(
             {"input": _INPUT, **_OPTIONS, "user": {}}, {"image": description.FILES, **_OPTIONS}
         ),
-        "parameters": description.query(**_OPTIONS),
+        "parameters": [description.TIMEOUT, *description.query(**_OPTIONS)],
     },
 )
+@within_deadline
 async def create_embeddings(request: Request) -> Response:
     """Embed every image of the request, or refuse it as a whole."""
     runtime = runtime_of(request)

@@ -14,6 +14,7 @@ from service.outputs import accept
 from service.outputs.json import json_response
 from service.results import Want
 from service.routes import description
+from service.routes.deadlines import within_deadline
 from service.routes.whole import embed_all
 from service.runtime import Runtime, runtime_of
 
@@ -55,9 +56,10 @@ _VECTOR = {"type": "array", "items": {"type": "number"}}
             {"image": description.IMAGE, "vector": _VECTOR, **_METADATA},
             {"image": description.FILE, "vector": _VECTOR, **_METADATA},
         ),
-        "parameters": [_ID, *description.query(**_METADATA)],
+        "parameters": [_ID, description.TIMEOUT, *description.query(**_METADATA)],
     },
 )
+@within_deadline
 async def put_item(request: Request) -> Response:
     """Store one item, in place of an older one of the same id; the answer comes when it is on the disk."""
     runtime = runtime_of(request)
@@ -93,8 +95,9 @@ async def put_item(request: Request) -> Response:
     _ROUTE,
     summary="What is stored under an id",
     responses=description.answers(accept.JSON),
-    openapi_extra={"parameters": [_ID]},
+    openapi_extra={"parameters": [_ID, description.TIMEOUT]},
 )
+@within_deadline
 async def get_item(request: Request) -> Response:
     """The item as it is stored; images are not kept, their vectors are."""
     runtime = runtime_of(request)
@@ -117,8 +120,9 @@ async def get_item(request: Request) -> Response:
     status_code=204,
     summary="Remove an item",
     responses=description.refusals(),
-    openapi_extra={"parameters": [_ID]},
+    openapi_extra={"parameters": [_ID, description.TIMEOUT]},
 )
+@within_deadline
 async def delete_item(request: Request) -> Response:
     """Remove one item."""
     runtime = runtime_of(request)

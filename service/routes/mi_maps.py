@@ -20,6 +20,7 @@ from service.outputs.painter import Painter
 from service.outputs.timing import server_timing
 from service.results import Embedded, Stages, Want
 from service.routes import description
+from service.routes.deadlines import within_deadline
 from service.routes.presence import while_connected
 from service.routes.whole import embed_all
 from service.runtime import runtime_of
@@ -44,9 +45,10 @@ _INPUT = {"anyOf": [description.IMAGE, {"type": "array", "items": description.IM
             {"input": _INPUT, "reference": description.IMAGE, "model": description.MODEL, "user": {}},
             {"image": description.FILES, "reference": description.FILE, "model": description.MODEL},
         ),
-        "parameters": description.query(model=description.MODEL),
+        "parameters": [description.TIMEOUT, *description.query(model=description.MODEL)],
     },
 )
+@within_deadline
 async def create_mi_maps(request: Request) -> Response:
     """Map every image of the request, against its own code or the reference's, or refuse it as a whole."""
     runtime = runtime_of(request)

@@ -20,6 +20,7 @@ from service.outputs.timing import server_timing
 from service.pipeline import Pipeline
 from service.results import Projections, Stages, Want
 from service.routes import description
+from service.routes.deadlines import within_deadline
 from service.routes.items import stored_item
 from service.routes.whole import embed_all
 from service.runtime import Runtime, runtime_of
@@ -93,9 +94,10 @@ _OTHERS: dict[str, dict[str, Any]] = {
             {"image": description.IMAGE, **_OTHERS, **_OPTIONS},
             {"image": description.FILE, **_OTHERS, **_OPTIONS},
         ),
-        "parameters": description.query(**_OPTIONS),
+        "parameters": [description.TIMEOUT, *description.query(**_OPTIONS)],
     },
 )
+@within_deadline
 async def find_neighbours(request: Request) -> Response:
     """Search the items of the served model, best first."""
     runtime = runtime_of(request)

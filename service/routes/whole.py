@@ -8,6 +8,7 @@ from fastapi import Request
 from service.errors import ServiceError, item_error
 from service.results import Embedded, Failed, Lane, Stages, Want
 from service.routes.counting import count_outcomes
+from service.routes.deadlines import deadline_of
 from service.routes.presence import while_connected
 from service.runtime import runtime_of
 
@@ -23,7 +24,8 @@ async def embed_all(
     """Every image's answer, for a client who waits for it.
 
     Args:
-        request: its body is read; when its client goes away the images leave the queue.
+        request: its body is read; when its client goes away, or its deadline passes, the images leave the
+            queue.
         route: template of the route, for the metrics.
         images: encoded images.
         want: how much of the model to run.
@@ -34,7 +36,7 @@ async def embed_all(
         ServiceError: of the first image that failed, with its name or, where there are several, its
             position; and as `Pipeline.embed`.
     """
-    work = runtime_of(request).pipeline.embed(images, want, Lane.INTERACTIVE, stages)
+    work = runtime_of(request).pipeline.embed(images, want, Lane.INTERACTIVE, stages, deadline_of(request))
     outcomes = await while_connected(request, work)
     count_outcomes(route, outcomes)
     embedded: list[Embedded] = []

@@ -56,7 +56,7 @@ def test_abandoned_images_leave_unseen(loop: asyncio.AbstractEventLoop) -> None:
     queue = LaneQueue("test")
     abandoned, wanted = items(loop, INTERACTIVE, 3), items(loop, INTERACTIVE, 2)
     queue.put([abandoned[0], wanted[0], abandoned[1], wanted[1], abandoned[2]])
-    abandoned[0].call.abandoned = True
+    abandoned[0].call.abandoned = "client_gone"
     assert queue.take(lambda _: 5) == wanted
 
 

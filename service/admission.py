@@ -88,6 +88,11 @@ class Admission:
     def held(self) -> Load:
         return self._held[Lane.INTERACTIVE] + self._held[Lane.BULK]
 
+    @property
+    def closed(self) -> bool:
+        """Whether nothing more is admitted."""
+        return self._closed
+
     @asynccontextmanager
     async def admit(self, load: Load, lane: Lane, deadline: Deadline | None = None) -> AsyncIterator[None]:
         """Hold room for a whole call, or for nothing of it.

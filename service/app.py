@@ -10,6 +10,7 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
+from service.access import Guard, guard_parts
 from service.errors import ServiceError, problem
 from service.inputs.parameters import refused
 from service.routes import batch, bulk_items, embeddings, health, items, mi_maps, models, neighbours
@@ -34,7 +35,12 @@ _DESCRIPTION = (
 
 
 def create_app(runtime: Runtime) -> FastAPI:
-    """Put the application together; the runtime starts and stops with it."""
+    """Put the application together; the runtime starts and stops with it.
+
+    Raises:
+        KeyFileError: the file of API keys cannot be used.
+        SettingsError: there is no place for what API keys have used.
+    """
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
@@ -55,6 +61,9 @@ def create_app(runtime: Runtime) -> FastAPI:
     app.add_exception_handler(ServiceError, _refuse)
     app.add_exception_handler(HTTPException, _refuse_route)
     app.add_exception_handler(RequestValidationError, _refuse_parameters)
+    if guard := guard_parts(runtime.settings):
+        keys, ledger = guard
+        app.add_middleware(Guard, keys=keys, ledger=ledger, open_routes=runtime.settings.open_routes)
     app.add_middleware(Surroundings, runtime=runtime)
     for router in ROUTERS:
         app.include_router(router)

@@ -1,4 +1,4 @@
-"""The serving half of the `infomax` command: `serve`, `settings`, `doctor` and `embed`."""
+"""The serving half of the `infomax` command: `serve`, `settings`, `doctor`, `embed` and `key`."""
 
 import os
 from collections.abc import Iterable
@@ -9,6 +9,7 @@ from rich.table import Table
 
 from service.doctor import State, examine
 from service.embed import embed
+from service.key_command import key
 from service.server import Serving
 from service.server import serve as serve_until_stopped
 from service.settings import PREFIX, Settings, load_settings, unknown_variables
@@ -22,6 +23,7 @@ def register(app: typer.Typer) -> None:
     app.command("settings")(show_settings)
     app.command()(doctor)
     app.command()(embed)
+    app.add_typer(key, name="key")
 
 
 def serve() -> None:

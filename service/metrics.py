@@ -19,6 +19,9 @@ REQUEST_SECONDS = Histogram(
 )
 ITEMS = Counter("infomax_items", "Images by outcome: ok, or the code of the failure.", ["route", "outcome"])
 REJECTIONS = Counter("infomax_rejections", "Requests refused as a whole, by code.", ["reason"])
+KEY_ITEMS = Counter(
+    "infomax_key_items", "Images that were sent with each API key and within its limits.", ["key"]
+)
 CANCELLED_ITEMS = Counter(
     "infomax_cancelled_items",
     "Images that nobody waited for any more, by the stage that they had reached, and why.",

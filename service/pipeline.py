@@ -11,7 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from service import metrics
-from service.admission import Admission, Load
+from service.accounts import ACCOUNT, Account
+from service.admission import Admission, Load, shutting_down
 from service.batching import Batcher
 from service.deadline import Deadline
 from service.decoding import Decoder
@@ -131,14 +132,20 @@ class Pipeline:
         Raises:
             ServiceError: 503 `overloaded` or `deadline_unreachable` (with `retry_after`), `not_ready` or
                 `shutting_down`;
-                413 `too_many_items` or `too_many_bytes` for a call that could never be admitted.
+                413 `too_many_items` or `too_many_bytes` for a call that could never be admitted;
+                429 `rate_exceeded` or `quota_exceeded` for what its API key may not send now.
         """
         if self._admission is None or self._batcher.crew.hopeless or self._decoder.crew.hopeless:
             raise ServiceError(503, "not_ready", self.readiness.reason, retry_after=_WATCH_SECONDS)
-        rule = self.card.preprocessing
-        decoded = len(images) * rule.height * rule.width * 3
-        async with self._admission.admit(Load(len(images), sum(map(len, images)) + decoded), lane, deadline):
-            return await self._answer(images, want, lane, stages or Stages(), deadline)
+        account = ACCOUNT.get()
+        if account is None:
+            return await self._admit(self._admission, images, want, lane, stages, deadline)
+        await self._pay(self._admission, account, len(images), lane)
+        try:
+            return await self._admit(self._admission, images, want, lane, stages, deadline)
+        except ServiceError:
+            account.give_back(len(images))
+            raise
 
     async def project(self, code: NDArray[np.float32]) -> NDArray[np.float32]:
         """The critic's projections [N, U] of codes [N, Y] that were kept without their images.
@@ -148,6 +155,27 @@ class Pipeline:
         size = self._batcher.buckets[-1]
         chunks = [code[start : start + size] for start in range(0, len(code), size)]
         return np.concatenate([await asyncio.to_thread(self._model.project, chunk) for chunk in chunks])
+
+    async def _pay(self, admission: Admission, account: Account, images: int, lane: Lane) -> None:
+        """Charge images to an account; a stream waits here until the account's rate allows it."""
+        while wait := account.charge(images, lane):
+            await asyncio.sleep(min(wait, _WATCH_SECONDS))
+            if admission.closed:
+                raise shutting_down()
+
+    async def _admit(
+        self,
+        admission: Admission,
+        images: Sequence[bytes],
+        want: Want,
+        lane: Lane,
+        stages: Stages | None,
+        deadline: Deadline | None,
+    ) -> list[Outcome]:
+        rule = self.card.preprocessing
+        decoded = len(images) * rule.height * rule.width * 3
+        async with admission.admit(Load(len(images), sum(map(len, images)) + decoded), lane, deadline):
+            return await self._answer(images, want, lane, stages or Stages(), deadline)
 
     async def _answer(
         self, images: Sequence[bytes], want: Want, lane: Lane, stages: Stages, deadline: Deadline | None

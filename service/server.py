@@ -16,6 +16,7 @@ from multiprocessing.context import SpawnProcess
 from prometheus_client.multiprocess import mark_process_dead
 
 from contract.artefact import open_artefact
+from service.access import guard_parts
 from service.errors import SettingsError
 from service.execution import place_in_child
 from service.index.database import CONNECTIONS_PER_PROCESS
@@ -59,6 +60,7 @@ def serve(settings: Settings, on_ready: Callable[[Serving], None]) -> None:
 
     Raises:
         ArtefactError: the model is missing or breaks a rule of the contract.
+        KeyFileError: the file of API keys cannot be used.
         IndexStartError: the database cannot be started, reached or prepared.
         SettingsError: the device does not work, or the address cannot be listened on.
         WorkerStartError: a worker failed before the service was ready.
@@ -77,6 +79,9 @@ def serve(settings: Settings, on_ready: Callable[[Serving], None]) -> None:
 
 def _prepare(settings: Settings, stack: ExitStack, on_ready: Callable[[Serving], None]) -> Supervisor:
     artefact = open_artefact(locate(settings.models_dir, settings.model))
+    if guard := guard_parts(settings):
+        # Each worker opens its own; here they are only tried, before anything is started.
+        guard[1].close()
     listener = stack.enter_context(_listen(settings.host, settings.port))
     placement = place_in_child(settings.device, artefact.encoder)
     count = settings.worker_count(on_gpu=placement.on_gpu)

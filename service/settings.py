@@ -66,6 +66,15 @@ class Settings(BaseSettings):
         ge=1,
         description="most bytes of one zip archive, which is kept in TMPDIR while it is answered",
     )
+    api_keys_file: Path | None = Field(
+        default=None,
+        description="TOML file of API keys, made by `infomax key new`; default: no request needs a key",
+    )
+    open_routes: str = Field(
+        default="",
+        pattern=r"^((docs|metrics)(,(docs|metrics))*)?$",
+        description="what needs no API key, beside health: docs, metrics, or both with a comma between",
+    )
     drain_seconds: float = Field(
         default=20, ge=0, description="seconds that accepted work may take to finish after SIGTERM"
     )

@@ -24,7 +24,7 @@ _CHUNKS = 4
 # Of the bytes that the process may hold, what one stream may.
 _BYTES_SHARE = 8
 # Refusals after which none of the items to come can fare better.
-_FINAL = ("shutting_down", "not_ready")
+_FINAL = ("shutting_down", "not_ready", "quota_exceeded")
 
 T = TypeVar("T")
 Write = Callable[[Sequence[Answer]], Awaitable[None]]

@@ -121,6 +121,9 @@ class _Exchange:
                 "seconds": round(seconds, 6),
                 "client": client[0] if client else None,
             }
+            if key := self._scope["state"].get("key"):
+                # Its name; what it is was never kept.
+                fields["key"] = key
             logger.log(level, "%s %s %d", method, self._scope["path"], status, extra=fields)
 
     def _add_headers(self, headers: MutableHeaders) -> None:

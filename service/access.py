@@ -1,0 +1,81 @@
+"""The door of a service that asks for API keys: who comes in, and on whose account."""
+
+from starlette.requests import Request
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from service.accounts import ACCOUNT, Account
+from service.errors import ServiceError, problem
+from service.keys import KeyRing
+from service.ledger import Ledger
+from service.settings import Settings
+
+_HEALTH = frozenset({"/livez", "/readyz"})
+_OPEN = {"metrics": frozenset({"/metrics"}), "docs": frozenset({"/", "/docs", "/openapi.json"})}
+_CHALLENGE = 'Bearer realm="infomax"'
+
+
+class Guard:
+    """Middleware inside of the one that gives requests their ids, outside of everything else.
+
+    Nothing of a request is read before its key is known.
+    """
+
+    def __init__(self, app: ASGIApp, keys: KeyRing, ledger: Ledger, open_routes: str) -> None:
+        """`open_routes` is the setting of that name."""
+        self._app = app
+        self._keys = keys
+        self._ledger = ledger
+        self._open = _HEALTH.union(*(_OPEN[name] for name in open_routes.split(",") if name))
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http" or scope["path"] in self._open:
+            await self._app(scope, receive, send)
+            return
+        request = Request(scope)
+        presented = _presented(request)
+        key = None if presented is None else self._keys.find(presented)
+        if key is None:
+            refusal = _missing() if presented is None else _invalid()
+            answer = problem(refusal, str(scope["state"]["request_id"]))
+            error = "" if presented is None else ', error="invalid_token"'
+            answer.headers["WWW-Authenticate"] = _CHALLENGE + error
+            await answer(scope, receive, send)
+            return
+        scope["state"]["key"] = key.id
+        # The task is the request's own: the variable needs no reset.
+        ACCOUNT.set(Account(key, self._ledger))
+        await self._app(scope, receive, send)
+
+
+def guard_parts(settings: Settings) -> tuple[KeyRing, Ledger] | None:
+    """The keys and the ledger that the settings ask for, if they ask for keys.
+
+    Raises:
+        KeyFileError: the file of keys cannot be used.
+        SettingsError: there is no place for the ledger.
+    """
+    if settings.api_keys_file is None:
+        return None
+    return KeyRing(settings.api_keys_file), Ledger(settings.data_dir)
+
+
+def _presented(request: Request) -> str | None:
+    """What the client sends as its key: as OpenAI's clients do, or in a header of its own."""
+    scheme, _, token = request.headers.get("authorization", "").partition(" ")
+    if scheme.lower() == "bearer" and token.strip():
+        return token.strip()
+    return request.headers.get("x-api-key") or None
+
+
+def _missing() -> ServiceError:
+    return ServiceError(
+        401,
+        "missing_api_key",
+        "The request carries no API key; send one as Authorization: Bearer KEY or as X-API-Key: KEY.",
+    )
+
+
+def _invalid() -> ServiceError:
+    return ServiceError(
+        401, "invalid_api_key", "The API key is not known here; check it, or ask the operator for another."
+    )

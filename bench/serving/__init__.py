@@ -1,0 +1,1 @@
+"""The same model behind this service and behind other servers, under the same load."""

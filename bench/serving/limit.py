@@ -1,0 +1,117 @@
+"""What the cores could do if they only decoded and inferred.
+
+One process for each core, each with a session on one thread. All decode at the same time in a plain loop,
+then all infer full batches at the same time; with the two rates r_decode and r_infer no server on these
+cores can answer more than 1 / (1 / r_decode + 1 / r_infer) images a second.
+"""
+
+import multiprocessing
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from multiprocessing.synchronize import Barrier
+from statistics import median
+from time import perf_counter
+
+import numpy as np
+
+from bench.serving.model import BenchModel
+from contract.images import decode
+
+_BATCH = 64
+_LATENCY_RUNS = 200
+_START_SECONDS = 120.0
+
+
+@dataclass(frozen=True)
+class Limit:
+    """Rates of all cores together, images per second.
+
+    Attributes:
+        decode: by the name of each image set.
+        infer: full batches.
+        one_image_ms: decode and infer one small image on one core with nothing else to do, median.
+    """
+
+    decode: dict[str, float]
+    infer: float
+    one_image_ms: float
+
+    def rate(self, images: str) -> float:
+        """Most images of that set per second."""
+        return 1 / (1 / self.decode[images] + 1 / self.infer)
+
+
+@dataclass(frozen=True)
+class _Core:
+    decode: dict[str, float]
+    infer: float
+
+
+def measure(model: BenchModel, sets: dict[str, tuple[bytes, ...]], cores: int, seconds: float) -> Limit:
+    """Decode every set and infer for so long each, on all cores at once; then one image at a time on one."""
+    context = multiprocessing.get_context("spawn")
+    barrier, answers = context.Barrier(cores), context.SimpleQueue()
+    arguments = (model, sets, seconds, barrier, answers)
+    processes = [context.Process(target=_work, args=arguments, daemon=True) for _ in range(cores)]
+    for process in processes:
+        process.start()
+    rates: list[_Core] = [answers.get() for _ in processes]
+    for process in processes:
+        process.join()
+    return Limit(
+        {name: sum(core.decode[name] for core in rates) for name in sets},
+        sum(core.infer for core in rates),
+        _one_image(model, next(iter(sets.values()))),
+    )
+
+
+def _work(
+    model: BenchModel,
+    sets: dict[str, tuple[bytes, ...]],
+    seconds: float,
+    barrier: Barrier,
+    answers: "multiprocessing.queues.SimpleQueue[_Core]",
+) -> None:
+    session = model.session()
+    images = np.stack([decode(file, model.rule).pixels for file in next(iter(sets.values()))])
+    batch = np.resize(images, (_BATCH, *images.shape[1:]))
+
+    def infer(_: int) -> int:
+        session.run(["embedding"], {"image": batch})
+        return _BATCH
+
+    decode_rates = {}
+    for name, files in sets.items():
+        barrier.wait(_START_SECONDS)
+        decode_rates[name] = _rate(_decoder(model, files), seconds)
+    infer(0)
+    barrier.wait(_START_SECONDS)
+    answers.put(_Core(decode_rates, _rate(infer, seconds)))
+
+
+def _decoder(model: BenchModel, files: Sequence[bytes]) -> Callable[[int], int]:
+    def decode_one(step: int) -> int:
+        decode(files[step % len(files)], model.rule)
+        return 1
+
+    return decode_one
+
+
+def _rate(work: Callable[[int], int], seconds: float) -> float:
+    """Images per second; `work` does its step's images and says how many they were."""
+    done, step, started = 0, 0, perf_counter()
+    while (elapsed := perf_counter() - started) < seconds:
+        done += work(step)
+        step += 1
+    return done / elapsed
+
+
+def _one_image(model: BenchModel, files: Sequence[bytes]) -> float:
+    session = model.session()
+    times = []
+    for step in range(_LATENCY_RUNS):
+        started = perf_counter()
+        pixels = decode(files[step % len(files)], model.rule).pixels
+        session.run(["embedding"], {"image": pixels[None]})
+        times.append(perf_counter() - started)
+    return 1000 * median(times)

@@ -1,0 +1,89 @@
+"""The model that is measured: one encoder of one model folder."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import onnxruntime as ort
+from numpy.typing import NDArray
+
+from contract.artefact import open_artefact
+from contract.card import ENCODER_FILE
+from contract.images import decode
+from contract.preprocessing import Preprocessing
+from service.cores import usable_cores
+from service.model import locate
+
+Precision = Literal["fp32", "int8"]
+_FILES: dict[Precision, str] = {"fp32": ENCODER_FILE, "int8": "encoder.int8.onnx"}
+# What the shape of a batch may do to sums of floats, and what it may do after rounding to 8 bits.
+_TOLERANCE: dict[Precision, float] = {"fp32": 1e-4, "int8": 2e-2}
+
+
+@dataclass(frozen=True)
+class BenchModel:
+    """What every server serves.
+
+    Attributes:
+        folder: `<models>/<name>/<version>`.
+        id: `name/version`.
+        precision: which of the folder's encoders.
+        rule: how images are decoded.
+    """
+
+    folder: Path
+    id: str
+    precision: Precision
+    rule: Preprocessing
+
+    @property
+    def file(self) -> str:
+        return _FILES[self.precision]
+
+    @property
+    def encoder(self) -> Path:
+        return self.folder / self.file
+
+    @property
+    def models_dir(self) -> Path:
+        return self.folder.parents[1]
+
+    @property
+    def tolerance(self) -> float:
+        """Largest difference of two numbers of one embedding that is no error."""
+        return _TOLERANCE[self.precision]
+
+    def session(self) -> ort.InferenceSession:
+        """The encoder on one thread."""
+        options = ort.SessionOptions()
+        options.intra_op_num_threads = 1
+        options.inter_op_num_threads = 1
+        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+        options.add_session_config_entry("session.set_denormal_as_zero", "1")
+        return ort.InferenceSession(str(self.encoder), options, providers=["CPUExecutionProvider"])
+
+    def embeddings(self, files: tuple[bytes, ...]) -> NDArray[np.float32]:
+        """What every server has to answer: float32 [N, D]."""
+        session = self.session()
+        images = [decode(file, self.rule).pixels[None] for file in files]
+        return np.concatenate([session.run(["embedding"], {"image": image})[0] for image in images])
+
+
+def open_model(models: Path, model: str, precision: Precision) -> BenchModel:
+    """Find and check a model.
+
+    Raises:
+        ArtefactError: it is missing or breaks a rule of the contract.
+        FileNotFoundError: it has no encoder of that precision.
+    """
+    artefact = open_artefact(locate(models.resolve(), model))
+    chosen = BenchModel(artefact.folder, artefact.card.id, precision, artefact.card.preprocessing)
+    if not chosen.encoder.is_file():
+        raise FileNotFoundError(f"{chosen.id} has no {chosen.file}, which --precision {precision} asks for.")
+    return chosen
+
+
+def cores() -> int:
+    """Cores that the measurement may use; every server gets as many processes."""
+    return usable_cores()

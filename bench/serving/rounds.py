@@ -1,0 +1,167 @@
+"""The measurements in their order: every server once, then every server again, and so on.
+
+What drifts (a warm processor, a neighbour) meets all servers alike. Each starts anew in every round and
+has the machine to itself.
+"""
+
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from time import perf_counter
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bench.serving import limit, load, streams
+from bench.serving.contenders import OURS, Contender
+from bench.serving.correct import check
+from bench.serving.images import ImageSet
+from bench.serving.model import BenchModel, cores
+from bench.serving.results import Measurement, Results
+from bench.serving.running import Running, ServerError, running
+
+IDLE = "small, one at a time"
+# Of the large images few enough that checking them does not last.
+_CHECKED = 64
+
+
+@dataclass(frozen=True)
+class Options:
+    """How much is measured.
+
+    Attributes:
+        repetitions: rounds.
+        seconds: of each load.
+        short_seconds: of what needs less: warming up, one request at a time, each rate of the limit.
+        connections: that load a server at the same time.
+        stream_images: images that all clients of a stream send together.
+        stream_clients: numbers of clients that send streams.
+        forms: of `streams.FORMS`, what streams are answered in.
+    """
+
+    repetitions: int = 3
+    seconds: float = 5.0
+    short_seconds: float = 2.0
+    connections: int = 64
+    stream_images: int = 10_000
+    stream_clients: tuple[int, ...] = (1, 4)
+    forms: tuple[str, ...] = tuple(streams.FORMS)
+
+
+def scenario(images: str, connections: int) -> str:
+    """Name of a scenario of single requests."""
+    return f"{images}, {connections} connections"
+
+
+def stream_scenario(form: str, clients: int) -> str:
+    """Name of a scenario of streams."""
+    return f"stream, {form}, {clients} client{'s' if clients > 1 else ''}"
+
+
+class Rounds:
+    """All that is measured of one model."""
+
+    def __init__(
+        self, model: BenchModel, sets: tuple[ImageSet, ...], options: Options, results: Results
+    ) -> None:
+        """Of the image sets the first is what idle requests and streams are made of."""
+        self._model = model
+        self._sets = sets
+        self._options = options
+        self._results = results
+        self._expected = {one.name: model.embeddings(one.files[:_CHECKED]) for one in sets}
+
+    def run(self, contenders: tuple[Contender, ...], step: Callable[[str], None]) -> None:
+        """Measure; `step` is told before each server, as often as `steps` says."""
+        files = {one.name: one.files for one in self._sets}
+        for repetition in range(self._options.repetitions):
+            step("the limit")
+            self._results.limits.append(
+                limit.measure(self._model, files, cores(), self._options.short_seconds)
+            )
+            for contender in contenders:
+                step(contender.name)
+                if contender.name in self._results.skipped:
+                    continue
+                try:
+                    self._measure(contender, repetition)
+                except ServerError as error:
+                    self._results.skipped[contender.name] = str(error)
+
+    def steps(self, contenders: tuple[Contender, ...]) -> int:
+        return self._options.repetitions * (1 + len(contenders))
+
+    def _measure(self, contender: Contender, repetition: int) -> None:
+        first = self._sets[0]
+        with running(contender, self._model, contender.request(first.files[0])) as server:
+            for one in self._sets:
+                self._check(contender, server, one.files[:_CHECKED], self._expected[one.name])
+            for one in self._sets:
+                with load.written([contender.request(file) for file in one.files]) as requests:
+                    self._load(contender, server, repetition, one.name, requests)
+            if contender.name == OURS:
+                self._streams(server, repetition)
+
+    def _check(
+        self, contender: Contender, server: Running, files: tuple[bytes, ...], expected: NDArray[np.float32]
+    ) -> None:
+        check(contender, server.port, files, expected, self._model.tolerance)
+
+    def _load(
+        self, contender: Contender, server: Running, repetition: int, images: str, requests: list[Path]
+    ) -> None:
+        connections, first = self._options.connections, images == self._sets[0].name
+        if first:
+            load.run(server.port, requests, connections, self._options.short_seconds)
+        names = {scenario(images, connections): (connections, self._options.seconds)}
+        names |= {IDLE: (1, self._options.short_seconds)} if first else {}
+        for name, (count, seconds) in names.items():
+            before = server.cpu_seconds()
+            found = load.run(server.port, requests, count, seconds)
+            self._results.measurements.append(
+                Measurement(
+                    contender.name,
+                    name,
+                    repetition,
+                    found.rate,
+                    found.p50_ms,
+                    found.p99_ms,
+                    found.errors,
+                    found.cpu_seconds / found.seconds,
+                    (server.cpu_seconds() - before) / found.seconds,
+                    server.memory_bytes() / 2**20,
+                )
+            )
+
+    def _streams(self, server: Running, repetition: int) -> None:
+        for clients in self._options.stream_clients:
+            each = self._options.stream_images // clients
+            with _archive(self._sets[0].files, each) as path:
+                for form in self._options.forms:
+                    before, started = server.cpu_seconds(), perf_counter()
+                    found = streams.run(server.port, clients, form, path)
+                    used = (server.cpu_seconds() - before) / (perf_counter() - started)
+                    self._results.measurements.append(
+                        Measurement(
+                            OURS,
+                            stream_scenario(form, clients),
+                            repetition,
+                            found.images / found.seconds,
+                            None,
+                            None,
+                            each * clients - found.images,
+                            found.cpu_seconds / found.seconds,
+                            used,
+                            server.memory_bytes() / 2**20,
+                        )
+                    )
+
+
+@contextmanager
+def _archive(files: tuple[bytes, ...], count: int) -> Iterator[Path]:
+    with tempfile.NamedTemporaryFile(suffix=".tar") as file:
+        file.write(streams.tar(files, count))
+        file.flush()
+        yield Path(file.name)

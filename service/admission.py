@@ -9,12 +9,15 @@ from time import perf_counter
 
 from service.deadline import Deadline
 from service.errors import ServiceError
+from service.lanes import INTERACTIVE_SHARE
 from service.metrics import QUEUE_DEPTH
 from service.results import Lane
 
 # Bulk work may fill half of the room, so that there is some when an interactive call comes.
 _BULK_SHARE = 0.5
 _HALF_LIFE = 5.0
+# What was measured loses its weight when nothing more is: the images of now may be other ones.
+_TRUSTED_SECONDS = 60.0
 # How much the latest batch counts in what a batch takes.
 _NEWEST_SHARE = 0.1
 
@@ -47,6 +50,7 @@ class Rate:
     """
 
     def __init__(self, first_guess: float) -> None:
+        self._first_guess = first_guess
         self._items = first_guess
         self._seconds = 1.0
         self._since = 0.0
@@ -56,7 +60,10 @@ class Rate:
         return self._items / self._seconds
 
     def pause(self, now: float) -> None:
-        """The time up to now does not count."""
+        """The time up to now does not count; it brings the rate closer to the first guess."""
+        weight = 0.5 ** ((now - self._since) / _TRUSTED_SECONDS)
+        self._items = self._items * weight + self._first_guess * (1 - weight)
+        self._seconds = self._seconds * weight + (1 - weight)
         self._since = now
 
     def add(self, items: int, now: float) -> None:
@@ -71,9 +78,17 @@ class Rate:
 class Admission:
     """The door. All of it runs on one event loop."""
 
-    def __init__(self, limit: Load, full_batch: int, first_rate: float) -> None:
-        """`full_batch` images at once are full work; `first_rate` is believed until more is measured."""
+    def __init__(self, limit: Load, full_batch: int, first_rate: float, longest_wait: float) -> None:
+        """Open the door.
+
+        Args:
+            limit: the room.
+            full_batch: images that at once are full work.
+            first_rate: images a second, believed until more is measured.
+            longest_wait: seconds that an interactive call may have to wait for what came before it.
+        """
         self.rate = Rate(first_rate)
+        self._longest_wait = longest_wait
         self._batch_seconds = 0.0
         self._full_batch = full_batch
         self._limit = limit
@@ -108,8 +123,7 @@ class Admission:
             raise shutting_down()
         if lane is Lane.INTERACTIVE:
             self._check_interactive(load)
-            if deadline is not None:
-                self._check_deadline(deadline)
+            self.check_wait(deadline)
             self._enter(load, lane)
         elif self._waiting or not self._bulk_fits(load):
             await self._turn(load)
@@ -144,6 +158,34 @@ class Admission:
         else:
             self.rate.pause(perf_counter())
 
+    def check_wait(self, deadline: Deadline | None = None) -> None:
+        """Refuse whoever comes now, whatever it brings, where it would have to wait too long.
+
+        The length of the queue alone bounds no time: it would be seconds at one rate and minutes at another.
+
+        Raises:
+            ServiceError: 503 `overloaded` or `deadline_unreachable`.
+        """
+        if self.held.items >= self._full_batch and self._wait > self._longest_wait:
+            raise self._overloaded(self._wait)
+        if deadline is not None:
+            self._check_deadline(deadline)
+
+    @property
+    def _wait(self) -> float:
+        """Seconds until what is before an interactive call that comes now is done."""
+        share = INTERACTIVE_SHARE if self._held[Lane.BULK].items else 1.0
+        return self._held[Lane.INTERACTIVE].items / (self.rate.per_second * share)
+
+    def _overloaded(self, seconds: float) -> ServiceError:
+        return ServiceError(
+            503,
+            "overloaded",
+            f"The service holds {self.held.items} images and answers {self.rate.per_second:.0f} a second; "
+            f"send the request again in {seconds:.1f} seconds.",
+            retry_after=seconds,
+        )
+
     def _check_interactive(self, load: Load) -> None:
         if load.items > self._limit.items:
             raise ServiceError(
@@ -166,22 +208,15 @@ class Admission:
         # A bulk call that waits has its room kept, or interactive calls would keep it out for ever.
         kept = self._waiting[0][0] if self._waiting else _NOTHING
         if not (self.held + kept + load).within(self._limit):
-            seconds = self.held.items / self.rate.per_second
-            raise ServiceError(
-                503,
-                "overloaded",
-                f"The service holds {self.held.items} images and answers {self.rate.per_second:.0f} "
-                f"a second; send the request again in {seconds:.1f} seconds.",
-                retry_after=seconds,
-            )
+            raise self._overloaded(self.held.items / self.rate.per_second)
 
     def _check_deadline(self, deadline: Deadline) -> None:
         """Refuse what cannot be answered in time, before work is wasted on it."""
         if self.held == _NOTHING:
             # What an idle service takes is known by trying alone.
             return
-        wait = self.held.items / self.rate.per_second
-        expected, remaining = wait + self._batch_seconds, deadline.remaining
+        wait, remaining = self._wait, deadline.remaining
+        expected = wait + self._batch_seconds
         if expected <= remaining:
             return
         # From when on the same deadline can be kept; at the latest when nothing is held any more.

@@ -10,6 +10,7 @@ from service.work import Item
 
 # Of a full batch, what bulk work keeps while interactive work waits: 1/8 keeps it from standing still.
 _BULK_SHARE = 8
+INTERACTIVE_SHARE = 1 - 1 / _BULK_SHARE
 
 
 class LaneQueue:

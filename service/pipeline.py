@@ -66,6 +66,7 @@ class Pipeline:
             self._deliver,
         )
         self._limit = Load(settings.queue_items, settings.queue_bytes)
+        self._longest_wait = settings.queue_seconds
         self._admission: Admission | None = None
         self._calls: set[Call] = set()
         self._state = "The model is not warm yet."
@@ -86,7 +87,9 @@ class Pipeline:
         self.images_per_second = await asyncio.to_thread(self._warm_up)
         await self._batcher.crew.start()
         await self._decoder.crew.start()
-        self._admission = Admission(self._limit, self._batcher.buckets[-1], self.images_per_second)
+        self._admission = Admission(
+            self._limit, self._batcher.buckets[-1], self.images_per_second, self._longest_wait
+        )
         self._watcher = asyncio.create_task(self._watch())
         self._state = ""
         self._report_metrics()
@@ -109,6 +112,15 @@ class Pipeline:
         self._batcher.queue.close()
         await self._decoder.crew.join(_JOIN_SECONDS)
         await self._batcher.crew.join(_JOIN_SECONDS)
+
+    def check_wait(self, deadline: Deadline | None = None) -> None:
+        """Refuse an interactive call that would have to wait too long, before its images are even read.
+
+        Raises:
+            ServiceError: 503 `overloaded` or `deadline_unreachable`, with `retry_after`.
+        """
+        if self._admission is not None:
+            self._admission.check_wait(deadline)
 
     async def embed(
         self,

@@ -52,6 +52,12 @@ class Settings(BaseSettings):
         ge=2**20,
         description="most bytes of images that one process holds, encoded and decoded",
     )
+    queue_seconds: float = Field(
+        default=1,
+        gt=0,
+        description="longest that a request that is no stream may have to wait for what came before it; "
+        "where it would be longer it is refused",
+    )
     max_image_bytes: int = Field(default=20 * 2**20, ge=1, description="most bytes of one encoded image")
     max_image_pixels: int = Field(default=40_000_000, ge=1, description="most pixels of one image")
     max_request_bytes: int = Field(

@@ -16,7 +16,7 @@ from service.outputs.embeddings import Encoding, openai_list, shorten
 from service.outputs.timing import server_timing
 from service.results import Stages, Want
 from service.routes import description
-from service.routes.deadlines import within_deadline
+from service.routes.deadlines import deadline_of, within_deadline
 from service.routes.whole import embed_all
 from service.runtime import runtime_of
 
@@ -76,6 +76,7 @@ _INPUT = {"anyOf": [description.IMAGE, {"type": "array", "items": description.IM
 async def create_embeddings(request: Request) -> Response:
     """Embed every image of the request, or refuse it as a whole."""
     runtime = runtime_of(request)
+    runtime.pipeline.check_wait(deadline_of(request))
     card = runtime.pipeline.card
     media_type = accept.choose(request.headers.get("accept", ""), _OFFERED)
     payload = await read_payload(request, _LAYOUT, runtime.settings)

@@ -20,7 +20,7 @@ from service.outputs.painter import Painter
 from service.outputs.timing import server_timing
 from service.results import Embedded, Stages, Want
 from service.routes import description
-from service.routes.deadlines import within_deadline
+from service.routes.deadlines import deadline_of, within_deadline
 from service.routes.presence import while_connected
 from service.routes.whole import embed_all
 from service.runtime import runtime_of
@@ -52,6 +52,7 @@ _INPUT = {"anyOf": [description.IMAGE, {"type": "array", "items": description.IM
 async def create_mi_maps(request: Request) -> Response:
     """Map every image of the request, against its own code or the reference's, or refuse it as a whole."""
     runtime = runtime_of(request)
+    runtime.pipeline.check_wait(deadline_of(request))
     card = runtime.pipeline.card
     media_type = accept.choose(request.headers.get("accept", ""), _OFFERED)
     payload = await read_payload(request, _LAYOUT, runtime.settings)

@@ -12,8 +12,10 @@ from service.results import Lane
 MEGABYTE = 2**20
 
 
-def admission(items: int = 8, size: int = 100 * MEGABYTE, rate: float = 100.0) -> Admission:
-    return Admission(Load(items, size), full_batch=4, first_rate=rate)
+def admission(
+    items: int = 8, size: int = 100 * MEGABYTE, rate: float = 100.0, longest_wait: float = 60.0
+) -> Admission:
+    return Admission(Load(items, size), full_batch=4, first_rate=rate, longest_wait=longest_wait)
 
 
 async def enter(stack: AsyncExitStack, door: Admission, items: int, lane: Lane, size: int = 0) -> None:
@@ -77,6 +79,50 @@ def test_what_never_fits_is_refused_at_once_with_the_setting_that_raises_the_lim
         error = await refusal(admission(), load.items, load.bytes)
         assert (error.status, error.code, error.setting) == (413, code, setting)
         assert error.retry_after is None
+
+    asyncio.run(scenario())
+
+
+def test_nobody_is_let_in_who_would_wait_too_long_and_whoever_is_first_is_whatever_he_brings() -> None:
+    async def scenario() -> None:
+        door = admission(items=1000, rate=100.0, longest_wait=2.0)
+        async with AsyncExitStack() as stack:
+            await enter(stack, door, 150, Lane.INTERACTIVE)
+            await enter(stack, door, 300, Lane.INTERACTIVE)
+            # 450 images at 100 a second.
+            error = await refusal(door, 1)
+            assert (error.status, error.code) == (503, "overloaded")
+            assert error.retry_after == pytest.approx(4.5)
+            with pytest.raises(ServiceError, match=r"4\.5 seconds"):
+                door.check_wait()
+        await enter(stack, door, 900, Lane.INTERACTIVE)
+        await stack.aclose()
+
+    asyncio.run(scenario())
+
+
+def test_what_streams_hold_makes_an_interactive_call_wait_no_longer_than_their_share() -> None:
+    async def scenario() -> None:
+        door = admission(items=1000, rate=100.0, longest_wait=2.0)
+        async with AsyncExitStack() as stack:
+            await enter(stack, door, 500, Lane.BULK)
+            await enter(stack, door, 170, Lane.INTERACTIVE)
+            # An eighth of the rate is theirs: 170 images at 87.5 a second.
+            door.check_wait()
+            await enter(stack, door, 10, Lane.INTERACTIVE)
+            assert (await refusal(door, 1)).code == "overloaded"
+
+    asyncio.run(scenario())
+
+
+def test_less_than_a_full_batch_is_never_too_long_a_wait() -> None:
+    async def scenario() -> None:
+        # Only more than that is measured: a rate that was low once could never be found to have risen.
+        door = admission(rate=0.001, longest_wait=2.0)
+        async with AsyncExitStack() as stack:
+            await enter(stack, door, 3, Lane.INTERACTIVE)
+            await enter(stack, door, 3, Lane.INTERACTIVE)
+            assert (await refusal(door, 1)).code == "overloaded"
 
     asyncio.run(scenario())
 
@@ -214,3 +260,15 @@ def test_pauses_do_not_lower_the_rate() -> None:
         rate.add(10, now + 0.1)
         now += 60
     assert rate.per_second == pytest.approx(100, rel=0.1)
+
+
+def test_what_was_measured_long_ago_is_forgotten() -> None:
+    rate = Rate(first_guess=1000.0)
+    rate.pause(0.0)
+    for step in range(1, 501):
+        rate.add(2, step / 10)
+    assert rate.per_second == pytest.approx(20, rel=0.1)
+    rate.pause(60.0)
+    assert rate.per_second < 500
+    rate.pause(660.0)
+    assert rate.per_second == pytest.approx(1000, rel=0.1)

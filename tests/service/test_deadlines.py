@@ -40,7 +40,7 @@ def held() -> float | None:
 
 
 def door(rate: float = 100.0) -> Admission:
-    return Admission(Load(1000, 2**30), full_batch=4, first_rate=rate)
+    return Admission(Load(1000, 2**30), full_batch=4, first_rate=rate, longest_wait=60.0)
 
 
 @asynccontextmanager
@@ -230,5 +230,33 @@ def test_who_waits_without_a_deadline_leaves_as_before(tiny_models: Path, index_
             assert (await http.post("/v1/embeddings", content=plain(3), headers=PNG)).status_code == 200
         assert cancelled("decode", "client_gone") + cancelled("inference", "client_gone") == gone + 1
         assert cancelled("decode", "deadline_exceeded") + cancelled("inference", "deadline_exceeded") == late
+
+    asyncio.run(scenario())
+
+
+@pytest.mark.parametrize("route", ["/v1/embeddings", "/v1/mi-maps"])
+def test_a_full_service_refuses_before_it_reads_the_images(
+    route: str, tiny_models: Path, index_url: str
+) -> None:
+    async def never() -> AsyncIterator[bytes]:
+        pytest.fail("the body was read")
+        yield b""
+
+    async def scenario() -> None:
+        model = FragileModel(tiny_models)
+        async with client(tiny_models, index_url, model, queue_seconds=1e-6) as http:
+            model.gate.clear()
+            files = [("image", ("a.png", plain(2)))] * 17
+            held_ = asyncio.create_task(http.post("/v1/embeddings", files=files))
+            assert await asyncio.to_thread(model.entered.wait, PATIENCE)
+            refused = await http.post(route, content=never(), headers=PNG)
+            assert (refused.status_code, refused.json()["code"]) == (503, "overloaded")
+            assert refused.json()["retry_after"] < PATIENCE
+            # What needs no room is answered.
+            assert (await http.get("/v1/index")).status_code == 200
+            model.gate.set()
+            assert (await held_).status_code == 200
+            accepted = await http.post(route, content=plain(3), headers=PNG)
+            assert accepted.status_code == 200
 
     asyncio.run(scenario())

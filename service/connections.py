@@ -9,9 +9,9 @@ from typing import Any
 import uvicorn
 import uvloop
 from fastapi import FastAPI
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from service.line import Report, WorkerEnd
+from service.patience import PatientProtocol
 from service.runtime import Runtime
 
 # Longer than load balancers keep an idle connection (60 s is common): else they send a request down one
@@ -95,7 +95,11 @@ class ConnectionServer(uvicorn.Server):
 
     def _protocol(self) -> asyncio.Protocol:
         return _Connection(
-            self._on_lost, config=self.config, server_state=self.server_state, app_state=self.lifespan.state
+            self._on_lost,
+            seconds=self._runtime.settings.client_seconds,
+            config=self.config,
+            server_state=self.server_state,
+            app_state=self.lifespan.state,
         )
 
     def _on_lost(self) -> None:
@@ -105,7 +109,7 @@ class ConnectionServer(uvicorn.Server):
             self._idle.set()
 
 
-class _Connection(HttpToolsProtocol):
+class _Connection(PatientProtocol):
     """One connection that tells when it ends."""
 
     def __init__(self, on_lost: Callable[[], None], **parts: Any) -> None:

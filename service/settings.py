@@ -72,6 +72,13 @@ class Settings(BaseSettings):
         ge=1,
         description="most bytes of one zip archive, which is kept in TMPDIR while it is answered",
     )
+    client_seconds: float = Field(
+        default=60,
+        gt=0,
+        le=3600,
+        description="seconds in which a client has to go on: send a request's head, more of its body, "
+        "or take more of its answer",
+    )
     api_keys_file: Path | None = Field(
         default=None,
         description="TOML file of API keys, made by `infomax key new`; default: no request needs a key",

@@ -17,6 +17,7 @@ from service.errors import problem
 from service.logs import REQUEST_ID
 from service.metrics import REQUEST_SECONDS, REQUESTS
 from service.runtime import Runtime
+from service.slow_bodies import ImpatientBody
 
 logger = logging.getLogger(__name__)
 
@@ -28,6 +29,8 @@ _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"
 _OTHER = "other"
 # nginx's status for a client that did not wait for its answer; it is counted and never sent.
 _CLIENT_LEFT = 499
+# The rest of the body would have to be waited for before the connection could be used again.
+_TOO_SLOW = 408
 
 
 class Surroundings:
@@ -60,6 +63,7 @@ class _Exchange:
     def __init__(self, scope: Scope, receive: Receive, send: Send, runtime: Runtime) -> None:
         self._scope = scope
         self._receive = receive
+        self._body = ImpatientBody(receive, runtime.settings.client_seconds)
         self._send = send
         self._runtime = runtime
         self._arrived = perf_counter()
@@ -73,7 +77,7 @@ class _Exchange:
     async def answer(self, app: ASGIApp) -> None:
         """Run the application; whatever it raises becomes an answer while there is none yet."""
         try:
-            await app(self._scope, self._receive, self.send)
+            await app(self._scope, self._body.receive, self.send)
         except ClientDisconnect:
             logger.debug("the client went away before it had sent everything")
         except asyncio.CancelledError:
@@ -133,7 +137,7 @@ class _Exchange:
         headers.setdefault("Cache-Control", "no-store")
         if self._scope["path"].startswith("/v1/"):
             headers["X-Execution-Provider"] = self._runtime.pipeline.report.summary
-        if self._runtime.traffic.closed:
+        if self._runtime.traffic.closed or self._status == _TOO_SLOW:
             headers["Connection"] = "close"
 
 

@@ -13,8 +13,9 @@ from starlette.responses import Response
 from service.access import Guard, guard_parts
 from service.errors import ServiceError, problem
 from service.inputs.parameters import refused
-from service.routes import batch, bulk_items, embeddings, health, items, mi_maps, models, neighbours
+from service.routes import batch, bulk_items, docs, embeddings, health, items, mi_maps, models, neighbours
 from service.runtime import Runtime
+from service.shortcut import Shortcut
 from service.surroundings import Surroundings
 
 ROUTERS: tuple[APIRouter, ...] = (
@@ -26,6 +27,7 @@ ROUTERS: tuple[APIRouter, ...] = (
     batch.router,
     models.router,
     health.router,
+    docs.router,
 )
 
 _DESCRIPTION = (
@@ -56,11 +58,15 @@ def create_app(runtime: Runtime) -> FastAPI:
         description=_DESCRIPTION,
         version=version("infomax"),
         lifespan=lifespan,
+        # service.routes.docs has a page of its own, and one is enough.
+        docs_url=None,
+        redoc_url=None,
     )
     app.state.runtime = runtime
     app.add_exception_handler(ServiceError, _refuse)
     app.add_exception_handler(HTTPException, _refuse_route)
     app.add_exception_handler(RequestValidationError, _refuse_parameters)
+    app.add_middleware(Shortcut, routers=(embeddings.router,))
     if guard := guard_parts(runtime.settings):
         keys, ledger = guard
         app.add_middleware(Guard, keys=keys, ledger=ledger, open_routes=runtime.settings.open_routes)

@@ -19,7 +19,7 @@ class Shortcut:
     """Middleware inside of all others."""
 
     def __init__(self, app: ASGIApp, routers: Iterable[APIRouter]) -> None:
-        """Every route of `routers` has a fixed path, takes the request alone and answers with a whole body."""
+        """Every route of `routers` has a fixed path, takes the request alone, answers with a whole body."""
         self._app = app
         self._routes = {
             (method, route.path): route

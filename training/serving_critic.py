@@ -12,6 +12,8 @@ import math
 import torch
 from torch import Generator, Tensor, nn
 
+from training.progress import Progress
+
 JOINT = "a patch C_i(x) and the code E(x) of the same unaugmented image"
 
 
@@ -92,18 +94,20 @@ def fit(
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, 2e-3, total_steps=steps, pct_start=0.1)
     flat = features.flatten(2)
     best_bound, best = -math.inf, copy.deepcopy(critic.state_dict())
-    for _ in range(epochs):
-        order = torch.randperm(len(code), generator=generator)
-        for rows in order[: len(order) // batch_size * batch_size].split(batch_size):
-            chosen = torch.randint(flat.shape[2], (positions,), generator=generator)
-            loss = infonce_loss(critic, flat[rows][:, :, chosen].unsqueeze(3), code[rows])
-            optimiser.zero_grad()
-            loss.backward()
-            optimiser.step()
-            schedule.step()
-        bound = held_out_bound(critic, *held_out, batch_size)
-        if bound > best_bound:
-            best_bound, best = bound, copy.deepcopy(critic.state_dict())
+    with Progress("critic") as progress:
+        for epoch in range(epochs):
+            order = torch.randperm(len(code), generator=generator)
+            for rows in order[: len(order) // batch_size * batch_size].split(batch_size):
+                chosen = torch.randint(flat.shape[2], (positions,), generator=generator)
+                loss = infonce_loss(critic, flat[rows][:, :, chosen].unsqueeze(3), code[rows])
+                optimiser.zero_grad()
+                loss.backward()
+                optimiser.step()
+                schedule.step()
+            bound = held_out_bound(critic, *held_out, batch_size)
+            progress.update(epoch + 1, epochs, f"held-out bound {bound:.3f} nats")
+            if bound > best_bound:
+                best_bound, best = bound, copy.deepcopy(critic.state_dict())
     critic.load_state_dict(best)
     return critic.eval(), best_bound
 

@@ -5,6 +5,13 @@ from pathlib import Path
 import pytest
 import torch
 
+from contract.preprocessing import Preprocessing
+from tests.training.command import RECIPE, Infomax, start
+from training.data import load
+from training.export import export
+from training.model_card import Release
+from training.trained import load_run
+
 DATA = Path(__file__).parents[1] / "data"
 
 
@@ -24,3 +31,62 @@ def sample_train() -> Path:
 def sample_test() -> Path:
     """100 labelled CIFAR-10 images, 10 of each class, none of them in `sample_train`."""
     return DATA / "sample_test.parquet"
+
+
+@pytest.fixture(scope="session")
+def sample_recipe(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A recipe that trains on `sample_train` in seconds."""
+    path = tmp_path_factory.mktemp("recipes") / "sample.toml"
+    path.write_text(RECIPE)
+    return path
+
+
+@pytest.fixture(scope="session")
+def decoded(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A cache of decoded images for all commands of a session."""
+    return tmp_path_factory.mktemp("cache")
+
+
+@pytest.fixture
+def infomax(capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, decoded: Path) -> Infomax:
+    """Runs `infomax` commands in this process."""
+    return Infomax(capfd, monkeypatch, decoded)
+
+
+@pytest.fixture(scope="session")
+def finished_run(
+    sample_recipe: Path, sample_train: Path, decoded: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Path:
+    """The folder of a run that `infomax train` has finished on `sample_train`; read-only for tests."""
+    folder = tmp_path_factory.mktemp("runs") / "sample"
+    process = start(
+        "train", "--recipe", sample_recipe, "--data", sample_train, "--out", folder, cache=decoded
+    )
+    _, errors = process.communicate()
+    assert process.returncode == 0, errors
+    return folder
+
+
+@pytest.fixture(scope="session")
+def exported_model(
+    finished_run: Path, sample_train: Path, sample_test: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Path:
+    """The folder `sample/1` of the model that is made of `finished_run`; read-only for tests."""
+    rule = Preprocessing(height=32, width=32)
+    release = Release(
+        name="sample",
+        version=1,
+        licence="none",
+        summary="Trained for seconds on 300 images.",
+        limits=("It has learned next to nothing.",),
+        data="sample_train",
+        held_out="sample_test",
+    )
+    artefact = export(
+        load_run(finished_run),
+        release,
+        load(sample_train, rule),
+        load(sample_test, rule),
+        tmp_path_factory.mktemp("models"),
+    )
+    return artefact.folder

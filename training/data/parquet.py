@@ -38,9 +38,7 @@ def open_parquet(path: Path) -> Source:
             image_column = _image_column(path, schema)
             labels = _labels(path, file)
     except (pa.ArrowException, OSError) as error:
-        raise DataError(
-            f"{path} is no readable Parquet file ({error}); write or download it again."
-        ) from error
+        raise _unreadable(path, error) from error
     if count == 0:
         raise DataError(f"{path} has 0 rows; at least one image is needed.")
     status = path.stat()
@@ -125,4 +123,5 @@ def _images(path: Path, column: str) -> Iterator[EncodedImage]:
 
 
 def _unreadable(path: Path, error: Exception) -> DataError:
-    return DataError(f"{path} is no readable Parquet file ({error}); write or download it again.")
+    reason = " ".join(str(error).split())  # Arrow's messages have several lines.
+    return DataError(f"{path} is no readable Parquet file ({reason}); write or download it again.")

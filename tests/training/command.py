@@ -1,0 +1,81 @@
+"""The `infomax` command as users run it: within this process, or as a process of its own."""
+
+import os
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from contract import cli
+
+EXECUTABLE = str(Path(sys.executable).parent / "infomax")
+
+# The smallest recipe that has every part of the shipped one: two views, two maps, both objectives.
+RECIPE = """
+name = "sample"
+epochs = 2
+batch_size = 64
+views = 2
+[encoder]
+name = "dim32"
+code_units = 16
+[critic]
+units = 32
+temperature = 0.1
+[objective]
+maps = { features = 0.5, conv = 1.0 }
+positions = 4
+pairwise_weight = 1.0
+[augmentation]
+min_crop = 0.5
+"""
+
+
+@dataclass(frozen=True)
+class Answer:
+    """How a command ended."""
+
+    status: int
+    out: str
+    err: str
+
+    @property
+    def sentence(self) -> str:
+        """The one line that a failed command leaves behind its progress."""
+        lines = [line for line in self.err.splitlines() if line.startswith("error: ")]
+        assert self.status == 1, self.err
+        assert len(lines) == 1, self.err
+        assert self.err.endswith(lines[0] + "\n"), self.err
+        assert "Traceback" not in self.err
+        return lines[0].removeprefix("error: ")
+
+
+class Infomax:
+    """Runs `infomax` commands in this process, with a cache of their own."""
+
+    def __init__(self, capture: pytest.CaptureFixture[str], patch: pytest.MonkeyPatch, cache: Path) -> None:
+        self._capture, self._patch = capture, patch
+        patch.setenv("XDG_CACHE_HOME", str(cache))
+
+    def __call__(self, *arguments: object) -> Answer:
+        """Run one command to its end."""
+        self._capture.readouterr()
+        self._patch.setattr(sys, "argv", ["infomax", *map(str, arguments)])
+        with pytest.raises(SystemExit) as ended:
+            cli.main()
+        captured = self._capture.readouterr()
+        # sys.exit(None) and sys.exit(0) both are success.
+        return Answer(int(ended.value.code or 0), captured.out, captured.err)
+
+
+def start(*arguments: object, cache: Path) -> subprocess.Popen[str]:
+    """Start a command as a process, on one thread like the tests, so that its sums are the same."""
+    return subprocess.Popen(
+        [EXECUTABLE, *map(str, arguments)],
+        env=os.environ | {"XDG_CACHE_HOME": str(cache), "OMP_NUM_THREADS": "1"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )

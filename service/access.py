@@ -1,6 +1,8 @@
 """The door of a service that asks for API keys: who comes in, and on whose account."""
 
-from starlette.requests import Request
+from typing import Any
+
+from fastapi import FastAPI, Request
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from service.accounts import ACCOUNT, Account
@@ -14,18 +16,29 @@ _OPEN = {"metrics": frozenset({"/metrics"}), "docs": frozenset({"/", "/docs", "/
 _CHALLENGE = 'Bearer realm="infomax"'
 
 
+class KeyedApplication(FastAPI):
+    """An application whose OpenAPI document says that it asks for keys, so that /docs and clients do."""
+
+    def openapi(self) -> dict[str, Any]:
+        schema = super().openapi()
+        schema.setdefault("components", {})["securitySchemes"] = {"key": {"type": "http", "scheme": "bearer"}}
+        schema["security"] = [{"key": []}]
+        return schema
+
+
 class Guard:
     """Middleware inside of the one that gives requests their ids, outside of everything else.
 
     Nothing of a request is read before its key is known.
     """
 
-    def __init__(self, app: ASGIApp, keys: KeyRing, ledger: Ledger, open_routes: str) -> None:
+    def __init__(self, app: ASGIApp, keys: KeyRing, ledger: Ledger, open_routes: str | None) -> None:
         """`open_routes` is the setting of that name."""
         self._app = app
         self._keys = keys
         self._ledger = ledger
-        self._open = _HEALTH.union(*(_OPEN[name] for name in open_routes.split(",") if name))
+        names = open_routes.split(",") if open_routes else []
+        self._open = _HEALTH.union(*(_OPEN[name] for name in names))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http" or scope["path"] in self._open:

@@ -10,7 +10,7 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
-from service.access import Guard, guard_parts
+from service.access import Guard, KeyedApplication, guard_parts
 from service.errors import ServiceError, problem
 from service.inputs.parameters import refused
 from service.routes import batch, bulk_items, docs, embeddings, health, items, mi_maps, models, neighbours
@@ -52,7 +52,8 @@ def create_app(runtime: Runtime) -> FastAPI:
         finally:
             await runtime.stop()
 
-    app = FastAPI(
+    guard = guard_parts(runtime.settings)
+    app = (KeyedApplication if guard else FastAPI)(
         title="Infomax",
         summary="Image embeddings, MI maps and nearest neighbours by Deep InfoMax",
         description=_DESCRIPTION,
@@ -67,7 +68,7 @@ def create_app(runtime: Runtime) -> FastAPI:
     app.add_exception_handler(HTTPException, _refuse_route)
     app.add_exception_handler(RequestValidationError, _refuse_parameters)
     app.add_middleware(Shortcut, routers=(embeddings.router,))
-    if guard := guard_parts(runtime.settings):
+    if guard:
         keys, ledger = guard
         app.add_middleware(Guard, keys=keys, ledger=ledger, open_routes=runtime.settings.open_routes)
     app.add_middleware(Surroundings, runtime=runtime)

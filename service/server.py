@@ -23,6 +23,7 @@ from service.index.database import CONNECTIONS_PER_PROCESS
 from service.index.embedded import EmbeddedPostgres
 from service.index.schema import migrate
 from service.logs import configure_logs
+from service.metrics_port import MetricsPort
 from service.model import locate
 from service.settings import Settings
 from service.stop_signals import StopRequested, StopSignals
@@ -82,12 +83,16 @@ def _prepare(settings: Settings, stack: ExitStack, on_ready: Callable[[Serving],
     if guard := guard_parts(settings):
         # Each worker opens its own; here they are only tried, before anything is started.
         guard[1].close()
-    listener = stack.enter_context(_listen(settings.host, settings.port))
+    listener = stack.enter_context(_listen(settings.host, settings.port, "PORT"))
     placement = place_in_child(settings.device, artefact.encoder)
     count = settings.worker_count(on_gpu=placement.on_gpu)
     metrics_dir = stack.enter_context(tempfile.TemporaryDirectory(prefix="infomax-metrics-"))
     # Before a worker imports the metrics. The parent's own are loaded by now and stay out of it.
     os.environ["PROMETHEUS_MULTIPROC_DIR"] = metrics_dir
+    if settings.metrics_port is not None:
+        own = _listen(settings.host, settings.metrics_port, "METRICS_PORT")
+        stack.enter_context(MetricsPort(own))
+        logger.info("metrics are on %s/metrics", _url(own, settings.host))
     database_url = _database(settings, count, stack)
     job = Job(settings, artefact.folder, artefact.card, placement, database_url)
     url = _url(listener, settings.host)
@@ -129,7 +134,7 @@ def _spawn(job: Job, line: socket.socket) -> SpawnProcess:
     return process
 
 
-def _listen(host: str, port: int) -> socket.socket:
+def _listen(host: str, port: int, variable: str) -> socket.socket:
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
         return socket.create_server(
@@ -146,7 +151,7 @@ def _listen(host: str, port: int) -> socket.socket:
         # Python adds the address to the system's words.
         reason = os.strerror(error.errno) if error.errno else str(error)
         raise SettingsError(
-            f"INFOMAX_HOST={host} with INFOMAX_PORT={port} cannot be listened on ({reason}); "
+            f"INFOMAX_HOST={host} with INFOMAX_{variable}={port} cannot be listened on ({reason}); "
             "stop what uses it, or set another port."
         ) from error
 

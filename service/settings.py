@@ -83,10 +83,16 @@ class Settings(BaseSettings):
         default=None,
         description="TOML file of API keys, made by `infomax key new`; default: no request needs a key",
     )
-    open_routes: str = Field(
-        default="",
-        pattern=r"^((docs|metrics)(,(docs|metrics))*)?$",
+    open_routes: str | None = Field(
+        default=None,
+        pattern=r"^(docs|metrics)(,(docs|metrics))*$",
         description="what needs no API key, beside health: docs, metrics, or both with a comma between",
+    )
+    metrics_port: int | None = Field(
+        default=None,
+        ge=0,
+        le=65535,
+        description="TCP port of /metrics alone; default: it is on INFOMAX_PORT",
     )
     drain_seconds: float = Field(
         default=20, ge=0, description="seconds that accepted work may take to finish after SIGTERM"

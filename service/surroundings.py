@@ -24,6 +24,8 @@ logger = logging.getLogger(__name__)
 OBSERVED = frozenset({"/livez", "/readyz", "/metrics", "/version"})
 """Routes that are asked about the service, often and by machines: answered to the end, logged at debug."""
 
+# For what is no page: a browser that is made to show it as one loads and runs nothing.
+_NO_PAGE = "default-src 'none'; frame-ancestors 'none'"
 _LONGEST_ID = 128
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 _OTHER = "other"
@@ -134,6 +136,8 @@ class _Exchange:
         headers["X-Request-Id"] = self._id
         headers["X-Content-Type-Options"] = "nosniff"
         headers["X-Frame-Options"] = "DENY"
+        headers["Referrer-Policy"] = "no-referrer"
+        headers.setdefault("Content-Security-Policy", _NO_PAGE)
         headers.setdefault("Cache-Control", "no-store")
         if self._scope["path"].startswith("/v1/"):
             headers["X-Execution-Provider"] = self._runtime.pipeline.report.summary

@@ -1,5 +1,6 @@
 """What `/metrics` shows: this process's metrics, or those of all processes that share them, added up."""
 
+import multiprocessing
 import os
 from collections.abc import Iterable
 from functools import partial
@@ -26,8 +27,9 @@ class _Processes(Collector):
 
     def __init__(self, folder: Path) -> None:
         # The parent takes the gauges of dead workers away, so who has some is alive.
+        parent = multiprocessing.parent_process()
         workers = {int(path.stem.rsplit("_", 1)[1]) for path in folder.glob("gauge_live*_*.db")}
-        self._pids = sorted(workers | {os.getppid()})
+        self._pids = sorted(workers | {os.getpid() if parent is None else os.getppid()})
 
     def collect(self) -> Iterable[Metric]:
         families: dict[str, Metric] = {}

@@ -34,7 +34,10 @@ async def readyz(request: Request) -> Response:
 
 
 @router.get("/metrics", summary="Metrics of all processes of this instance, for Prometheus")
-async def metrics() -> Response:
+async def metrics(request: Request) -> Response:
+    """Where they have a port of their own they are there alone."""
+    if runtime_of(request).settings.metrics_port is not None:
+        raise ServiceError(404, "no_such_route", "The metrics of this service are on a port of their own.")
     # The header is set as it stands: Starlette would add a second charset to the media type.
     return Response(generate_latest(registry()), headers={"Content-Type": CONTENT_TYPE_LATEST})
 

@@ -303,10 +303,23 @@ def test_the_openai_client_is_let_in_and_understands_refusals(
     asyncio.run(scenario())
 
 
+def test_the_description_says_that_a_key_is_needed(
+    keys: dict[str, object], tiny_models: Path, index_url: str
+) -> None:
+    async def scenario() -> None:
+        async with client(tiny_models, index_url, **keys) as http:
+            document = (await http.get("/openapi.json", headers=bearer())).json()
+        (name,) = document["security"][0]
+        assert document["components"]["securitySchemes"][name] == {"type": "http", "scheme": "bearer"}
+
+    asyncio.run(scenario())
+
+
 def test_without_a_file_of_keys_nothing_is_asked_for(tiny_models: Path, index_url: str) -> None:
     async def scenario() -> None:
         async with client(tiny_models, index_url) as http:
             answer = await http.get("/v1/models", headers=bearer("whatever"))
-        assert answer.status_code == 200
+            assert answer.status_code == 200
+            assert "security" not in (await http.get("/openapi.json")).json()
 
     asyncio.run(scenario())

@@ -1,6 +1,8 @@
 """What surrounds every request: ids, refusals, headers, metrics, log lines, and unforeseen failures."""
 
 import asyncio
+import base64
+import hashlib
 import logging
 import re
 from collections.abc import AsyncIterator
@@ -115,6 +117,9 @@ def test_every_answer_has_its_headers_and_those_of_the_interface_say_what_runs(
         assert (embedded.status_code, refused.status_code, alive.status_code) == (200, 400, 200)
         for answer in (embedded, refused, alive):
             assert answer.headers["x-content-type-options"] == "nosniff"
+            assert answer.headers["x-frame-options"] == "DENY"
+            assert answer.headers["referrer-policy"] == "no-referrer"
+            assert answer.headers["content-security-policy"] == "default-src 'none'; frame-ancestors 'none'"
             assert answer.headers["cache-control"] == "no-store"
         for answer in (embedded, refused):
             assert answer.headers["x-execution-provider"] == "CPUExecutionProvider; nodes=23/23"
@@ -274,6 +279,29 @@ def test_version_says_what_it_stands_on(tiny_models: Path, index_url: str) -> No
         assert list(versions) == ["infomax", "python", "onnxruntime", "model"]
         assert versions["model"] == "tiny/1"
         assert (root.status_code, root.headers["location"]) == (307, "/docs")
+
+    asyncio.run(scenario())
+
+
+def test_the_page_of_the_interface_runs_under_its_policy(tiny_models: Path, index_url: str) -> None:
+    """What a browser does with the policy: it loads what the page loads and runs what the page runs."""
+
+    async def scenario() -> None:
+        async with client(tiny_models, index_url) as http:
+            answer = await http.get("/docs")
+            assert (await http.get("/redoc")).status_code == 404
+        assert answer.headers["content-type"].startswith("text/html")
+        allowed = dict(part.split(" ", 1) for part in answer.headers["content-security-policy"].split("; "))
+        (script,) = re.findall(r"<script>(.*?)</script>", answer.text, re.DOTALL)
+        digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+        assert f"'sha256-{digest}'" in allowed["script-src"]
+        assert "unsafe" not in allowed["script-src"]
+        for attribute, directive in (("script src", "script-src"), ('stylesheet" href', "style-src")):
+            (source,) = re.findall(rf'{attribute}="([^"]+)"', answer.text)
+            assert source.rpartition("/")[0] + "/" in allowed[directive].split()
+        assert (allowed["default-src"], allowed["frame-ancestors"]) == ("'none'", "'none'")
+        assert "'/openapi.json'" in script
+        assert allowed["connect-src"] == "'self'"
 
     asyncio.run(scenario())
 

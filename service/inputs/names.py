@@ -1,7 +1,5 @@
 """Names of files as senders wrote them, turned into ids that JSON can carry."""
 
-from pathlib import PurePosixPath
-
 _LITTER = (".DS_Store", "Thumbs.db", "desktop.ini")
 
 
@@ -19,5 +17,5 @@ def member_id(name: str) -> str:
 
 def is_litter(name: str) -> bool:
     """Whether a desktop system put the file beside the user's own: its views, icons and resource forks."""
-    path = PurePosixPath(name)
-    return path.name.startswith("._") or path.name in _LITTER or "__MACOSX" in path.parts
+    parts = name.split("/")
+    return parts[-1].startswith("._") or parts[-1] in _LITTER or "__MACOSX" in parts

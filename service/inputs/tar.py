@@ -9,6 +9,7 @@ from service.errors import ServiceError
 from service.inputs.image_buffer import ImageBuffer
 from service.inputs.names import is_litter, member_id, text_of
 from service.inputs.stream import StreamLimits, StreamParser, damaged_stream
+from service.inputs.tar_header import TarHeader, TarHeaderError, read_header
 
 _BLOCK = 512
 _FILES = (tarfile.REGTYPE, tarfile.AREGTYPE, tarfile.CONTTYPE)
@@ -67,7 +68,7 @@ class TarParser(StreamParser):
                 elif header.type == tarfile.GNUTYPE_LONGNAME:
                     long_name = extension.split(b"\0", 1)[0]
                 continue
-            name = pax.get(b"path") or long_name or header.name.encode("utf-8", "surrogateescape")
+            name = pax.get(b"path") or long_name or header.name
             size = self._size(pax[b"size"]) if b"size" in pax else header.size
             yield from self._read_member(header.type, text_of(name), size)
             long_name, pax = None, {}
@@ -88,7 +89,7 @@ class TarParser(StreamParser):
         if wanted:
             self._add(member_id(name), image.content())
 
-    def _read_extension(self, header: tarfile.TarInfo) -> Generator[None, bytes, bytes]:
+    def _read_extension(self, header: TarHeader) -> Generator[None, bytes, bytes]:
         if header.size > _MOST_EXTENSION:
             self._damaged(f"the header of a member claims {header.size:,} bytes for its name")
         content = bytearray()
@@ -105,14 +106,11 @@ class TarParser(StreamParser):
             sink(part)
             size -= len(part)
 
-    def _header(self, block: bytes) -> tarfile.TarInfo:
+    def _header(self, block: bytes) -> TarHeader:
         try:
-            header = tarfile.TarInfo.frombuf(block, "utf-8", "surrogateescape")
-        except tarfile.HeaderError as error:
+            return read_header(block)
+        except TarHeaderError as error:
             self._damaged(f"the next header is invalid ({error})")
-        if header.size < 0:
-            self._damaged("the next header gives a negative size")
-        return header
 
     def _records(self, extension: bytes) -> dict[bytes, bytes]:
         """Pax records `<length> <keyword>=<value>\\n` (POSIX.1-2001), lengths counting themselves."""

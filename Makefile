@@ -3,13 +3,15 @@ PYTHON ?= python3.11
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --constraint constraints.txt
 
-.PHONY: help setup serve test lint types unit lint-ops clean
+.PHONY: help setup serve test lint types unit lint-ops audit sbom clean
 
 help:
 	@echo "make serve   serve the shipped model on http://localhost:8000"
 	@echo "make test    lint, types and every test"
 	@echo "make setup   prepare .venv for both"
 	@echo "make lint-ops   check Dockerfile, compose file, Kubernetes example, Prometheus rules and alerts"
+	@echo "make audit   look the pinned versions up among known vulnerabilities (needs a network)"
+	@echo "make sbom    sbom.cdx.json: what is installed, as CycloneDX"
 	@echo "make clean   remove .venv, the embedded index and training runs"
 
 .venv/python:
@@ -58,5 +60,19 @@ lint-ops: .venv/ops
 	  promtool check config ops/prometheus.yml && promtool test rules ops/alerts_test.yml; \
 	else echo "skipped: promtool (it comes with Prometheus)"; fi
 
+# Tools that look at an environment from outside, so that they are no part of it.
+.tools/audit: Makefile
+	$(PYTHON) -m venv .tools
+	.tools/bin/python -m pip --disable-pip-version-check install --quiet pip-audit==2.10.1 cyclonedx-bom==7.5.0
+	touch $@
+
+# Strict: a version that could not be looked up fails as well.
+audit: .tools/audit
+	.tools/bin/pip-audit --requirement constraints.txt --disable-pip --no-deps --strict
+
+sbom: .venv/serving .tools/audit
+	.tools/bin/cyclonedx-py environment --pyproject pyproject.toml --output-reproducible \
+	  --output-file sbom.cdx.json $(BIN)/python
+
 clean:
-	rm -rf .venv .infomax runs
+	rm -rf .venv .tools .infomax runs

@@ -42,6 +42,8 @@ def convert(
     if program is None:
         raise ExportError("PyTorch's exporter gave no program; export needs torch with its dynamo exporter.")
     model = program.model_proto
+    # Before the digest is taken, which covers it.
+    model.producer_name = "infomax"
     # Source lines of the machine that exported are neither useful nor reproducible.
     for node in model.graph.node:
         del node.metadata_props[:]
@@ -86,5 +88,4 @@ def write(model: onnx.ModelProto, card: ModelCard, path: Path) -> None:
     """Write a graph with its card inside."""
     del model.metadata_props[:]
     onnx.helper.set_model_props(model, {METADATA_KEY: card.to_json()})
-    model.producer_name = "infomax"
     onnx.save(model, path)

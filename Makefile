@@ -3,13 +3,14 @@ PYTHON ?= python3.11
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --constraint constraints.txt
 
-.PHONY: help setup serve test lint types unit lint-ops audit sbom clean
+.PHONY: help setup serve test lint types unit lint-ops pictures audit sbom clean
 
 help:
 	@echo "make serve   serve the shipped model on http://localhost:8000"
 	@echo "make test    lint, types and every test"
 	@echo "make setup   prepare .venv for both"
 	@echo "make lint-ops   check Dockerfile, compose file, Kubernetes example, Prometheus rules and alerts"
+	@echo "make pictures DATA=test.parquet   draw the README's pictures from images that were not trained on"
 	@echo "make audit   look the pinned versions up among known vulnerabilities (needs a network)"
 	@echo "make sbom    sbom.cdx.json: what is installed, as CycloneDX"
 	@echo "make clean   remove .venv, the embedded index and training runs"
@@ -59,6 +60,9 @@ lint-ops: .venv/ops
 	@if command -v promtool >/dev/null; then \
 	  promtool check config ops/prometheus.yml && promtool test rules ops/alerts_test.yml; \
 	else echo "skipped: promtool (it comes with Prometheus)"; fi
+
+pictures: .venv/complete
+	$(BIN)/python -m docs.pictures $(DATA)
 
 # Tools that look at an environment from outside, so that they are no part of it.
 .tools/audit: Makefile

@@ -94,6 +94,7 @@ class Admission:
         self._limit = limit
         self._bulk_limit = Load(max(1, int(limit.items * _BULK_SHARE)), int(limit.bytes * _BULK_SHARE))
         self._held = dict.fromkeys(Lane, _NOTHING)
+        self._all_held = _NOTHING
         self._waiting: deque[tuple[Load, asyncio.Future[None]]] = deque()
         self._empty = asyncio.Event()
         self._empty.set()
@@ -101,7 +102,7 @@ class Admission:
 
     @property
     def held(self) -> Load:
-        return self._held[Lane.INTERACTIVE] + self._held[Lane.BULK]
+        return self._all_held
 
     @property
     def closed(self) -> bool:
@@ -256,11 +257,13 @@ class Admission:
         if self.held.items < self._full_batch:
             self.rate.pause(perf_counter())
         self._held[lane] += load
+        self._all_held += load
         self._empty.clear()
         QUEUE_DEPTH.set(self.held.items)
 
     def _leave(self, load: Load, lane: Lane) -> None:
         self._held[lane] -= load
+        self._all_held -= load
         self._let_in()
         if self.held == _NOTHING:
             self._empty.set()

@@ -62,6 +62,8 @@ def create_app(runtime: Runtime) -> FastAPI:
         # service.routes.docs has a page of its own, and one is enough.
         docs_url=None,
         redoc_url=None,
+        # FastAPI would look at every request whether somebody wants it; Prometheus is what there is here.
+        telemetry={"tracing": False, "metrics": False, "logs": False},
     )
     app.state.runtime = runtime
     app.add_exception_handler(ServiceError, _refuse)

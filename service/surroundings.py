@@ -5,8 +5,8 @@ Pure ASGI: nothing is buffered, and the request stays in its task.
 
 import asyncio
 import logging
+from random import Random
 from time import perf_counter
-from uuid import uuid4
 
 from starlette.datastructures import MutableHeaders
 from starlette.requests import ClientDisconnect
@@ -27,6 +27,8 @@ OBSERVED = frozenset({"/livez", "/readyz", "/metrics", "/version"})
 # For what is no page: a browser that is made to show it as one loads and runs nothing.
 _NO_PAGE = "default-src 'none'; frame-ancestors 'none'"
 _LONGEST_ID = 128
+# An id is no secret. To ask the system for each would let go of the interpreter lock, and wait for it.
+_IDS = Random()  # noqa: S311
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 _OTHER = "other"
 # nginx's status for a client that did not wait for its answer; it is counted and never sent.
@@ -152,4 +154,4 @@ def _request_id(scope: Scope) -> str:
             text = str(value, "latin-1")
             if 1 <= len(text) <= _LONGEST_ID and text.isascii() and text.isprintable():
                 return text
-    return uuid4().hex
+    return f"{_IDS.getrandbits(128):032x}"

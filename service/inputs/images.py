@@ -60,7 +60,7 @@ async def read_payload(request: Request, layout: Layout, settings: Settings) -> 
             `one_image_expected` or `invalid_parameter` (a name given twice).
     """
     kind = media_type(request)
-    query = request.query_params.multi_items()
+    query = request.query_params.multi_items() if request.scope["query_string"] else []
     most = settings.max_request_items
     if kind == "application/json":
         body = await read_body(request, settings.max_request_bytes)

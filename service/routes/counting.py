@@ -1,6 +1,5 @@
 """Counting images by what became of them."""
 
-from collections import Counter
 from collections.abc import Sequence
 
 from service.metrics import ITEMS
@@ -9,6 +8,9 @@ from service.results import Failed, Outcome
 
 def count_outcomes(route: str, outcomes: Sequence[Outcome]) -> None:
     """Count images of one request, or of one part of a stream, under the route's template."""
-    kinds = Counter(outcome.code if isinstance(outcome, Failed) else "ok" for outcome in outcomes)
+    kinds: dict[str, int] = {}
+    for outcome in outcomes:
+        kind = outcome.code if isinstance(outcome, Failed) else "ok"
+        kinds[kind] = kinds.get(kind, 0) + 1
     for kind, count in kinds.items():
         ITEMS.labels(route, kind).inc(count)

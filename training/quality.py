@@ -89,7 +89,7 @@ def _scores(
 ) -> Iterator[ProbeScore]:
     classes = int(torch.maximum(labels.max(), truth.max())) + 1
     for layer in [name for name in _LINEAR if name in known]:
-        probe = fit_linear(known[layer], labels, classes, seed)
+        probe = fit_linear(known[layer], labels, classes, seed, f"linear {layer}")
         yield ProbeScore(
             layer=layer,
             dimensions=known[layer].shape[1],

@@ -46,13 +46,16 @@ class LinearProbe:
         return _accuracy(vectors, labels, weights, self.biases - weights @ self.mean)
 
 
-def fit_linear(vectors: Tensor, labels: Tensor, classes: int, seed: int) -> LinearProbe:
+def fit_linear(
+    vectors: Tensor, labels: Tensor, classes: int, seed: int, title: str = "linear probe"
+) -> LinearProbe:
     """Choose on a validation part of float32 [N, D] with int64 labels [N], then fit on all of them.
 
     Args:
         vectors, labels: what to fit.
         classes: how many there are; labels count from 0.
         seed: of the draw of the validation part, the only thing that is random.
+        title: what the progress is called.
 
     Raises:
         DataError: there are too few vectors to hold any out.
@@ -61,14 +64,14 @@ def fit_linear(vectors: Tensor, labels: Tensor, classes: int, seed: int) -> Line
     standardised = (vectors - mean).div_(scale)
     held_out, rest = (torch.from_numpy(r) for r in split_rows(len(vectors), _VALIDATION_SHARE, seed))
     penalty, weights, biases = _choose(
-        (standardised[rest], labels[rest]), (standardised[held_out], labels[held_out]), classes
+        (standardised[rest], labels[rest]), (standardised[held_out], labels[held_out]), classes, title
     )
     _minimise(standardised, labels, weights, biases, penalty, _FITTING_STEPS)
     return LinearProbe(weights, biases, mean, scale, penalty)
 
 
 def _choose(
-    part: tuple[Tensor, Tensor], held_out: tuple[Tensor, Tensor], classes: int
+    part: tuple[Tensor, Tensor], held_out: tuple[Tensor, Tensor], classes: int, title: str
 ) -> tuple[float, Tensor, Tensor]:
     """The penalty with the best held-out accuracy, and its classifier to go on from.
 
@@ -77,7 +80,7 @@ def _choose(
     weights, biases = torch.zeros(classes, part[0].shape[1]), torch.zeros(classes)
     best, chosen = -1.0, (PENALTIES[0], weights, biases)
     worse = 0
-    with Progress("choosing") as progress:
+    with Progress(title) as progress:
         for number, penalty in enumerate(PENALTIES, start=1):
             _minimise(*part, weights, biases, penalty, _CHOOSING_STEPS)
             accuracy = _accuracy(*held_out, weights, biases)

@@ -87,8 +87,8 @@ def _read(archive: Path) -> tuple[dict[str, Batch], tuple[str, ...]]:
     missing = [name for name in (*_TRAINING, *_TEST) if name not in batches] + ["batches.meta"] * (not names)
     if missing:
         raise DataError(
-            f"{archive} has no {', '.join(missing)}; convert cifar-10-python.tar.gz or "
-            "cifar-10-binary.tar.gz."
+            f"{archive} has no {', '.join(missing)}: it is cut short or another archive; download "
+            "cifar-10-python.tar.gz or cifar-10-binary.tar.gz again."
         )
     largest = max(int(batch.labels.max()) for batch in batches.values())
     if largest >= len(names):

@@ -52,7 +52,7 @@ def read_batch(data: bytes) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
     record = _load(data)
     try:
         return _array(record[b"data"]), np.array(record[b"labels"], np.int64)
-    except (KeyError, TypeError, ValueError, OverflowError) as error:
+    except (AttributeError, LookupError, TypeError, ValueError, OverflowError) as error:
         raise _unreadable(error) from error
 
 
@@ -65,7 +65,7 @@ def read_names(data: bytes) -> tuple[str, ...]:
     record = _load(data)
     try:
         return tuple(name.decode() for name in record[b"label_names"])
-    except (KeyError, TypeError, AttributeError, UnicodeDecodeError) as error:
+    except (AttributeError, LookupError, TypeError, UnicodeDecodeError) as error:
         raise _unreadable(error) from error
 
 

@@ -1,0 +1,50 @@
+"""The offline commands where nothing is trained: listed, cheap to load, clear about what is missing."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+COMMANDS = ("train", "probe", "export", "convert-cifar")
+# As on a serving machine: the import system finds no such package.
+WITHOUT_TORCH = "import sys; sys.modules.update(dict.fromkeys(('torch', 'tensorboard', 'onnxscript')));"
+MAIN = "from contract.cli import main; main()"
+
+
+def python(code: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([sys.executable, "-c", code, *arguments], capture_output=True, text=True)
+
+
+def test_the_list_of_commands_needs_no_torch() -> None:
+    answer = python(WITHOUT_TORCH + MAIN, "--help")
+    assert answer.returncode == 0, answer.stderr
+    for command in COMMANDS:
+        assert f" {command} " in answer.stdout
+
+
+def test_loading_the_commands_loads_neither_torch_nor_onnx_runtime() -> None:
+    answer = python("import sys, training.cli; print({'torch', 'onnxruntime', 'pyarrow'} & set(sys.modules))")
+    assert answer.stdout.strip() == "set()"
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("train", "--recipe", "r.toml", "--data", "photos", "--out", "run"),
+        ("probe", "--run", "run", "--train", "a", "--test", "b"),
+    ],
+    ids=["train", "probe"],
+)
+def test_what_is_missing_is_said_in_one_sentence(arguments: tuple[str, ...], tmp_path: Path) -> None:
+    answer = python(WITHOUT_TORCH + MAIN, *arguments)
+    assert answer.returncode == 1
+    assert answer.stderr == (
+        "error: This command needs torch, tensorboard, onnxscript, which serving does without; "
+        "run `make setup`, or pip install 'infomax[training]'.\n"
+    )
+
+
+def test_converting_an_archive_needs_no_torch(tmp_path: Path) -> None:
+    answer = python(WITHOUT_TORCH + MAIN, "convert-cifar", "no.tar.gz", "--out", str(tmp_path))
+    assert answer.stderr == "error: There is no no.tar.gz; it is the official CIFAR-10 archive.\n"

@@ -3,7 +3,7 @@ PYTHON ?= python3.11
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --constraint constraints.txt
 
-.PHONY: help setup serve test lint types unit lint-ops pictures audit sbom clean
+.PHONY: help setup serve test lint types unit lint-ops pictures audit sbom bench-serving clean
 
 help:
 	@echo "make serve   serve the shipped model on http://localhost:8000"
@@ -13,6 +13,7 @@ help:
 	@echo "make pictures DATA=test.parquet   draw the README's pictures from images that were not trained on"
 	@echo "make audit   look the pinned versions up among known vulnerabilities (needs a network)"
 	@echo "make sbom    sbom.cdx.json: what is installed, as CycloneDX"
+	@echo "make bench-serving   this service beside LitServe, BentoML, MLServer and mosec (ARGS=--help)"
 	@echo "make clean   remove .venv, the embedded index and training runs"
 
 .venv/python:
@@ -78,5 +79,21 @@ sbom: .venv/serving .tools/audit
 	.tools/bin/cyclonedx-py environment --pyproject pyproject.toml --output-reproducible \
 	  --output-file sbom.cdx.json $(BIN)/python
 
+# An environment of their own: what they need contradicts what this service needs.
+PEERS := litserve bentoml mlserver mosec
+PEERS_PIP := bench/.venv-peers/bin/python -m pip --disable-pip-version-check install --quiet \
+  --constraint bench/requirements-peers.txt
+
+bench/.venv-peers/ready: bench/requirements-peers.txt
+	$(PYTHON) -m venv bench/.venv-peers
+	$(PEERS_PIP) numpy orjson pillow pydantic \
+	  "onnxruntime-gpu; platform_machine == 'x86_64' and sys_platform == 'linux'" \
+	  "onnxruntime; sys_platform == 'darwin' or platform_machine != 'x86_64'"
+	@for peer in $(PEERS); do $(PEERS_PIP) $$peer || echo "skipped: $$peer cannot be installed here"; done
+	touch $@
+
+bench-serving: .venv/serving bench/.venv-peers/ready
+	$(BIN)/python -m bench.serving $(ARGS)
+
 clean:
-	rm -rf .venv .tools .infomax runs
+	rm -rf bench/.venv-peers .venv .tools .infomax runs

@@ -18,7 +18,8 @@ class Measurement:
         rate: images answered rightly per second.
         p50_ms, p99_ms: of one request; None where a request is a whole stream.
         errors: requests that failed, images in a stream that did.
-        client_cores, server_cores: cores in use on the average, by who loaded and by who answered.
+        client_cores, server_cores, other_cores: cores in use on the average, by who loaded, by who answered
+            and by whatever else ran on the machine: where that is much, the figures say little.
         memory_mib: resident memory of all the server's processes at the end; shared pages count for each.
     """
 
@@ -31,6 +32,7 @@ class Measurement:
     errors: int
     client_cores: float
     server_cores: float
+    other_cores: float
     memory_mib: float
 
 
@@ -77,6 +79,10 @@ class Results:
     def contenders(self, scenario: str) -> list[str]:
         """Who took part in a scenario, in order."""
         return list(dict.fromkeys(one.contender for one in self.measurements if one.scenario == scenario))
+
+    def disturbance(self) -> float:
+        """The most that anything else used of the cores during a measurement."""
+        return max((one.other_cores for one in self.measurements), default=0.0)
 
     def limit(self, images: str) -> Spread:
         """The limit of an image set, images per second."""

@@ -9,7 +9,6 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from time import perf_counter
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +17,7 @@ from bench.serving import limit, load, streams
 from bench.serving.contenders import OURS, Contender
 from bench.serving.correct import check
 from bench.serving.images import ImageSet
+from bench.serving.meter import Meter
 from bench.serving.model import BenchModel, cores
 from bench.serving.results import Measurement, Results
 from bench.serving.running import Running, ServerError, running
@@ -118,8 +118,9 @@ class Rounds:
         names = {scenario(images, connections): (connections, self._options.seconds)}
         names |= {IDLE: (1, self._options.short_seconds)} if first else {}
         for name, (count, seconds) in names.items():
-            before = server.cpu_seconds()
+            meter = Meter(server)
             found = load.run(server.port, requests, count, seconds)
+            used = meter.read(found.cpu_seconds)
             self._results.measurements.append(
                 Measurement(
                     contender.name,
@@ -129,8 +130,9 @@ class Rounds:
                     found.p50_ms,
                     found.p99_ms,
                     found.errors,
-                    found.cpu_seconds / found.seconds,
-                    (server.cpu_seconds() - before) / found.seconds,
+                    used.client,
+                    used.server,
+                    used.others,
                     server.memory_bytes() / 2**20,
                 )
             )
@@ -140,9 +142,9 @@ class Rounds:
             each = self._options.stream_images // clients
             with _archive(self._sets[0].files, each) as path:
                 for form in self._options.forms:
-                    before, started = server.cpu_seconds(), perf_counter()
+                    meter = Meter(server)
                     found = streams.run(server.port, clients, form, path)
-                    used = (server.cpu_seconds() - before) / (perf_counter() - started)
+                    used = meter.read(found.cpu_seconds)
                     self._results.measurements.append(
                         Measurement(
                             OURS,
@@ -152,8 +154,9 @@ class Rounds:
                             None,
                             None,
                             each * clients - found.images,
-                            found.cpu_seconds / found.seconds,
-                            used,
+                            used.client,
+                            used.server,
+                            used.others,
                             server.memory_bytes() / 2**20,
                         )
                     )

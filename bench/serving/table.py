@@ -14,6 +14,7 @@ def markdown(results: Results) -> str:
     parts += [_single(results, name) for name in single if name != IDLE]
     parts += [_idle(results)] if IDLE in single else []
     parts += [_streams(results, streams)] if streams else []
+    parts.append(f"Anything else on the machine used up to {results.disturbance():.2f} cores meanwhile.")
     parts += [_skipped(results)] if results.skipped else []
     return "\n\n".join(parts) + "\n"
 

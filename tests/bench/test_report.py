@@ -26,6 +26,7 @@ def measured(contender: str, name: str, repetition: int, rate: float) -> Measure
         errors=repetition,
         client_cores=0.125,
         server_cores=1.5,
+        other_cores=0.01 * repetition,
         memory_mib=100.0,
     )
 
@@ -76,6 +77,10 @@ def test_a_table_says_who_was_left_out_and_why(results: Results) -> None:
     assert "- BentoML: it could not be installed" in markdown(results)
     results.skipped.clear()
     assert "Not measured" not in markdown(results)
+
+
+def test_a_table_says_how_much_else_went_on(results: Results) -> None:
+    assert "up to 0.02 cores" in markdown(results)
 
 
 def test_idle_latency_is_told_as_what_the_server_adds(results: Results) -> None:

@@ -40,6 +40,7 @@ def test_a_round_measures_the_limit_and_every_scenario_of_our_service(
         assert one.rate > 0
         assert one.errors == 0
         assert one.server_cores > 0
+        assert one.other_cores >= 0
     assert results.limit("small").median > 0
 
 

@@ -14,6 +14,7 @@ from typing import Annotated
 import typer
 
 from training.errors import DataError, TrainingError
+from training.memory import ran_out
 
 _NEEDED = ("torch", "tensorboard", "onnxscript")
 
@@ -113,9 +114,16 @@ def _offline() -> Iterator[None]:
 
 @contextmanager
 def _plain_failures() -> Iterator[None]:
-    """Warnings as lines on stderr; a file that cannot be written or read as one sentence."""
+    """Warnings as lines on stderr; a file that cannot be used, or memory that ran out, as one sentence."""
     logging.basicConfig(level=logging.WARNING, format="note: %(message)s")
     try:
         yield
     except OSError as error:
         raise DataError(f"{error.filename or 'A file'}: {error.strerror or error}.") from error
+    except Exception as error:
+        if not ran_out(error):
+            raise
+        raise TrainingError(
+            "Memory ran out; free some, or use fewer images or a smaller recipe "
+            f"({' '.join(str(error).split())})."
+        ) from error

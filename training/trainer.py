@@ -17,6 +17,7 @@ from torch import Generator, Tensor
 from training.data import ImageSet
 from training.errors import TrainingError
 from training.interruption import watch
+from training.memory import ran_out
 from training.metrics import MetricsLog
 from training.monitor import monitor
 from training.progress import Progress
@@ -68,7 +69,9 @@ def train(recipe: Recipe, images: ImageSet, folder: Path, *, resume: bool) -> Ou
         run.learner.encoder.set_statistics(*channel_statistics(training.pixels))
     try:
         _loop(run, training, validation, steps_per_epoch)
-    except (torch.OutOfMemoryError, MemoryError) as error:
+    except (MemoryError, RuntimeError) as error:
+        if not ran_out(error):
+            raise
         raise TrainingError(
             f"Memory ran out at step {run.step + 1}; lower batch_size ({recipe.batch_size}) or input_size "
             f"({recipe.input_size}), or free memory and go on with --resume."

@@ -6,9 +6,11 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+import torch
 
 from tests.pictures import photo
 from tests.training.command import RECIPE, Infomax, start
+from training.run import Run
 
 Refused = Callable[[Path], str]
 
@@ -105,6 +107,28 @@ def test_a_loss_that_is_no_number(infomax: Infomax, sample_train: Path, tmp_path
     recipe.write_text(RECIPE + "[optimiser]\nlearning_rate = 1e30\n")
     answer = infomax("train", "--recipe", recipe, "--data", sample_train, "--out", tmp_path / "run")
     assert "lower optimiser.learning_rate" in answer.sentence
+
+
+def test_a_recipe_that_no_memory_can_hold(infomax: Infomax, sample_train: Path, tmp_path: Path) -> None:
+    recipe = tmp_path / "vast.toml"
+    recipe.write_text(RECIPE.replace("code_units = 16", "code_units = 100_000_000_000"))
+    answer = infomax("train", "--recipe", recipe, "--data", sample_train, "--out", tmp_path / "run")
+    assert answer.sentence.startswith("Memory ran out; ")
+
+
+def test_memory_that_runs_out_in_a_step(
+    infomax: Infomax,
+    sample_recipe: Path,
+    sample_train: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(Run, "take_step", lambda *_: torch.empty(10**14))
+    answer = infomax("train", "--recipe", sample_recipe, "--data", sample_train, "--out", tmp_path / "run")
+    assert answer.sentence == (
+        "Memory ran out at step 1; lower batch_size (64) or input_size (32), or free memory and go on with "
+        "--resume."
+    )
 
 
 def test_a_recipe_is_refused_before_any_image_is_read(infomax: Infomax, tmp_path: Path) -> None:

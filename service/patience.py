@@ -5,10 +5,14 @@
 
 import asyncio
 import logging
+import os
+import socket
+from contextlib import suppress
+from struct import pack
 from typing import Any
 from uuid import uuid4
 
-from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 
 from service.errors import ServiceError, problem
 from service.slow_bodies import too_slow
@@ -17,6 +21,9 @@ logger = logging.getLogger(__name__)
 
 # nginx and Apache take 32 KiB and less.
 _MOST_HEAD_BYTES = 64 * 2**10
+# Requests that a client has sent ahead of the answers to earlier ones. Each is kept, and uvicorn reads on
+# whenever one is answered, so that a flood of small ones would be memory without end.
+_MOST_AHEAD = 64
 # What counts as taking more of an answer.
 _STEP_BYTES = 1024
 
@@ -38,9 +45,12 @@ class PatientProtocol(HttpToolsProtocol):
         self._head_expected = True
         self._head_since: float | None = None
         self._head_bytes = 0
+        self._heads = 0
         # A body that goes on behind its answer.
         self._body_open = False
         self._leftover_since: float | None = None
+        self._answering: RequestResponseCycle | None = None
+        self._flooded = False
         # An answer that the client does not take.
         self._unsent_since: float | None = None
         self._unsent_bytes = 0
@@ -52,12 +62,17 @@ class PatientProtocol(HttpToolsProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         if self._timer is not None:
             self._timer.cancel()
+        if self._answering is not None and not self._answering.response_complete:
+            # uvicorn tells the latest request of the connection, which others may be ahead of.
+            self._answering.disconnected = True
+            self._answering.message_event.set()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        expected = self._head_expected
+        expected, heads = self._head_expected, self._heads
         super().data_received(data)
-        if not self._head_expected:
+        if not self._head_expected or self._heads > heads:
+            # A body is to come; or a whole request came at once, and what is behind it has been noted.
             return
         if expected and self._head_since is None:
             # Empty lines, which a parser passes over, begin a head as well.
@@ -74,7 +89,12 @@ class PatientProtocol(HttpToolsProtocol):
 
     def on_headers_complete(self) -> None:
         self._head_expected, self._head_since, self._head_bytes = False, None, 0
+        self._heads += 1
         self._body_open = True
+        if len(self.pipeline) >= _MOST_AHEAD:
+            self._flooded = True
+            # The parser stops, and hands it to `send_400_response`.
+            raise ValueError("too many requests ahead of their answers")
         super().on_headers_complete()
 
     def on_message_complete(self) -> None:
@@ -104,11 +124,19 @@ class PatientProtocol(HttpToolsProtocol):
         self._expect_taking()
 
     def send_400_response(self, msg: str) -> None:
+        if self._flooded:
+            # An answer out of its turn would be taken for another request's.
+            self.transport.abort()
+            return
         self._refuse(
             ServiceError(
                 400, "malformed_http", f"{msg} Speak HTTP/1.1 here, without TLS, and keep to RFC 9112."
             )
         )
+
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
+        self._answering = cycle
+        super()._start_asgi_task(cycle, app)
 
     def _expect_taking(self) -> None:
         self._unsent_since = self._now()
@@ -127,8 +155,8 @@ class PatientProtocol(HttpToolsProtocol):
         if self._unsent_since is not None and self._unsent_since <= due:
             left = self.transport.get_write_buffer_size()
             if self._unsent_bytes - left < _STEP_BYTES:
-                # Whoever does not read is told nothing.
-                self.transport.abort()
+                # Whoever does not read is told nothing, and the kernel keeps nothing for it.
+                self._break_off()
                 return
             self._unsent_since, self._unsent_bytes = self.loop.time(), left
         if self._leftover_since is not None and self._leftover_since <= due:
@@ -148,6 +176,20 @@ class PatientProtocol(HttpToolsProtocol):
         if waits:
             wait = max(0.0, min(waits) + self._seconds - self.loop.time())
             self._timer = self.loop.call_later(wait, self._look)
+
+    def _break_off(self) -> None:
+        """End the connection by a reset, which does not wait behind what the client does not take."""
+        if self.cycle is not None:
+            # It may be about to write.
+            self.cycle.disconnected = True
+        # uvloop lends the socket without its options; a second descriptor has them. A transport that is
+        # about to close has given the socket up.
+        with (
+            suppress(OSError),
+            socket.socket(fileno=os.dup(self.transport.get_extra_info("socket").fileno())) as twin,
+        ):
+            twin.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, pack("ii", 1, 0))
+        self.transport.abort()
 
     def _refuse(self, error: ServiceError) -> None:
         """Answer what never became a request, and close the connection."""

@@ -91,6 +91,21 @@ def test_the_second_request_of_a_connection_has_its_time_too(server: Server) -> 
         assert everything(connection).startswith(b"HTTP/1.1 408 ")
 
 
+@pytest.mark.parametrize(
+    "request_", [b"GET /livez HTTP/1.1\r\n", b"POST /livez HTTP/1.1\r\nContent-Length: 3\r\n"]
+)
+def test_between_two_requests_a_client_may_think_for_longer(request_: bytes, server: Server) -> None:
+    with connect(server) as connection:
+        connection.sendall(request_ + b"Host: infomax\r\n\r\n" + (b"abc" if b"POST" in request_ else b""))
+        assert b"HTTP/1.1 " in connection.recv(65536)
+        for _ in range(2):
+            with connect(server) as clock:
+                # Closed when the time of a client that has asked for nothing is over.
+                assert everything(clock) == b""
+        connection.sendall(b"GET /livez HTTP/1.1\r\nHost: infomax\r\nConnection: close\r\n\r\n")
+        assert b"HTTP/1.1 200 " in everything(connection)
+
+
 def test_a_head_without_end_is_refused_at_its_limit(server: Server) -> None:
     with connect(server) as connection:
         connection.sendall(HEAD)

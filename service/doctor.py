@@ -14,6 +14,7 @@ from service.execution import runtimes
 from service.index.embedded import EmbeddedPostgres
 from service.index.errors import IndexInUseError, IndexStartError
 from service.index.schema import check
+from service.keys import KeyFileError, read_keys
 from service.model import open_model
 from service.settings import Settings, unknown_variables
 
@@ -48,6 +49,7 @@ def examine(settings: Settings) -> Iterator[Finding]:
     yield from _gpu(settings)
     yield _model(settings)
     yield _index(settings)
+    yield _keys(settings)
     yield from _variables()
 
 
@@ -94,6 +96,17 @@ def _index(settings: Settings) -> Finding:
         return Finding("index", State.NOTE, str(error))
     except IndexStartError as error:
         return Finding("index", State.BAD, str(error))
+
+
+def _keys(settings: Settings) -> Finding:
+    """Said in any case: that nobody needs a key is worth knowing where others reach the service."""
+    if settings.api_keys_file is None:
+        return Finding("API keys", State.NOTE, "none are asked for; INFOMAX_API_KEYS_FILE would name some")
+    try:
+        count = len(read_keys(settings.api_keys_file))
+    except KeyFileError as error:
+        return Finding("API keys", State.BAD, str(error))
+    return Finding("API keys", State.GOOD, f"{count} in {settings.api_keys_file}")
 
 
 def _variables() -> Iterator[Finding]:

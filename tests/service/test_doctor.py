@@ -8,6 +8,7 @@ import pytest
 from service import doctor, gpu
 from service.doctor import Finding, State
 from service.index.embedded import EmbeddedPostgres
+from service.keys import new_key, table_of
 from tests.service.faults import settings
 
 
@@ -87,3 +88,17 @@ def test_a_database_that_does_not_answer_is_found(tiny_models: Path) -> None:
     assert found.state is State.BAD
     assert "127.0.0.1:1/infomax cannot be reached" in found.detail
     assert "hush" not in found.detail
+
+
+def test_keys_are_counted_a_file_that_cannot_be_used_is_found_and_none_is_noted(
+    tiny_models: Path, tmp_path: Path
+) -> None:
+    assert findings(tiny_models)["API keys"].state is State.NOTE
+    keys = tmp_path / "keys.toml"
+    bad = findings(tiny_models, api_keys_file=keys)["API keys"]
+    assert bad.state is State.BAD
+    assert f"{keys} cannot be read" in bad.detail
+    keys.write_text(table_of("one", new_key(), None, None))
+    assert findings(tiny_models, api_keys_file=keys)["API keys"] == Finding(
+        "API keys", State.GOOD, f"1 in {keys}"
+    )

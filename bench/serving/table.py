@@ -43,6 +43,7 @@ def _single(results: Results, scenario: str) -> str:
             "p50, ms",
             "p99, ms",
             "errors",
+            "core µs each",
             "cores: server",
             "load",
             "memory, MiB",
@@ -79,7 +80,18 @@ def _idle(results: Results) -> str:
 
 
 def _streams(results: Results, names: list[str]) -> str:
-    rows = [["`/v1/batch`", "images/s", "of the limit", "errors", "cores: server", "client", "memory, MiB"]]
+    rows = [
+        [
+            "`/v1/batch`",
+            "images/s",
+            "of the limit",
+            "errors",
+            "core µs each",
+            "cores: server",
+            "client",
+            "memory, MiB",
+        ]
+    ]
     for name in names:
         found = results.of(OURS, name)
         rate = Spread.of([one.rate for one in found])
@@ -94,7 +106,9 @@ def _skipped(results: Results) -> str:
 
 
 def _cost(found: list[Measurement]) -> list[str]:
+    each = [1e6 * one.server_cores / one.rate for one in found if one.rate]
     return [
+        f"{Spread.of(each).median:,.0f}" if each else "",
         f"{Spread.of([one.server_cores for one in found]).median:.2f}",
         f"{Spread.of([one.client_cores for one in found]).median:.2f}",
         f"{Spread.of([one.memory_mib for one in found]).median:.0f}",

@@ -70,7 +70,7 @@ def test_a_table_shows_medians_spreads_the_share_of_the_limit_and_every_error(re
     rows = {line.split(" | ")[0].strip("|* "): line for line in markdown(results).splitlines()}
     assert "| **infomax** | 500 (490 to 510) | 50% | 10 (10 to 10) | 20 (20 to 20) | 3 |" in markdown(results)
     assert "| mosec | 400 (390 to 410) | 40% |" in markdown(results)
-    assert rows[STREAM].startswith(f"| {STREAM} | 900 (900 to 900) | 90% | 3 | 1.50 | 0.12 | 100 |")
+    assert rows[STREAM].startswith(f"| {STREAM} | 900 (900 to 900) | 90% | 3 | 1,667 | 1.50 | 0.12 | 100 |")
 
 
 def test_a_table_says_who_was_left_out_and_why(results: Results) -> None:

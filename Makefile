@@ -1,9 +1,10 @@
 # Everything a newcomer types. `make serve` and `make test` each set up what they need.
 PYTHON ?= python3.11
 BIN := .venv/bin
+SOAK_SECONDS ?= 3600
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --constraint constraints.txt
 
-.PHONY: help setup serve test lint types unit lint-ops pictures audit sbom bench-serving clean
+.PHONY: help setup serve test lint types unit lint-ops pictures audit sbom bench-serving soak overload clean
 
 help:
 	@echo "make serve   serve the shipped model on http://localhost:8000"
@@ -14,6 +15,8 @@ help:
 	@echo "make audit   look the pinned versions up among known vulnerabilities (needs a network)"
 	@echo "make sbom    sbom.cdx.json: what is installed, as CycloneDX"
 	@echo "make bench-serving   this service beside LitServe, BentoML, MLServer and mosec (ARGS=--help)"
+	@echo "make soak   random clients for an hour (SOAK_SECONDS): no failure, flat memory"
+	@echo "make overload   ten times full load: latency, refusals, whether Retry-After is true"
 	@echo "make clean   remove .venv, the embedded index and training runs"
 
 .venv/python:
@@ -94,6 +97,12 @@ bench/.venv-peers/ready: bench/requirements-peers.txt
 
 bench-serving: .venv/serving bench/.venv-peers/ready
 	$(BIN)/python -m bench.serving $(ARGS)
+
+soak: .venv/complete
+	$(BIN)/python -m bench.soak --seconds $(SOAK_SECONDS)
+
+overload: .venv/complete
+	$(BIN)/python -m bench.overload
 
 clean:
 	rm -rf bench/.venv-peers .venv .tools .infomax runs

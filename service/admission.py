@@ -15,7 +15,7 @@ from service.results import Lane
 
 # Bulk work may fill half of the room, so that there is some when an interactive call comes.
 _BULK_SHARE = 0.5
-_HALF_LIFE = 5.0
+_HALF_LIFE = 2.0
 # What was measured loses its weight when nothing more is: the images of now may be other ones.
 _TRUSTED_SECONDS = 60.0
 # How much the latest batch counts in what a batch takes.

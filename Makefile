@@ -49,8 +49,10 @@ lint: .venv/complete
 types: .venv/complete
 	$(BIN)/mypy
 
+# In a folder of its own: another user's or another checkout's pytest would close the shared one to the account
+# that PostgreSQL runs as when the tests run as root.
 unit: .venv/complete
-	$(BIN)/pytest
+	@folder=$$(mktemp -d) && trap 'rm -rf "$$folder"' EXIT && PYTEST_DEBUG_TEMPROOT=$$folder $(BIN)/pytest
 
 lint-ops: .venv/ops
 	@if [ -x $(BIN)/hadolint ]; then $(BIN)/hadolint Dockerfile && echo "hadolint: ok"; \

@@ -4,11 +4,11 @@ from collections.abc import Iterator
 
 from pydantic import BaseModel, ConfigDict
 
-from contract.card import Calibration, ModelCard, ProbeScore, Quality
+from contract.card import Calibration, ModelCard, Quality
 
-# A linear classifier is fitted anew, and sums in floating point depend on the number of threads.
-ACCURACY_TOLERANCE = 0.005
-NATS_TOLERANCE = 0.01
+# Sums in floating point depend on the number of threads, and an optimiser passes that on.
+_ACCURACY_TOLERANCE = 0.005
+_NATS_TOLERANCE = 0.01
 _MEASURED = (
     "mi_nats",
     "mi_standard_error",
@@ -24,8 +24,8 @@ class Comparison(BaseModel):
     """One figure of a card, measured again.
 
     Attributes:
-        figure: what it is, in words or as the card names it.
-        card, measured: both values; None where there is none.
+        figure: `linear conv` or `knn fc` for an accuracy, otherwise as the card names it.
+        card, measured: both values; None where one is missing.
         tolerance: largest absolute difference that counts as the same.
     """
 
@@ -44,24 +44,28 @@ class Comparison(BaseModel):
         return abs(self.card - self.measured) <= self.tolerance
 
 
+def comparable(card: ModelCard, quality: Quality) -> bool:
+    """Whether the card's figures can be of the images measured now: there are as many of them."""
+    return quality.images == card.quality.images == card.calibration.images
+
+
 def compare(card: ModelCard, quality: Quality, calibration: Calibration) -> Iterator[Comparison]:
-    """Every measured figure of the card beside its new value; the images have to be the same ones."""
-    yield Comparison(figure="test images", card=card.quality.images, measured=quality.images, tolerance=0)
-    written = {score_name(score): score.accuracy for score in card.quality.scores}
-    found = {score_name(score): score.accuracy for score in quality.scores}
+    """Every measured figure of the card beside its new value."""
+    written, found = accuracies(card.quality), accuracies(quality)
     for name in dict.fromkeys([*written, *found]):
         yield Comparison(
-            figure=name, card=written.get(name), measured=found.get(name), tolerance=ACCURACY_TOLERANCE
+            figure=name, card=written.get(name), measured=found.get(name), tolerance=_ACCURACY_TOLERANCE
         )
-    for name in _MEASURED:
-        yield Comparison(
-            figure=name,
-            card=getattr(card.calibration, name),
-            measured=getattr(calibration, name),
-            tolerance=NATS_TOLERANCE,
-        )
+    said = calibrated(card.calibration)
+    for name, value in calibrated(calibration).items():
+        yield Comparison(figure=name, card=said[name], measured=value, tolerance=_NATS_TOLERANCE)
 
 
-def score_name(score: ProbeScore) -> str:
-    """`linear conv` or `knn fc`."""
-    return f"{score.probe} {score.layer}"
+def accuracies(quality: Quality) -> dict[str, float]:
+    """Accuracy by classifier and layer: `linear conv`, `knn fc`."""
+    return {f"{score.probe} {score.layer}": score.accuracy for score in quality.scores}
+
+
+def calibrated(calibration: Calibration) -> dict[str, float]:
+    """What was measured of the maps, by the card's own names."""
+    return {name: getattr(calibration, name) for name in _MEASURED}

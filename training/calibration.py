@@ -16,7 +16,7 @@ _BANK = 1024
 
 def bank_size(training_images: int) -> int:
     """How many codes stand for the marginal: two independent banks take half of the images at most."""
-    return min(_BANK, training_images // 4)
+    return min(_BANK, max(1, training_images // 4))
 
 
 def bank_rows(training_images: int, size: int, seed: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:

@@ -1,43 +1,64 @@
 """The answer of `infomax probe`: a table in a terminal, plain lines with tabs elsewhere."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 import typer
+from pydantic import BaseModel, ConfigDict
 from rich.console import Console
 from rich.table import Table
 
-from contract.card import Quality
-from training.agreement import Comparison, score_name
+from contract.card import Calibration, Quality
+from training.agreement import Comparison, accuracies, calibrated
 
 
-def show(subject: str, quality: Quality, comparisons: Sequence[Comparison]) -> None:
-    """Print the figures, beside the card's where there is a card, and whether they agree."""
-    if comparisons:
-        _print(("figure", "measured", "card", "agrees"), list(_compared(comparisons)))
+class ProbeReport(BaseModel):
+    """What `infomax probe` found; `--json` writes it.
+
+    Attributes:
+        subject: the run's folder or the model's id.
+        quality: of every layer, on the test images.
+        calibration: of a model's maps on the test images; a run has no maps yet.
+        comparisons: each figure beside the card's; None for a run, and for images that are not the card's.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    subject: str
+    quality: Quality
+    calibration: Calibration | None = None
+    comparisons: tuple[Comparison, ...] | None = None
+
+    @property
+    def disagreeing(self) -> list[str]:
+        """Figures that are not what the card says."""
+        return [one.figure for one in self.comparisons or () if not one.agrees]
+
+
+def show(report: ProbeReport) -> None:
+    """Print the figures, beside the card's where they can be compared, and whether they agree."""
+    if report.comparisons is None:
+        figures = accuracies(report.quality) | (calibrated(report.calibration) if report.calibration else {})
+        _print(("figure", "measured"), [(name, f"{value:.4f}") for name, value in figures.items()])
     else:
-        _print(("probe", "dimensions", "accuracy"), list(_scores(quality)))
-    typer.echo(f"Always answering the most frequent class is right for {quality.majority:.2%}.")
-    wrong = [comparison.figure for comparison in comparisons if not comparison.agrees]
-    if wrong:
-        typer.echo(f"NOT what the card of {subject} says: {', '.join(wrong)}.")
-    elif comparisons:
-        typer.echo(f"All figures agree with the card of {subject}.")
-
-
-def _scores(quality: Quality) -> Iterator[tuple[str, ...]]:
-    for score in quality.scores:
-        yield score_name(score), str(score.dimensions), f"{score.accuracy:.4f}"
-
-
-def _compared(comparisons: Sequence[Comparison]) -> Iterator[tuple[str, ...]]:
-    for one in comparisons:
-        yield one.figure, _figure(one.measured), _figure(one.card), "yes" if one.agrees else "no"
+        _print(
+            ("figure", "measured", "card", "agrees"),
+            [
+                (one.figure, _figure(one.measured), _figure(one.card), "yes" if one.agrees else "no")
+                for one in report.comparisons
+            ],
+        )
+    if report.quality.majority is not None:
+        typer.echo(f"Always answering the most frequent class is right for {report.quality.majority:.2%}.")
+    if report.disagreeing:
+        typer.echo(f"NOT what the card of {report.subject} says: {', '.join(report.disagreeing)}.")
+    elif report.comparisons is not None:
+        typer.echo(f"All figures agree with the card of {report.subject}.")
+    elif report.calibration is not None:
+        typer.echo(f"The card of {report.subject} is of other images; nothing was compared with it.")
 
 
 def _figure(value: float | None) -> str:
-    if value is None:
-        return ""
-    return str(int(value)) if float(value).is_integer() and value > 1 else f"{value:.4f}"
+    return "" if value is None else f"{value:.4f}"
 
 
 def _print(head: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> None:

@@ -2,7 +2,9 @@
 
 import os
 import pickle
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -52,7 +54,9 @@ class _Program:
 
 
 @pytest.mark.parametrize("write", [torch.save, lambda state, path: path.write_bytes(pickle.dumps(state))])
-def test_a_checkpoint_that_would_run_something_is_refused(tmp_path: Path, write) -> None:  # type: ignore[no-untyped-def]
+def test_a_checkpoint_that_would_run_something_is_refused(
+    tmp_path: Path, write: Callable[[Any, Path], Any]
+) -> None:
     victim = tmp_path / "was_run"
     write({"step": _Program(victim)}, tmp_path / checkpoint.FILE)
     with pytest.raises(TrainingError, match="cannot be read"):

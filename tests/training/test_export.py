@@ -5,8 +5,10 @@ import tomllib
 from dataclasses import replace
 from io import BytesIO
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import onnx
 import onnxruntime
 import pytest
 import torch
@@ -18,7 +20,8 @@ from contract.images import decode
 from contract.preprocessing import Preprocessing
 from service.model import open_model
 from service.settings import Settings
-from tests.training.command import Infomax
+from tests.training.command import Answer, Infomax
+from training import export as export_module
 from training import model_folder
 from training.data import ImageSet, load
 from training.errors import DataError, ExportError
@@ -139,14 +142,12 @@ def test_a_graph_that_differs_from_pytorch_is_not_written(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    from training import export as module
+    convert = export_module.convert
 
-    convert = module.convert
-
-    def drifting(graph, *arguments):  # type: ignore[no-untyped-def]
+    def drifting(graph: EncoderGraph, *arguments: Any) -> onnx.ModelProto:
         return convert(_Other(graph), *arguments)
 
-    monkeypatch.setattr(module, "convert", drifting)
+    monkeypatch.setattr(export_module, "convert", drifting)
     with pytest.raises(
         ExportError, match=r"output 'code' .* by 0\.0002, more than 0\.0001; nothing was written"
     ):
@@ -167,8 +168,6 @@ def test_a_version_is_written_once(
 def test_a_process_that_dies_while_writing_leaves_no_model_behind(
     exported_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    import onnx
-
     card = open_artefact(exported_model).card
     graphs = [onnx.load(exported_model / name) for name in ("encoder.onnx", "critic.onnx")]
 
@@ -221,7 +220,7 @@ def test_a_name_that_no_folder_or_setting_can_hold(name: str) -> None:
         replace(RELEASE, name=name)
 
 
-def export_command(infomax: Infomax, run: Path, train: Path, held_out: Path, models: Path):  # type: ignore[no-untyped-def]
+def export_command(infomax: Infomax, run: Path, train: Path, held_out: Path, models: Path) -> Answer:
     """`infomax export` with everything that it asks for."""
     said = ("--licence", "none", "--summary", "A sample.", "--limit", "One.", "--limit", "Two.")
     names = ("--name", "sample", "--data-name", "some", "--held-out-name", "others")

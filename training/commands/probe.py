@@ -5,37 +5,18 @@ from pathlib import Path
 
 import onnxruntime
 import typer
-from pydantic import BaseModel, ConfigDict
 
 from contract.artefact import open_artefact
 from contract.card import Calibration, ModelCard, Quality
 from contract.preprocessing import Preprocessing
 from training import calibration, images, recipe_text
-from training.agreement import Comparison, compare
+from training.agreement import comparable, compare
 from training.data import ImageSet, open_source
 from training.frozen import FrozenEncoder, exported, in_training
 from training.graphs import EncoderGraph
-from training.probe_report import show
+from training.probe_report import ProbeReport, show
 from training.quality import measure_quality, shared_labels
 from training.trained import load_run
-
-
-class ProbeReport(BaseModel):
-    """What `infomax probe` found; `--json` writes it.
-
-    Attributes:
-        subject: the run's folder or the model's id.
-        quality: of every layer, on the test images.
-        calibration: of a model's maps on the test images; a run has no maps yet.
-        comparisons: each figure beside the card's; empty for a run.
-    """
-
-    model_config = ConfigDict(frozen=True)
-
-    subject: str
-    quality: Quality
-    calibration: Calibration | None = None
-    comparisons: tuple[Comparison, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -71,12 +52,10 @@ def probe_model(folder: Path, train: Path, test: Path, report_file: Path | None)
     encoder = exported(_session(artefact.encoder))
     quality = _quality(encoder, sets, card.training.seed)
     measured = _calibration(card, encoder, _session(artefact.critic), sets)
-    comparisons = tuple(compare(card, quality, measured))
-    _answer(
-        ProbeReport(subject=card.id, quality=quality, calibration=measured, comparisons=comparisons),
-        report_file,
-    )
-    if not all(comparison.agrees for comparison in comparisons):
+    comparisons = tuple(compare(card, quality, measured)) if comparable(card, quality) else None
+    report = ProbeReport(subject=card.id, quality=quality, calibration=measured, comparisons=comparisons)
+    _answer(report, report_file)
+    if report.disagreeing:
         raise typer.Exit(1)
 
 
@@ -94,10 +73,11 @@ def _quality(encoder: FrozenEncoder, sets: _Sets, seed: int) -> Quality:
 def _calibration(
     card: ModelCard, encoder: FrozenEncoder, critic: onnxruntime.InferenceSession, sets: _Sets
 ) -> Calibration:
-    """Measure the maps as `infomax export` did, with the bank that it compared with."""
+    """Measure the maps as `infomax export` did: with the training images of the card, by the same banks."""
     recipe = recipe_text.from_toml(card.training.recipe_toml)
     fitted, _ = sets.training.split(recipe.validation_share, recipe.seed)
-    _, rows = calibration.bank_rows(len(fitted), card.calibration.bank, recipe.seed)
+    size = min(card.calibration.bank, calibration.bank_size(len(fitted)))
+    _, rows = calibration.bank_rows(len(fitted), size, recipe.seed)
     other_bank = encoder.encode(fitted.take(rows).pixels, ("code",))["code"]
     return calibration.measure(
         encoder, critic, sets.test.pixels, other_bank, bank_size=card.calibration.bank, split=sets.split
@@ -109,6 +89,6 @@ def _session(graph: Path) -> onnxruntime.InferenceSession:
 
 
 def _answer(report: ProbeReport, report_file: Path | None) -> None:
-    show(report.subject, report.quality, report.comparisons)
+    show(report)
     if report_file is not None:
         report_file.write_text(report.model_dump_json(indent=2) + "\n")

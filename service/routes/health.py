@@ -8,8 +8,10 @@ from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 from starlette.responses import RedirectResponse, Response
 
 from service.errors import ServiceError
+from service.outputs import accept
 from service.outputs.json import dump
 from service.outputs.metrics import registry
+from service.routes import description
 from service.runtime import runtime_of
 
 router = APIRouter(tags=["service"])
@@ -17,13 +19,13 @@ router = APIRouter(tags=["service"])
 _ASK_AGAIN_SECONDS = 1.0
 
 
-@router.get("/livez", summary="Whether the process answers")
+@router.get("/livez", summary="Whether the process answers", responses=description.answers(accept.JSON))
 @router.head("/livez", include_in_schema=False)
 async def livez() -> Response:
     return _json({"status": "alive"})
 
 
-@router.get("/readyz", summary="Whether requests are answered")
+@router.get("/readyz", summary="Whether requests are answered", responses=description.answers(accept.JSON))
 @router.head("/readyz", include_in_schema=False)
 async def readyz(request: Request) -> Response:
     """503 `not_ready` says in `detail` why not."""
@@ -33,7 +35,11 @@ async def readyz(request: Request) -> Response:
     return _json({"status": "ready"})
 
 
-@router.get("/metrics", summary="Metrics of all processes of this instance, for Prometheus")
+@router.get(
+    "/metrics",
+    summary="Metrics of all processes of this instance, for Prometheus",
+    responses=description.answers("text/plain"),
+)
 async def metrics(request: Request) -> Response:
     """Where they have a port of their own they are there alone."""
     if runtime_of(request).settings.metrics_port is not None:
@@ -42,7 +48,11 @@ async def metrics(request: Request) -> Response:
     return Response(generate_latest(registry()), headers={"Content-Type": CONTENT_TYPE_LATEST})
 
 
-@router.get("/version", summary="Versions of the service and of what it stands on")
+@router.get(
+    "/version",
+    summary="Versions of the service and of what it stands on",
+    responses=description.answers(accept.JSON),
+)
 async def versions(request: Request) -> Response:
     pipeline = runtime_of(request).pipeline
     return _json(

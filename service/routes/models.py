@@ -4,19 +4,27 @@ from fastapi import APIRouter, Request
 from starlette.responses import Response
 
 from service.errors import ServiceError
+from service.outputs import accept
 from service.outputs.json import dump
+from service.routes import description
 from service.runtime import Runtime, runtime_of
 
 router = APIRouter(prefix="/v1/models", tags=["models"])
 
 
-@router.get("", summary="The models that are served, each with its card")
+@router.get(
+    "", summary="The models that are served, each with its card", responses=description.answers(accept.JSON)
+)
 async def models(request: Request) -> Response:
     """OpenAI's list shape; one process serves one model."""
     return _json({"object": "list", "data": [describe(runtime_of(request))]})
 
 
-@router.get("/{name:path}", summary="One model, by its name or name/version")
+@router.get(
+    "/{name:path}",
+    summary="One model, by its name or name/version",
+    responses=description.answers(accept.JSON),
+)
 async def model(request: Request, name: str) -> Response:
     runtime = runtime_of(request)
     card = runtime.pipeline.card

@@ -1,12 +1,11 @@
 """The serving half of the `infomax` command: `serve`, `settings`, `doctor`, `embed` and `key`."""
 
 import os
-from collections.abc import Iterable
 
 import typer
 from rich.console import Console
-from rich.table import Table
 
+from contract.table import print_table
 from service.doctor import State, examine
 from service.embed import embed
 from service.key_command import key
@@ -47,7 +46,7 @@ def show_settings() -> None:
         )
         for name, field in Settings.model_fields.items()
     ]
-    _print_table(("variable", "value", "default", "what"), rows)
+    print_table(("variable", "value", "default", "what"), rows)
 
 
 def doctor() -> None:
@@ -69,16 +68,3 @@ def _announce(serving: Serving) -> None:
 def _shown(value: object) -> str:
     # A SecretStr shows itself as asterisks.
     return "" if value is None else str(value)
-
-
-def _print_table(head: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> None:
-    """A table in a terminal; elsewhere plain lines with tabs, for programs that read them."""
-    console = Console()
-    if not console.is_terminal:
-        for row in (head, *rows):
-            typer.echo("\t".join(row))
-        return
-    table = Table(*head)
-    for row in rows:
-        table.add_row(*row)
-    console.print(table)

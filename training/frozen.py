@@ -9,8 +9,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from contract.progress import Progress
 from training.graphs import EncoderGraph
-from training.progress import Progress
 
 # What reports of probes call a layer, and the output of the encoder graph that it is (maps are flattened).
 LAYERS = {"conv": "conv", "fc": "fc", "Y": "code", "embedding": "embedding"}

@@ -1,13 +1,10 @@
 """The answer of `infomax probe`: a table in a terminal, plain lines with tabs elsewhere."""
 
-from collections.abc import Sequence
-
 import typer
 from pydantic import BaseModel, ConfigDict
-from rich.console import Console
-from rich.table import Table
 
 from contract.card import Calibration, Quality
+from contract.table import print_table
 from training.agreement import Comparison, accuracies, calibrated
 
 
@@ -38,9 +35,9 @@ def show(report: ProbeReport) -> None:
     """Print the figures, beside the card's where they can be compared, and whether they agree."""
     if report.comparisons is None:
         figures = accuracies(report.quality) | (calibrated(report.calibration) if report.calibration else {})
-        _print(("figure", "measured"), [(name, f"{value:.4f}") for name, value in figures.items()])
+        print_table(("figure", "measured"), [(name, f"{value:.4f}") for name, value in figures.items()])
     else:
-        _print(
+        print_table(
             ("figure", "measured", "card", "agrees"),
             [
                 (one.figure, _figure(one.measured), _figure(one.card), "yes" if one.agrees else "no")
@@ -59,15 +56,3 @@ def show(report: ProbeReport) -> None:
 
 def _figure(value: float | None) -> str:
     return "" if value is None else f"{value:.4f}"
-
-
-def _print(head: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> None:
-    console = Console()
-    if not console.is_terminal:
-        for row in (head, *rows):
-            typer.echo("\t".join(row))
-        return
-    table = Table(*head)
-    for row in rows:
-        table.add_row(*row)
-    console.print(table)

@@ -12,7 +12,7 @@ import math
 import torch
 from torch import Generator, Tensor, nn
 
-from training.progress import Progress
+from contract.progress import Progress
 
 JOINT = "a patch C_i(x) and the code E(x) of the same unaugmented image"
 

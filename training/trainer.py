@@ -14,13 +14,13 @@ import torch
 from numpy.typing import NDArray
 from torch import Generator, Tensor
 
+from contract.progress import Progress
 from training.data import ImageSet
 from training.errors import TrainingError
 from training.interruption import watch
 from training.memory import ran_out
 from training.metrics import MetricsLog
 from training.monitor import monitor
-from training.progress import Progress
 from training.recipe import Recipe
 from training.run import Run
 

@@ -17,10 +17,10 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 from PIL import Image
 
+from contract.progress import Progress
 from training.data.cifar10_pickle import read_batch, read_names
 from training.data.parquet import LABEL_COLUMN, class_metadata
 from training.errors import DataError
-from training.progress import Progress
 
 SIDE = 32
 _PIXELS = 3 * SIDE * SIDE

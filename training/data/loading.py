@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from contract.preprocessing import Preprocessing
+from contract.progress import Progress
 from training.data import cache as cached
 from training.data.cache import Contents
 from training.data.decoding import decode_all
@@ -16,7 +17,6 @@ from training.data.image_set import ImageSet
 from training.data.opening import open_source
 from training.data.source import Source
 from training.errors import DataError
-from training.progress import Progress
 
 MAX_UNREADABLE = 0.01
 _NAMED = 5

@@ -12,8 +12,8 @@ import torch
 import torch.nn.functional as F  # noqa: N812  (torch's own convention)
 from torch import Tensor
 
+from contract.progress import Progress
 from training.data.image_set import split_rows
-from training.progress import Progress
 
 # From strong to weak: each fit starts where the stronger one ended. The 4096 dimensions of a map want about
 # 0.1, the 64 of a code about 1e-4.

@@ -24,3 +24,11 @@ async def client(
         httpx.AsyncClient(transport=transport, base_url="http://infomax") as http,
     ):
         yield http
+
+
+def check_refusal(response: httpx.Response, status: int, code: str, says: str) -> None:
+    """The answer is a problem with this status and code, and its sentence holds `says`."""
+    problem = response.json()
+    assert response.headers["content-type"] == "application/problem+json"
+    assert (response.status_code, problem["code"]) == (status, code), problem
+    assert says in problem["detail"]

@@ -10,7 +10,7 @@ from urllib.parse import quote
 import numpy as np
 
 from tests.pictures import encoded, landscape, photo
-from tests.service.client import client
+from tests.service.client import check_refusal, client
 from tests.tiny_model import EMBEDDING
 
 JPEG = {"content-type": "image/jpeg"}
@@ -175,11 +175,7 @@ def test_a_refusal_says_what_is_wrong_and_stores_nothing(tiny_models: Path, inde
     async def scenario() -> None:
         async with client(tiny_models, index_url) as http:
             for path, request, status, code, says in REFUSALS:
-                response = await http.put(f"/v1/items/{path}", **request)
-                problem = response.json()
-                assert response.headers["content-type"] == "application/problem+json"
-                assert (response.status_code, problem["code"]) == (status, code), problem
-                assert says in problem["detail"]
+                check_refusal(await http.put(f"/v1/items/{path}", **request), status, code, says)
             assert (await http.get("/v1/index")).json()["spaces"][0]["items"] == 0
 
     asyncio.run(scenario())

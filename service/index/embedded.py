@@ -168,7 +168,11 @@ class EmbeddedPostgres:
         let_read(self._account, programs().parent)
         self._cluster.prepare(self._account)
         # Not under the data folder: the name of a socket may have some hundred bytes only.
-        self._sockets = Path(tempfile.mkdtemp(prefix="infomax-"))
+        prefix = f"{self._cluster.name}-"
+        for left_behind in Path(tempfile.gettempdir()).glob(f"{prefix}*"):
+            # Of a run that was killed: whoever holds the claim is the only one who can need such a folder.
+            shutil.rmtree(left_behind, ignore_errors=True)
+        self._sockets = Path(tempfile.mkdtemp(prefix=prefix))
         self._account.own(self._sockets)
         let_enter(self._account, self._sockets.parent)
         self.url = f"postgresql://{SUPERUSER}@/postgres?host={self._sockets}"

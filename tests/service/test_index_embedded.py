@@ -6,6 +6,7 @@ import signal
 import stat
 import subprocess
 import sys
+import tempfile
 import textwrap
 from pathlib import Path
 
@@ -13,6 +14,7 @@ import psycopg
 import pytest
 
 from contract.card import ModelCard
+from service.index.cluster import Cluster
 from service.index.embedded import EmbeddedPostgres
 from service.index.errors import IndexStartError, IndexUnavailableError
 from service.index.schema import migrate
@@ -165,8 +167,16 @@ def test_the_remains_of_a_killed_owner_do_not_stop_the_next_start(tmp_path: Path
         folder = tmp_path / victims
         ended = subprocess.run([sys.executable, "-c", owner, str(folder), victims], check=False)
         assert ended.returncode == -signal.SIGKILL
+        (left_behind,) = socket_folders(folder)
         with EmbeddedPostgres(folder) as server:
             assert scalar(server.url, "SELECT number FROM kept") == 7
+            assert not left_behind.exists()
+        assert socket_folders(folder) == []
+
+
+def socket_folders(folder: Path) -> list[Path]:
+    """Folders for sockets that runs on this data folder have made and not removed."""
+    return list(Path(tempfile.gettempdir()).glob(f"{Cluster(folder / 'postgres').name}-*"))
 
 
 def test_a_lock_file_whose_process_id_was_given_away_does_not_stop_the_next_start(tmp_path: Path) -> None:

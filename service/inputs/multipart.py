@@ -3,6 +3,7 @@
 No part touches a disk: the body has been read within its limit, so its parts fit as well.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -15,8 +16,9 @@ from service.errors import ServiceError
 if TYPE_CHECKING:
     from python_multipart.multipart import MultipartCallbacks
 
-_DISPOSITION = b"content-disposition"
+DISPOSITION = b"content-disposition"
 _TYPE = b"content-type"
+_FILE_TYPES = (b"image/", b"application/octet-stream")
 # Space for text fields beside the images.
 MOST_FIELDS = 16
 
@@ -68,6 +70,16 @@ def parse_multipart(content_type: str, body: bytes, most_files: int) -> list[Par
     if not collector.ended:
         raise _malformed("it stops before its last boundary; send all of it")
     return collector.parts
+
+
+def is_file(options: Mapping[bytes, bytes], headers: Mapping[bytes, bytes]) -> bool:
+    """Whether a part is a file: it has a file name, or says that it is an image or plain bytes.
+
+    Args:
+        options: of its Content-Disposition.
+        headers: by their names in lower case.
+    """
+    return b"filename" in options or headers.get(_TYPE, b"").lower().startswith(_FILE_TYPES)
 
 
 def too_many_items(limit: int) -> ServiceError:
@@ -128,13 +140,11 @@ class _Collector:
         self._content.append(data[start:end])
 
     def _end_part(self) -> None:
-        _, options = parse_options_header(self._headers.get(_DISPOSITION))
+        _, options = parse_options_header(self._headers.get(DISPOSITION))
         if b"name" not in options:
             raise _malformed("a part has no name in its Content-Disposition")
-        media_type = self._headers.get(_TYPE, b"").lower()
-        is_file = b"filename" in options or media_type.startswith((b"image/", b"application/octet-stream"))
         name = options[b"name"].decode(errors="replace")
-        self.parts.append(Part(name, is_file, b"".join(self._content)))
+        self.parts.append(Part(name, is_file(options, self._headers), b"".join(self._content)))
 
     def _end(self) -> None:
         self.ended = True

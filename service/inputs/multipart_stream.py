@@ -8,16 +8,13 @@ from python_multipart.multipart import parse_options_header
 
 from service.errors import ServiceError
 from service.inputs.image_buffer import ImageBuffer
+from service.inputs.multipart import DISPOSITION, is_file
 from service.inputs.names import text_of
 from service.inputs.parameters import refused
 from service.inputs.stream import StreamLimits, StreamParser, damaged_stream
 
 if TYPE_CHECKING:
     from python_multipart.multipart import MultipartCallbacks
-
-_DISPOSITION = b"content-disposition"
-_TYPE = b"content-type"
-_FILE_TYPES = (b"image/", b"application/octet-stream")
 
 
 class MultipartStreamParser(StreamParser):
@@ -82,9 +79,9 @@ class MultipartStreamParser(StreamParser):
         self._value.clear()
 
     def _end_headers(self) -> None:
-        _, options = parse_options_header(self._headers.get(_DISPOSITION))
+        _, options = parse_options_header(self._headers.get(DISPOSITION))
         name = text_of(options.get(b"name", b""))
-        if b"filename" not in options and not self._headers.get(_TYPE, b"").lower().startswith(_FILE_TYPES):
+        if not is_file(options, self._headers):
             raise refused(
                 f"The field {name[:40]!a} of the form is no file; in a stream every part is an image, "
                 "and parameters stand in the query."

@@ -10,9 +10,9 @@ from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
+from service.counting import count_outcomes
 from service.errors import ServiceError, as_service_error
 from service.inputs.body import client_gone
-from service.metrics import ITEMS
 from service.streaming import Stream, Write
 from service.streaming_answers import Answer, Tally
 
@@ -78,7 +78,8 @@ class StreamResponse(Response):
 
     async def __call__(self, _scope: Scope, _receive: Receive, send: Send) -> None:
         async def write(answers: Sequence[Answer]) -> None:
-            self._count(answers)
+            self._tally.add(answers)
+            count_outcomes(self._route, [answer.failed for answer in answers])
             await self._write(send, self._form.answers(answers))
 
         try:
@@ -118,14 +119,6 @@ class StreamResponse(Response):
             start = {"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers}
             await send(start)
         await send({"type": "http.response.body", "body": data, "more_body": True})
-
-    def _count(self, answers: Sequence[Answer]) -> None:
-        self._tally.add(answers)
-        chunk = Tally()
-        chunk.add(answers)
-        for outcome, items in (("ok", chunk.ok), *chunk.failures.items()):
-            if items:
-                ITEMS.labels(self._route, outcome).inc(items)
 
     def _report(self, *, complete: bool) -> dict[str, object]:
         tally = self._tally

@@ -5,9 +5,9 @@ from dataclasses import replace
 
 from fastapi import Request
 
+from service.counting import count_outcomes
 from service.errors import ServiceError, item_error
 from service.results import Embedded, Failed, Lane, Stages, Want
-from service.routes.counting import count_outcomes
 from service.routes.deadlines import deadline_of
 from service.routes.presence import while_connected
 from service.runtime import runtime_of

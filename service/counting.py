@@ -6,8 +6,11 @@ from service.metrics import ITEMS
 from service.results import Failed, Outcome
 
 
-def count_outcomes(route: str, outcomes: Sequence[Outcome]) -> None:
-    """Count images of one request, or of one part of a stream, under the route's template."""
+def count_outcomes(route: str, outcomes: Sequence[Outcome | None]) -> None:
+    """Count images of one request, or of one part of a stream, under the route's template.
+
+    Whatever is no `Failed` counts as ok; a stream gives None for what has succeeded.
+    """
     kinds: dict[str, int] = {}
     for outcome in outcomes:
         kind = outcome.code if isinstance(outcome, Failed) else "ok"

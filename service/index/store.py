@@ -50,6 +50,7 @@ class Index:
         self._has_graph = False
         self._closing = asyncio.Event()
         self._maintenance: asyncio.Task[None] | None = None
+        self._maintaining = asyncio.Lock()
 
     @property
     def dimensions(self) -> int:
@@ -161,14 +162,18 @@ class Index:
         )
 
     async def maintain(self) -> None:
-        """Publish the size, and build or notice the graph once the space has outgrown exact search."""
-        async with self._connection() as (connection, space):
-            row = await (await connection.execute(queries.COUNT.format(table=space.table))).fetchone()
-            items = int(row[0]) if row else 0
-            self._has_graph = await graph.exists(connection, space)
-        INDEX_SIZE.set(items)
-        if items > self._exact_items and not self._has_graph and space.dimensions <= graph.MAX_DIMENSIONS:
-            await graph.build(self._url, space)
+        """Publish the size, and build or notice the graph once the space has outgrown exact search.
+
+        Whoever calls while it is under way waits for it: when this returns, what this server had to do is done.
+        """
+        async with self._maintaining:
+            async with self._connection() as (connection, space):
+                row = await (await connection.execute(queries.COUNT.format(table=space.table))).fetchone()
+                items = int(row[0]) if row else 0
+                self._has_graph = await graph.exists(connection, space)
+            INDEX_SIZE.set(items)
+            if items > self._exact_items and not self._has_graph and space.dimensions <= graph.MAX_DIMENSIONS:
+                await graph.build(self._url, space)
 
     async def _maintain_forever(self) -> None:
         # The event, too, ends it: a cancelled database call may end as a failed one and the task live on.

@@ -285,8 +285,9 @@ def test_a_space_that_outgrew_exact_search_gets_a_graph(
 def test_a_graph_whose_building_was_cut_short_is_built_anew(index_url: str, card: ModelCard) -> None:
     vectors = directions(card, 200)
 
-    async def run() -> None:
-        async with opened(index_url, card, exact_items=100) as index:
+    async def leave_a_broken_graph() -> None:
+        # Too few items to build one of its own accord, whenever its upkeep happens to run.
+        async with opened(index_url, card, exact_items=1000) as index:
             await index.put(items_of(vectors))
             with psycopg.connect(index_url, autocommit=True) as connection:
                 connection.execute(
@@ -298,10 +299,14 @@ def test_a_graph_whose_building_was_cut_short_is_built_anew(index_url: str, card
                     ["infomax.items_1_hnsw"],
                 )
             assert (await index.statistics()).spaces[0].search == "exact"
+
+    async def build_it_anew() -> None:
+        async with opened(index_url, card, exact_items=100) as index:
             await index.maintain()
             assert (await index.statistics()).spaces[0].search == "hnsw"
 
-    asyncio.run(run())
+    asyncio.run(leave_a_broken_graph())
+    asyncio.run(build_it_anew())
 
 
 def test_the_graph_is_what_answers_a_search_in_a_large_space(index_url: str, card: ModelCard) -> None:

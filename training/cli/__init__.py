@@ -1,0 +1,20 @@
+"""The offline half of the `infomax` command, one file for each command.
+
+A serving machine loads this package too, for the list of commands, and has no torch: what needs it lies in
+`training.commands` and is imported when a command runs.
+"""
+
+import typer
+
+from training.cli.convert_cifar import convert_cifar
+from training.cli.export import export
+from training.cli.probe import probe
+from training.cli.train import train
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands to the root command."""
+    app.command()(train)
+    app.command()(probe)
+    app.command()(export)
+    app.command("convert-cifar")(convert_cifar)

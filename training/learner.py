@@ -12,6 +12,7 @@ from training.estimators import build_estimator
 from training.objectives import Global, Local, Measured, Pairwise, PriorMatching
 from training.priors import PRIORS
 from training.recipe import Recipe
+from training.trainable import Trainable
 
 
 class _Term(NamedTuple):
@@ -22,8 +23,8 @@ class _Term(NamedTuple):
     measured: list[Measured]
 
 
-class Learner(nn.Module):
-    """Everything that a recipe trains.
+class Learner(Trainable):
+    """Everything that a recipe of Deep InfoMax trains.
 
     Raises:
         RecipeError: the recipe names something that does not exist or does not fit together.
@@ -60,7 +61,7 @@ class Learner(nn.Module):
         )
 
     def forward(
-        self, views: Sequence[Tensor], generator: Generator
+        self, views: Sequence[Tensor], generator: Generator, _rows: Tensor | None = None
     ) -> tuple[Tensor, dict[str, float], Tensor]:
         """One loss from one or two views, each float32 [B, 3, H, W], of the same B images.
 

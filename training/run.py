@@ -2,6 +2,7 @@
 
 import math
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from training import checkpoint
 from training.errors import TrainingError
 from training.learner import Learner
 from training.recipe import OptimiserRecipe, Recipe
+from training.trainable import Trainable
 from training.views import random_views, to_unit
 
 RECIPE_FILE = "recipe.json"
@@ -20,19 +22,27 @@ RECIPE_FILE = "recipe.json"
 class Run:
     """The learner, its optimiser and the one source of randomness, at some step.
 
+    Args:
+        recipe: what to train and how.
+        folder: of the run.
+        total_steps: steps after which it is finished.
+        build: makes what is trained; the seed is set before.
+
     Attributes:
         step: steps taken so far.
         seconds: time spent in steps so far, over all resumptions.
     """
 
-    def __init__(self, recipe: Recipe, folder: Path, total_steps: int) -> None:
+    def __init__(
+        self, recipe: Recipe, folder: Path, total_steps: int, build: Callable[[Recipe], Trainable] = Learner
+    ) -> None:
         torch.manual_seed(recipe.seed)
         self.recipe = recipe
         self.folder = folder
         self.total_steps = total_steps
         self.step = 0
         self.seconds = 0.0
-        self.learner = Learner(recipe)
+        self.learner = build(recipe)
         self.learner.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch's stub lacks it
         self._optimiser = adamw(self.learner.minimised(), recipe.optimiser)
         adversary = self.learner.adversary()
@@ -82,8 +92,12 @@ class Run:
         }
         checkpoint.save(self.folder, state)
 
-    def take_step(self, images: Tensor) -> dict[str, float]:
+    def take_step(self, images: Tensor, rows: Tensor | None = None) -> dict[str, float]:
         """One update from uint8 images [B, H, W, 3]; returns the loss and its terms.
+
+        Args:
+            images: of one batch.
+            rows: int64 [B], their places among the training images; absent where these do not matter.
 
         Raises:
             TrainingError: the loss is not finite.
@@ -93,7 +107,7 @@ class Run:
         for optimiser in self._optimisers():
             for group in optimiser.param_groups:
                 group["lr"] = rate
-        loss, terms, codes = self.learner(self._views(images), self._generator)
+        loss, terms, codes = self.learner(self._views(images), self._generator, rows)
         if not math.isfinite(loss.item()):
             raise TrainingError(
                 f"The loss is {loss.item()} at step {self.step + 1} (learning rate {rate:.2g}); lower "

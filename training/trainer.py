@@ -6,6 +6,7 @@ interrupted.
 """
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,11 +19,13 @@ from contract.progress import Progress
 from training.data import ImageSet
 from training.errors import TrainingError
 from training.interruption import watch
+from training.learner import Learner
 from training.memory import ran_out
 from training.metrics import MetricsLog
 from training.monitor import monitor
 from training.recipe import Recipe
 from training.run import Run
+from training.trainable import Trainable
 
 _CHECKPOINT_SECONDS = 120.0
 _LOG_EVERY = 50
@@ -47,8 +50,17 @@ class Outcome:
         return self.step == self.total_steps
 
 
-def train(recipe: Recipe, images: ImageSet, folder: Path, *, resume: bool) -> Outcome:
+def train(
+    recipe: Recipe,
+    images: ImageSet,
+    folder: Path,
+    *,
+    resume: bool,
+    build: Callable[[Recipe], Trainable] = Learner,
+) -> Outcome:
     """Train by the recipe into `folder`, or go on where its checkpoint stands.
+
+    `build` makes what is trained: Deep InfoMax, or a method that it is compared with.
 
     Raises:
         TrainingError: too few images, a loss that is not finite, no memory, a folder that holds another run.
@@ -61,7 +73,7 @@ def train(recipe: Recipe, images: ImageSet, folder: Path, *, resume: bool) -> Ou
             f"{len(training.pixels)} training images are fewer than batch_size = {recipe.batch_size}; "
             "use more images or a smaller batch."
         )
-    run = Run(recipe, folder, recipe.epochs * steps_per_epoch)
+    run = Run(recipe, folder, recipe.epochs * steps_per_epoch, build)
     if resume:
         run.resume()
     else:
@@ -87,7 +99,7 @@ def _loop(run: Run, training: ImageSet, validation: ImageSet, steps_per_epoch: i
             epoch, number = divmod(run.step, steps_per_epoch)
             rows = epoch_order(run.recipe, epoch, len(pixels))[number * run.recipe.batch_size :]
             for batch in rows.split(run.recipe.batch_size)[: steps_per_epoch - number]:
-                values = run.take_step(pixels[batch])
+                values = run.take_step(pixels[batch], batch)
                 if run.step % _LOG_EVERY == 0 or run.step == run.total_steps:
                     log.write(run.step, {"epoch": run.step / steps_per_epoch, **values})
                 progress.update(run.step, run.total_steps, f"epoch {epoch + 1}, loss {values['loss']:.3f}")

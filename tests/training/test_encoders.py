@@ -6,39 +6,46 @@ import torch
 from training.encoders import ENCODERS, build_encoder
 from training.errors import RecipeError
 
-SIZES = {"dim32": 32, "dim64": 64, "residual32": 32}
-
 
 @pytest.mark.parametrize("name", ENCODERS)
 def test_layers_have_the_stated_shapes(name: str) -> None:
-    encoder = build_encoder(name, code_units=64, input_size=SIZES[name]).eval()
-    encoding = encoder(torch.rand(2, 3, SIZES[name], SIZES[name]))
+    encoder = ENCODERS[name](64).eval()
+    size = encoder.input_size
+    encoding = encoder(torch.rand(2, 3, size, size))
     grid = encoder.patch_grid()
-    assert encoding.features.shape[2:] == (grid.rows, grid.columns) == (8, 8)
-    assert encoding.conv.shape[2:] == (4, 4)
+    side = 12 if size == 96 else 8
+    assert encoding.features.shape[2:] == (grid.rows, grid.columns) == (side, side)
+    assert encoding.conv.shape[2:] == (side // 2, side // 2)
     assert encoding.fc.shape == (2, 1024)
     assert encoding.code.shape == (2, 64)
 
 
-def test_the_paper_encoder_has_the_papers_channels() -> None:
-    encoding = build_encoder("dim32", 64, 32).eval()(torch.rand(1, 3, 32, 32))
-    assert encoding.features.shape == (1, 128, 8, 8)
-    assert encoding.conv.shape == (1, 256, 4, 4)
+@pytest.mark.parametrize(("name", "channels"), [("dim32", (128, 256)), ("dim64", (256, 512))])
+def test_the_paper_encoders_have_the_papers_channels(name: str, channels: tuple[int, int]) -> None:
+    encoder = ENCODERS[name](64).eval()
+    encoding = encoder(torch.rand(1, 3, encoder.input_size, encoder.input_size))
+    assert (encoding.features.shape[1], encoding.conv.shape[1]) == channels
+
+
+@pytest.mark.parametrize("size", [32, 64, 96, 128])
+def test_there_is_an_encoder_of_the_papers_kind_for_every_size_of_own_images(size: int) -> None:
+    assert build_encoder(f"dim{size}", 64, size).patch_grid().stride == size / (12 if size == 96 else 8)
 
 
 @pytest.mark.parametrize("name", ENCODERS)
 def test_a_patch_depends_on_exactly_the_pixels_its_box_names(name: str) -> None:
-    size = SIZES[name]
     torch.manual_seed(0)
-    encoder = build_encoder(name, 64, size).eval()
+    encoder = ENCODERS[name](64).eval()
+    size = encoder.input_size
     for module in encoder.modules():
         if isinstance(module, torch.nn.BatchNorm2d):
             # Residual branches start at zero; open them so that their pixels count.
             torch.nn.init.uniform_(module.weight, 0.5, 1.0)
     image = torch.rand(1, 3, size, size, requires_grad=True)
     features = encoder(image).features
-    boxes = encoder.patch_grid().boxes((size, size), (size, size))
-    for row, column in ((0, 0), (3, 4), (7, 7)):
+    grid = encoder.patch_grid()
+    boxes = grid.boxes((size, size), (size, size))
+    for row, column in ((0, 0), (3, 4), (grid.rows - 1, grid.columns - 1)):
         (gradient,) = torch.autograd.grad(features[0, :, row, column].sum(), image, retain_graph=True)
         seen = gradient.abs().sum(dim=(0, 1)).nonzero()
         box = boxes[row][column]

@@ -83,7 +83,7 @@ def test_every_objective_trains_alone(views: int, objective: str, tmp_path: Path
 
 @pytest.mark.parametrize("name", ENCODERS)
 def test_every_encoder_trains(name: str, tmp_path: Path) -> None:
-    size = 64 if name == "dim64" else 32
+    size = ENCODERS[name](16).input_size
     run = Run(recipe(2, encoder={"name": name}, input_size=size), tmp_path, total_steps=2)
     before = [parameter.clone() for parameter in run.learner.encoder.parameters()]
     for _ in range(2):  # residual branches start closed: what is inside moves from the second step

@@ -8,12 +8,10 @@ import torch
 from torch import Tensor, nn
 
 from contract.artefact import weights_sha256
-from training.encoders import ENCODERS, build_encoder
+from training.encoders import ENCODERS
 from training.errors import ExportError
 from training.graphs import EncoderGraph
 from training.onnx_files import check_equal, convert, digest
-
-SIZES = {"dim32": 32, "dim64": 64, "residual32": 32}
 
 
 class Scaled(nn.Module):
@@ -32,8 +30,9 @@ def scaled(factor: float) -> onnx.ModelProto:
 @pytest.mark.parametrize("name", ENCODERS)
 def test_every_encoder_of_the_registry_can_be_exported(name: str) -> None:
     torch.manual_seed(0)
-    size = SIZES[name]
-    graph = EncoderGraph(build_encoder(name, 16, size), "fc").eval()
+    encoder = ENCODERS[name](16)
+    size = encoder.input_size
+    graph = EncoderGraph(encoder, "fc").eval()
     pixels = torch.randint(0, 256, (5, size, size, 3), dtype=torch.uint8)
     model = convert(graph, (pixels[:2],), ("image",), graph.OUTPUTS)
     check_equal(model, graph, (pixels,))

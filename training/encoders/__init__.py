@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from training.encoders.dim import dim32, dim64
+from training.encoders.dim import dim32, dim64, dim96, dim128
 from training.encoders.encoder import Encoder
 from training.encoders.encoding import Encoding
 from training.encoders.residual import residual32
@@ -11,6 +11,8 @@ from training.errors import RecipeError
 ENCODERS: dict[str, Callable[[int], Encoder]] = {
     "dim32": dim32,
     "dim64": dim64,
+    "dim96": dim96,
+    "dim128": dim128,
     "residual32": residual32,
 }
 

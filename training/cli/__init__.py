@@ -10,11 +10,13 @@ from training.cli.convert_cifar import convert_cifar
 from training.cli.export import export
 from training.cli.probe import probe
 from training.cli.train import train
+from training.cli.utility import utility
 
 
 def register(app: typer.Typer) -> None:
     """Add the commands to the root command."""
     app.command()(train)
     app.command()(probe)
+    app.command()(utility)
     app.command()(export)
     app.command("convert-cifar")(convert_cifar)

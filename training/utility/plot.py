@@ -75,7 +75,10 @@ def _utilities(axes: Axes, points: tuple[Point, ...]) -> None:
             each = [one.utility(point.labels) for one in worth.by_seed]
             axes.vlines(place, min(each), max(each), color=colour, linewidth=1)
             axes.plot(place, value, bounds[worth.equivalent.bound], color=colour, markersize=6)
-    axes.plot([], [], "^", color="#777777", label="at least")
+    shown = {point.worth[method].equivalent.bound for point in points for method in PRETRAINED}
+    for bound, marker, meaning in (("more than", "^", "at least"), ("fewer than", "v", "at most")):
+        if bound in shown:
+            axes.plot([], [], marker, color="#777777", label=meaning)
     axes.legend(fontsize=8, frameon=False, loc="upper right")
 
 

@@ -1,0 +1,65 @@
+"""`infomax report`: one page about a run, for whoever is to trust its encoder."""
+
+from pathlib import Path
+
+import typer
+
+from training import images
+from training.data import ImageSet, open_source
+from training.errors import TrainingError
+from training.quality import shared_labels
+from training.report import FILE, Evidence, health, worth, write_report
+from training.trained import TrainedEncoder, load_run
+
+# What the held-out images of a report are called when nobody names others.
+VALIDATION = "the validation share"
+
+
+def run(folder: Path, train: Path, held_out: Path | None) -> None:
+    """Write the report, and say its verdict.
+
+    Args:
+        folder: of the run.
+        train: the images that it was made of.
+        held_out: images that it was not trained on; None for the share that the recipe held out.
+
+    Raises:
+        InfomaxError: before any image is decoded where that is possible.
+    """
+    trained = load_run(folder)
+    source = open_source(train)
+    other = None if held_out is None else open_source(held_out)
+    if other is not None and source.labels is not None and other.labels is not None:
+        shared_labels(source, other)
+    rule = images.rule(trained.recipe)
+    known, validation = _split(trained, images.load_images(source, rule))
+    if other is None:
+        say(folder, write_report(folder, known, validation, VALIDATION))
+    else:
+        say(folder, write_report(folder, known, images.load_images(other, rule), str(held_out)))
+
+
+def say(folder: Path, evidence: Evidence) -> None:
+    """The verdict and where to read more."""
+    typer.echo(
+        f"{health(evidence.findings)}\n"
+        f"{worth(evidence.quality, evidence.pixel_accuracy)}\n"
+        f"{folder / FILE} says more."
+    )
+
+
+def _split(trained: TrainedEncoder, training: ImageSet) -> tuple[ImageSet, ImageSet]:
+    """The images that the run was trained on, and those that its recipe held out.
+
+    Raises:
+        TrainingError: the run was made of other images.
+    """
+    recipe = trained.recipe
+    known, validation = training.split(recipe.validation_share, recipe.seed)
+    steps = recipe.epochs * (len(known) // recipe.batch_size)
+    if steps != trained.total_steps:
+        raise TrainingError(
+            f"{len(training)} training images would make {steps} steps, the run has {trained.total_steps}; "
+            "name the images that it was trained on."
+        )
+    return known, validation

@@ -1,0 +1,144 @@
+"""The report's charts: curves of the run, the map of the embeddings, variances of dimensions."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from matplotlib.axes import Axes
+from numpy.typing import NDArray
+from torch import Tensor
+
+from training.report.shape import VectorShape
+from training.report.theme import Chart, Theme, chart
+
+# Colours of the first seven classes come back with the other shape.
+_MARKERS = "o^"
+_MOST_CLASSES = 10
+_BINS = 40
+
+Points = Sequence[dict[str, float]]
+
+
+def loss_chart(points: Points) -> Chart | None:
+    """The loss over steps; None before the first was logged."""
+    steps, losses = _series(points, "loss")
+    if not steps:
+        return None
+
+    def draw(axes: Axes, theme: Theme) -> None:
+        axes.plot(steps, losses, color=theme.lines[0], linewidth=1.4)
+        axes.set_xlabel("step")
+        axes.set_ylabel("loss")
+
+    return chart(draw, f"Loss over {steps[-1]:,.0f} steps, from {losses[0]:.2f} to {losses[-1]:.2f}.")
+
+
+def bound_chart(points: Points, terms: Sequence[str], caps: dict[str, float]) -> Chart | None:
+    """Bounds on mutual information over steps, with the largest that each can reach; None without any."""
+    series = {term: _series(points, f"{term}_nats") for term in terms}
+    series = {term: values for term, values in series.items() if values[0]}
+    if not series:
+        return None
+
+    def draw(axes: Axes, theme: Theme) -> None:
+        for (term, (steps, values)), colour in zip(series.items(), theme.lines, strict=False):
+            axes.plot(steps, values, color=colour, linewidth=1.4, label=term)
+        for cap in sorted(set(caps.values())):
+            axes.axhline(cap, color=theme.ink, linewidth=1, linestyle=(0, (4, 3)))
+        if caps:
+            axes.plot(
+                [], [], color=theme.ink, linewidth=1, linestyle=(0, (4, 3)), label="ceiling, log of pairs"
+            )
+        axes.set_xlabel("step")
+        axes.set_ylabel("nats")
+        axes.set_ylim(bottom=0)
+        axes.legend(fontsize=8, frameon=False, loc="best")
+
+    last = ", ".join(f"{term} {values[-1]:.2f}" for term, (_, values) in series.items())
+    return chart(draw, f"Lower bounds on mutual information in nats over steps; at the end {last}.")
+
+
+def neighbour_chart(points: Points) -> Chart | None:
+    """Accuracy of neighbours on held-out images over steps; None without labels."""
+    steps, values = _series(points, "knn_fc")
+    if not steps:
+        return None
+
+    def draw(axes: Axes, theme: Theme) -> None:
+        axes.plot(steps, [100 * value for value in values], color=theme.lines[2], linewidth=1.4)
+        axes.set_xlabel("step")
+        axes.set_ylabel("right of 20 neighbours, %")
+
+    return chart(draw, f"Accuracy of neighbours while training, at the end {values[-1]:.1%}.")
+
+
+def map_chart(vectors: Tensor, labels: NDArray[np.int64] | None, names: Sequence[str]) -> Chart:
+    """The vectors [N, D] on their two principal axes, coloured by class where there are labels."""
+    places, share = principal_axes(vectors)
+    groups = _groups(labels, names, len(vectors))
+
+    def draw(axes: Axes, theme: Theme) -> None:
+        for number, (name, rows) in enumerate(groups):
+            colour = theme.grid if name == "others" else theme.lines[number % len(theme.lines)]
+            marker = _MARKERS[number // len(theme.lines)]
+            axes.scatter(
+                places[rows, 0], places[rows, 1], s=11, color=colour, marker=marker, linewidths=0, label=name
+            )
+        if labels is not None:
+            axes.legend(
+                fontsize=7.5, frameon=False, loc="center left", bbox_to_anchor=(1, 0.5), markerscale=1.8
+            )
+        axes.set_xlabel("first principal axis")
+        axes.set_ylabel("second")
+        axes.set_xticklabels([])
+        axes.set_yticklabels([])
+
+    classes = "" if labels is None else f", coloured by {len(names)} classes"
+    alt = (
+        f"Embeddings of {len(vectors)} held-out images on two principal axes{classes}; they show {share:.0%}."
+    )
+    return chart(draw, alt, (7.4, 4.4))
+
+
+def principal_axes(vectors: Tensor) -> tuple[NDArray[np.float32], float]:
+    """Principal component analysis of vectors [N, D]: places [N, 2], and the share of variance they show."""
+    centred = vectors - vectors.mean(dim=0)
+    _, singular, axes = torch.linalg.svd(centred, full_matrices=False)
+    share = singular[:2].square().sum() / singular.square().sum().clamp_min(1e-12)
+    return (centred @ axes[:2].T).numpy(), float(share)
+
+
+def variance_chart(layer: str, shape: VectorShape) -> Chart:
+    """How much each dimension varies over images, relative to the mean one."""
+    relative = shape.variances / shape.variances.mean().clamp_min(1e-12)
+    logs = relative.clamp_min(1e-5).log10().numpy()
+
+    def draw(axes: Axes, theme: Theme) -> None:
+        axes.hist(logs, bins=_BINS, range=(-5, 2), color=theme.lines[0])
+        axes.set_xticks(range(-5, 3), ["≤ 10⁻⁵", "10⁻⁴", "10⁻³", "0.01", "0.1", "1", "10", "100"])
+        axes.set_xlabel("variance relative to the mean dimension")
+        axes.set_ylabel("dimensions")
+
+    alt = (
+        f"Histogram of the variances of the {len(logs)} dimensions of {layer}: effective rank "
+        f"{shape.rank:.0f} of {shape.directions}, {shape.dead:.0%} dead."
+    )
+    return chart(draw, alt)
+
+
+def _series(points: Points, name: str) -> tuple[list[float], list[float]]:
+    found = [(point["step"], point[name]) for point in points if name in point]
+    return [step for step, _ in found], [value for _, value in found]
+
+
+def _groups(
+    labels: NDArray[np.int64] | None, names: Sequence[str], count: int
+) -> list[tuple[str, NDArray[np.int64]]]:
+    """Names and rows of the most frequent classes; the rest are one group of others, drawn first."""
+    if labels is None:
+        return [("images", np.arange(count))]
+    kinds, counts = np.unique(labels, return_counts=True)
+    most = sorted(kinds[np.argsort(-counts, kind="stable")][:_MOST_CLASSES])
+    groups = [(names[kind], np.flatnonzero(labels == kind)) for kind in most]
+    rest = np.flatnonzero(~np.isin(labels, most))
+    return [*groups, ("others", rest)] if len(rest) else groups

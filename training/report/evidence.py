@@ -1,0 +1,186 @@
+"""Everything that a report is made of, measured once on images that the encoder was not trained on."""
+
+from dataclasses import dataclass
+from itertools import chain
+
+import numpy as np
+import torch
+import torch.nn.functional as F  # noqa: N812  (torch's own convention)
+from numpy.typing import NDArray
+from torch import Tensor
+
+from contract.card import Quality
+from training.data import ImageSet
+from training.errors import DataError
+from training.frozen import FrozenEncoder, in_training
+from training.graphs import EncoderGraph
+from training.probes import knn_accuracy
+from training.quality import measure_quality, shared_labels
+from training.report.critics import caps, dependences, mi_maps, term_names
+from training.report.findings import (
+    Dependence,
+    Finding,
+    at_cap,
+    collapse,
+    dead_dimensions,
+    no_better_than_pixels,
+    overfitting_critic,
+    too_few_steps,
+)
+from training.report.neighbours import Neighbours, examples, nearest
+from training.report.shape import VectorShape, shape_of
+from training.report.subject import Subject
+from training.views import to_unit
+
+# Sub-samples keep a report within a minute on one core; figures move by a per cent or two.
+_MOST_TRAINING, _MOST_HELD_OUT = 3_000, 1_000
+_FEWEST_HELD_OUT = 8
+_EXAMPLES, _HITS, _OTHERS = 8, 6, 248
+_PIXELS = 32
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What was measured.
+
+    Attributes:
+        subject: the run.
+        training, held_out: the images that were measured on, sub-sampled where there are many.
+        split: what the held-out images are, in words.
+        training_total, held_out_total: how many images there are of each.
+        quality: of every layer; without scores where there are no labels.
+        pixel_accuracy: of the nearest neighbours by raw pixels; None without labels.
+        shapes: of the vectors of fc and code over the held-out images.
+        dependences: of every term of the objective.
+        caps: the largest value that a term's bound can reach, in nats.
+        embeddings: of the held-out images, unit length, float32 [Q, D].
+        neighbours: examples.
+        map_rows: held-out images that maps are shown of.
+        maps: their pointwise MI in nats, float32 [len(map_rows), M, M]; None without a local term.
+        findings: what is wrong, failures first.
+        passed: checks that were made and found nothing.
+    """
+
+    subject: Subject
+    training: ImageSet
+    held_out: ImageSet
+    split: str
+    training_total: int
+    held_out_total: int
+    quality: Quality
+    pixel_accuracy: float | None
+    shapes: dict[str, VectorShape]
+    dependences: tuple[Dependence, ...]
+    caps: dict[str, float]
+    embeddings: Tensor
+    neighbours: tuple[Neighbours, ...]
+    map_rows: tuple[int, ...]
+    maps: NDArray[np.float32] | None
+    findings: tuple[Finding, ...]
+    passed: tuple[str, ...]
+
+
+def gather(subject: Subject, training: ImageSet, held_out: ImageSet, split: str) -> Evidence:
+    """Measure a run.
+
+    Args:
+        subject: the run.
+        training: images that it was trained on.
+        held_out: images that it was not trained on.
+        split: what these are, in words.
+
+    Raises:
+        DataError: the held-out images are too few, or their classes are not those of the training images.
+    """
+    if len(held_out) < _FEWEST_HELD_OUT:
+        raise DataError(
+            f"{len(held_out)} held-out images are too few to report on; give at least {_FEWEST_HELD_OUT}."
+        )
+    recipe, learner = subject.recipe, subject.learner
+    known, asked = (
+        _sample(training, _MOST_TRAINING, recipe.seed),
+        _sample(held_out, _MOST_HELD_OUT, recipe.seed),
+    )
+    encoder = in_training(EncoderGraph(learner.encoder, recipe.embedding_layer))
+    quality = measure_quality(encoder, known, asked, split=split, seed=recipe.seed)
+    bank = _encoded(encoder, known, "embedding")
+    queries = _encoded(encoder, asked, "embedding", "fc", "code")
+    shapes = {layer: shape_of(queries[layer]) for layer in ("fc", "code")}
+    terms = dependences(learner, recipe, known.pixels, asked.pixels)
+    pixel_accuracy = _pixel_accuracy(known, asked)
+    checked = _checked(subject, shapes, terms, quality, pixel_accuracy)
+    shown = examples(asked, _EXAMPLES, recipe.seed)
+    return Evidence(
+        subject=subject,
+        training=known,
+        held_out=asked,
+        split=split,
+        training_total=len(training),
+        held_out_total=len(held_out),
+        quality=quality,
+        pixel_accuracy=pixel_accuracy,
+        shapes=shapes,
+        dependences=terms,
+        caps=caps(recipe),
+        embeddings=queries["embedding"],
+        neighbours=nearest(bank["embedding"], queries["embedding"], shown, _HITS),
+        map_rows=tuple(shown),
+        maps=mi_maps(learner, recipe, asked.pixels[shown], known.pixels[:_OTHERS]),
+        findings=tuple(sorted(chain(*checked.values()), key=lambda one: one.severity != "failure")),
+        passed=tuple(check for check, findings in checked.items() if not findings),
+    )
+
+
+def _encoded(encoder: FrozenEncoder, images: ImageSet, *outputs: str) -> dict[str, Tensor]:
+    encoded = encoder.encode(images.pixels, outputs)
+    return {name: torch.from_numpy(values) for name, values in encoded.items()}
+
+
+def _checked(
+    subject: Subject,
+    shapes: dict[str, VectorShape],
+    terms: tuple[Dependence, ...],
+    quality: Quality,
+    pixel_accuracy: float | None,
+) -> dict[str, list[Finding]]:
+    """What each rule that can be applied has found."""
+    results: dict[str, list[Finding | None]] = {
+        "collapse": [collapse(layer, shape) for layer, shape in shapes.items()],
+        "dead dimensions": [dead_dimensions(layer, shape) for layer, shape in shapes.items()],
+        "critic": [overfitting_critic(terms)],
+    }
+    embedding = next((s.accuracy for s in quality.scores if (s.probe, s.layer) == ("knn", "embedding")), None)
+    if embedding is not None and pixel_accuracy is not None:
+        results["pixels"] = [no_better_than_pixels(embedding, pixel_accuracy)]
+    losses = [(int(point["step"]), point["loss"]) for point in subject.points if "loss" in point]
+    if losses:
+        results["steps"] = [too_few_steps(losses, subject.steps, subject.epochs)]
+    limits = caps(subject.recipe)
+    if limits:
+        results["ceiling"] = [at_cap(_last_bounds(subject), limits)]
+    return {check: [one for one in found if one is not None] for check, found in results.items()}
+
+
+def _last_bounds(subject: Subject) -> dict[str, float]:
+    """The last bound that the run has logged of each term, in nats."""
+    names = {f"{term}_nats": term for term in term_names(subject.recipe)}
+    return {names[key]: value for point in subject.points for key, value in point.items() if key in names}
+
+
+def _pixel_accuracy(training: ImageSet, held_out: ImageSet) -> float | None:
+    """What the same neighbours say of 32 x 32 pixels, without any encoder."""
+    if training.labels is None or held_out.labels is None:
+        return None
+    labels, truth = (torch.from_numpy(each) for each in shared_labels(training, held_out))
+    bank, queries = (
+        F.interpolate(to_unit(torch.from_numpy(images.pixels)), _PIXELS, mode="area").flatten(1)
+        for images in (training, held_out)
+    )
+    return knn_accuracy(bank, labels, queries, truth)
+
+
+def _sample(images: ImageSet, most: int, seed: int) -> ImageSet:
+    """At most so many images, drawn by the seed."""
+    if len(images) <= most:
+        return images
+    return images.take(np.sort(np.random.default_rng(seed).permutation(len(images))[:most]))

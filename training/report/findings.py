@@ -1,0 +1,194 @@
+"""What can be wrong with a run, each rule by itself: from measurements to a plain sentence and a remedy.
+
+The limits are rules of thumb. They are set so that runs which probe well pass and runs that were spoilt on
+purpose do not (tests/training/test_report_findings.py holds both).
+"""
+
+import statistics
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from training.report.shape import VectorShape
+
+# Healthy encoders use a tenth of their directions and more, even after a few epochs.
+_LEAST_RANK, _LEAST_RANK_SHARE = 2.0, 0.05
+_LEAST_SPREAD = 0.05
+_MOST_DEAD = 0.5
+# Some of the gap is there in every run: no critic was ever fitted to the held-out images.
+_LEAST_KEPT, _LEAST_GAP = 0.75, 0.1
+_FEWEST_STEPS = 500
+_MOST_FALLING = 0.05
+_NEAR_CAP = 0.95
+
+# Each rule by its name, and what is true where it finds nothing.
+CHECKS = {
+    "collapse": "images get different vectors along many directions",
+    "dead dimensions": "most dimensions are alive",
+    "pixels": "better than raw pixels",
+    "critic": "the critic holds for images it has not seen",
+    "steps": "the loss has settled",
+    "ceiling": "MI estimates are below their ceiling",
+}
+
+
+@dataclass(frozen=True)
+class Finding:
+    """Something that is wrong, or that figures have to be read with.
+
+    Attributes:
+        check: the rule's name in CHECKS.
+        severity: a failure makes the encoder useless; a warning says what would make it better, or what a
+            figure does not mean.
+        title: the finding in a few words.
+        evidence: one sentence with the values and the limit.
+        remedy: one sentence with what to do.
+    """
+
+    check: str
+    severity: Literal["failure", "warning"]
+    title: str
+    evidence: str
+    remedy: str
+
+
+@dataclass(frozen=True)
+class Dependence:
+    """How far a critic tells joint pairs from independent ones, on images it was trained on and on others.
+
+    Attributes:
+        term: name of the objective's term.
+        training, held_out: the bound in nats where the estimator has one, otherwise the divergence that it
+            maximises.
+    """
+
+    term: str
+    training: float
+    held_out: float
+
+
+def collapse(layer: str, shape: VectorShape) -> Finding | None:
+    """Different images get nearly the same vector, or vectors along very few directions."""
+    limit = max(_LEAST_RANK, _LEAST_RANK_SHARE * shape.directions)
+    if shape.spread >= _LEAST_SPREAD and shape.rank >= limit:
+        return None
+    if shape.spread < _LEAST_SPREAD:
+        evidence = (
+            f"Vectors of {layer} lie within {shape.spread:.1%} of their mean's length around it (healthy: "
+            f"{_LEAST_SPREAD:.0%} and more), so that all images get nearly the same one."
+        )
+    else:
+        evidence = (
+            f"Vectors of {layer} use {shape.rank:.1f} of {shape.directions} directions (healthy: "
+            f"{limit:.0f} and more), so that most differences between images are lost."
+        )
+    return Finding(
+        "collapse",
+        "failure",
+        f"The encoder has collapsed ({layer})",
+        evidence,
+        'Train anew with objective.estimator = "infonce", a critic.temperature of 0.1 to 0.2 and a larger '
+        "batch_size; where it was so already, lower optimiser.learning_rate.",
+    )
+
+
+def dead_dimensions(layer: str, shape: VectorShape) -> Finding | None:
+    """Much of the vector is the same for all images."""
+    if shape.dead <= _MOST_DEAD:
+        return None
+    return Finding(
+        "dead dimensions",
+        "warning",
+        f"Most dimensions are dead ({layer})",
+        f"{shape.dead:.0%} of the {len(shape.variances)} dimensions of {layer} hardly change from image to "
+        f"image (healthy: {_MOST_DEAD:.0%} at most); they are stored and compared for nothing.",
+        "Lower optimiser.learning_rate or optimiser.weight_decay, or choose an encoder with fewer units.",
+    )
+
+
+def overfitting_critic(terms: Sequence[Dependence]) -> Finding | None:
+    """The critic tells pairs of training images apart far better than pairs of images it never saw."""
+    found = [
+        term
+        for term in terms
+        if term.held_out < _LEAST_KEPT * term.training and term.training - term.held_out > _LEAST_GAP
+    ]
+    if not found:
+        return None
+    worst = min(found, key=lambda term: term.held_out / term.training)
+    return Finding(
+        "critic",
+        "warning",
+        "The critic knows the training images by heart",
+        f"The term {worst.term} reaches {worst.training:.2f} on training images and {worst.held_out:.2f} on "
+        f"held-out ones (healthy: at least {_LEAST_KEPT:.0%} of it), so part of what is learned holds for "
+        "the training images alone.",
+        "Add images, strengthen [augmentation] (a smaller min_crop first), raise optimiser.weight_decay, or "
+        "train for fewer epochs.",
+    )
+
+
+def too_few_steps(losses: Sequence[tuple[int, float]], steps: int, epochs: int) -> Finding | None:
+    """The loss was still falling when training ended.
+
+    Args:
+        losses: (step, loss) in order.
+        steps, epochs: how long training took.
+    """
+    remedy = f"Raise epochs from {epochs} to {2 * epochs} and train anew; the rate's decay follows."
+    if steps < _FEWEST_STEPS:
+        evidence = f"Only {steps} steps were taken; an encoder of this kind needs some thousands."
+        return Finding("steps", "warning", "Training was too short", evidence, remedy)
+    before, last = _mean(losses, 0.65 * steps, 0.75 * steps), _mean(losses, 0.9 * steps, steps)
+    whole = _mean(losses, 0, max(losses[0][0], 0.05 * steps)) - last
+    share = (before - last) / whole if whole > 0 else 0.0
+    if share <= _MOST_FALLING:
+        return None
+    return Finding(
+        "steps",
+        "warning",
+        "Training stopped while it was still improving",
+        f"The last quarter of the {steps:,} steps brought {share:.0%} of the loss's whole fall (settled: "
+        f"{_MOST_FALLING:.0%} at most).",
+        remedy,
+    )
+
+
+def at_cap(bounds: Mapping[str, float], caps: Mapping[str, float]) -> Finding | None:
+    """An InfoNCE bound has come to the logarithm of the number it compares with, which it cannot pass.
+
+    Args:
+        bounds: the last bound of each term in nats.
+        caps: the largest one possible for a term; terms without a cap are left out.
+    """
+    found = [term for term, cap in caps.items() if bounds.get(term, 0.0) > _NEAR_CAP * cap]
+    if not found:
+        return None
+    named = ", ".join(f"{term} ({bounds[term]:.2f} of {caps[term]:.2f} nats)" for term in found)
+    return Finding(
+        "ceiling",
+        "warning",
+        "An MI estimate is at its ceiling",
+        f"InfoNCE cannot say more than the logarithm of the pairs it compares: {named}. The mutual "
+        "information is larger than the estimate, and the task has become too easy to learn much from.",
+        "Raise batch_size or strengthen [augmentation]; do not read the estimate as the information.",
+    )
+
+
+def no_better_than_pixels(encoder: float, pixels: float) -> Finding | None:
+    """Neighbours by the embedding are no better than neighbours by raw pixels; both are accuracies."""
+    if encoder > pixels:
+        return None
+    return Finding(
+        "pixels",
+        "failure",
+        "The embedding is no better than raw pixels",
+        f"The neighbours it finds name the class of {encoder:.1%} of the held-out images, those found by "
+        f"raw pixels {pixels:.1%}.",
+        "Train for longer; then make the views differ less in what tells your classes apart (hue, grey, "
+        "flip, min_crop), or start from more images.",
+    )
+
+
+def _mean(losses: Sequence[tuple[int, float]], first: float, last: float) -> float:
+    return statistics.fmean([loss for step, loss in losses if first <= step <= last] or [losses[-1][1]])

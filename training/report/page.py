@@ -1,0 +1,128 @@
+"""From evidence to one HTML file that needs nothing else: no script, no host, every picture within."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import numpy as np
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from training.recipe_text import to_toml
+from training.report.accuracies import bars
+from training.report.charts import bound_chart, loss_chart, map_chart, neighbour_chart, variance_chart
+from training.report.critics import term_names
+from training.report.evidence import Evidence
+from training.report.findings import CHECKS
+from training.report.galleries import neighbour_rows, shown_maps
+from training.report.theme import data_uri
+from training.report.thumbnails import colour_bar
+from training.report.verdict import health, worth
+from training.utility import draw, load, sentence
+
+# Images of fewer pixels are shown pixel by pixel; a browser smooths the others.
+_SMALL = 64
+
+
+@dataclass(frozen=True)
+class Utility:
+    """What `infomax utility` has measured of the run: in a sentence, and as a data URI."""
+
+    sentence: str
+    picture: str
+
+
+def render(evidence: Evidence) -> str:
+    """The page."""
+    subject, recipe = evidence.subject, evidence.subject.recipe
+    terms = term_names(recipe)
+    curves = (
+        loss_chart(subject.points),
+        bound_chart(subject.points, terms, evidence.caps),
+        neighbour_chart(subject.points),
+    )
+    held_out, reach = evidence.held_out, _reach(evidence)
+    environment = Environment(
+        loader=PackageLoader("training.report", "."), autoescape=True, undefined=StrictUndefined
+    )
+    return environment.get_template("page.html").render(
+        title=f"{recipe.name} in {subject.folder.name}",
+        severity=evidence.findings[0].severity if evidence.findings else "",
+        health=health(evidence.findings),
+        worth=worth(evidence.quality, evidence.pixel_accuracy),
+        facts=_facts(evidence),
+        findings=evidence.findings,
+        passed=[CHECKS[check] for check in evidence.passed],
+        curves=[curve for curve in curves if curve is not None],
+        bars=list(bars(evidence)),
+        held_out=f"{len(held_out):,}",
+        split=evidence.split,
+        utility=_utility(evidence),
+        map=map_chart(evidence.embeddings, held_out.labels, held_out.class_names),
+        labelled=held_out.labels is not None and evidence.training.labels is not None,
+        neighbours=list(neighbour_rows(evidence)),
+        hits=max(len(one.hits) for one in evidence.neighbours),
+        small=recipe.input_size < _SMALL,
+        maps=list(shown_maps(evidence, reach)),
+        reach=reach,
+        colours=colour_bar(),
+        shapes=list(evidence.shapes.items()),
+        variances=[(layer, variance_chart(layer, shape)) for layer, shape in evidence.shapes.items()],
+        dependences=evidence.dependences,
+        unit=_unit(evidence),
+        method=_method(evidence),
+        recipe=to_toml(recipe),
+    )
+
+
+def _reach(evidence: Evidence) -> float:
+    """Where the colours of the maps end, in nats."""
+    return 1.0 if evidence.maps is None else max(1.0, float(np.abs(evidence.maps).max()))
+
+
+def _facts(evidence: Evidence) -> list[str]:
+    subject, recipe = evidence.subject, evidence.subject.recipe
+    unfinished = "" if subject.steps == subject.total_steps else f" of {subject.total_steps:,}"
+    return [
+        f"{evidence.training_total:,} training images at {recipe.input_size} pixels",
+        f"{subject.steps:,}{unfinished} steps, {subject.epochs} epochs",
+        f"{subject.seconds / 60:.0f} minutes",
+        f"encoder {recipe.encoder.name}, estimator {recipe.objective.estimator}",
+        f"measured on {evidence.split}",
+    ]
+
+
+def _unit(evidence: Evidence) -> str:
+    estimator = evidence.subject.recipe.objective.estimator
+    if evidence.caps:
+        size = min(evidence.subject.recipe.batch_size, len(evidence.training), len(evidence.held_out))
+        return f"Lower bounds in nats, by InfoNCE in batches of {size}."
+    return f"The divergence that {estimator} maximises: 0 where nothing is told apart."
+
+
+def _method(evidence: Evidence) -> str:
+    trained, asked = evidence.training, evidence.held_out
+    sampled = [
+        f"{len(images):,} of {total:,} {name}"
+        for images, total, name in (
+            (trained, evidence.training_total, "training images"),
+            (asked, evidence.held_out_total, "held-out images"),
+        )
+        if len(images) < total
+    ]
+    drawn = f" To save time {' and '.join(sampled)} were drawn at random." if sampled else ""
+    return (
+        f"Everything was measured on {len(asked):,} images of {evidence.split}, which the encoder was not "
+        f"trained on; classifiers were fitted and neighbours found among {len(trained):,} training images."
+        f"{drawn} The figures to quote are those of `infomax probe`, on images that no choice was made by."
+    )
+
+
+def _utility(evidence: Evidence) -> Utility | None:
+    """The curve in the run's folder, where somebody has measured one."""
+    curve = load(evidence.subject.folder)
+    if curve is None or not curve.points:
+        return None
+    with TemporaryDirectory() as folder:
+        picture = Path(folder) / "utility.png"
+        draw(curve, picture)
+        return Utility(sentence(curve), data_uri(picture.read_bytes(), "image/png"))

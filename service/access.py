@@ -13,6 +13,7 @@ from service.settings import Settings
 
 _HEALTH = frozenset({"/livez", "/readyz"})
 _OPEN = {"metrics": frozenset({"/metrics"}), "docs": frozenset({"/", "/docs", "/openapi.json"})}
+_ADMIN = "admin"
 _CHALLENGE = 'Bearer realm="infomax"'
 
 
@@ -55,6 +56,7 @@ class Guard:
             await answer(scope, receive, send)
             return
         scope["state"]["key"] = key.id
+        scope["state"][_ADMIN] = key.admin
         # The task is the request's own: the variable needs no reset.
         ACCOUNT.set(Account(key, self._ledger))
         await self._app(scope, receive, send)
@@ -70,6 +72,22 @@ def guard_parts(settings: Settings) -> tuple[KeyRing, Ledger] | None:
     if settings.api_keys_file is None:
         return None
     return KeyRing(settings.api_keys_file), Ledger(settings.data_dir)
+
+
+def require_admin(request: Request) -> None:
+    """Let only keys pass that may change what is served, where keys are asked for at all.
+
+    Raises:
+        ServiceError: 403 `admin_key_required`.
+    """
+    state = request.scope["state"]
+    if "key" in state and not state[_ADMIN]:
+        raise ServiceError(
+            403,
+            "admin_key_required",
+            f"The API key {state['key']} may not change what is served; use one that has admin = true in the "
+            "file of keys.",
+        )
 
 
 def _presented(request: Request) -> str | None:

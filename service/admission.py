@@ -259,7 +259,7 @@ class Admission:
         self._held[lane] += load
         self._all_held += load
         self._empty.clear()
-        QUEUE_DEPTH.set(self.held.items)
+        QUEUE_DEPTH.inc(load.items)
 
     def _leave(self, load: Load, lane: Lane) -> None:
         self._held[lane] -= load
@@ -267,7 +267,7 @@ class Admission:
         self._let_in()
         if self.held == _NOTHING:
             self._empty.set()
-        QUEUE_DEPTH.set(self.held.items)
+        QUEUE_DEPTH.dec(load.items)
 
     def _let_in(self) -> None:
         while self._waiting and self._bulk_fits(self._waiting[0][0]):

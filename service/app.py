@@ -13,7 +13,18 @@ from starlette.responses import Response
 from service.access import Guard, KeyedApplication, guard_parts
 from service.errors import ServiceError, problem
 from service.inputs.parameters import refused
-from service.routes import batch, bulk_items, docs, embeddings, health, items, mi_maps, models, neighbours
+from service.routes import (
+    batch,
+    bulk_items,
+    docs,
+    embeddings,
+    health,
+    items,
+    mi_maps,
+    model_loads,
+    models,
+    neighbours,
+)
 from service.runtime import Runtime
 from service.shortcut import Shortcut
 from service.surroundings import Surroundings
@@ -26,6 +37,7 @@ ROUTERS: tuple[APIRouter, ...] = (
     bulk_items.router,
     batch.router,
     models.router,
+    model_loads.router,
     health.router,
     docs.router,
 )

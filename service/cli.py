@@ -62,7 +62,7 @@ def doctor() -> None:
 
 def _announce(serving: Serving) -> None:
     processes = "1 process" if serving.workers == 1 else f"{serving.workers} processes"
-    typer.echo(f"Infomax serves {serving.model} on {serving.url} ({serving.provider}, {processes}).")
+    typer.echo(f"Infomax serves {serving.models} on {serving.url} ({serving.provider}, {processes}).")
 
 
 def _shown(value: object) -> str:

@@ -13,6 +13,7 @@ from fastapi import FastAPI
 from service.line import Report, WorkerEnd
 from service.patience import PatientProtocol
 from service.runtime import Runtime
+from service.version_changes import VersionChanges
 
 # Longer than load balancers keep an idle connection (60 s is common): else they send a request down one
 # that is being closed.
@@ -43,6 +44,7 @@ class ConnectionServer(uvicorn.Server):
         super().__init__(config)
         self._runtime = runtime
         self._line = line
+        self._changes = VersionChanges(runtime, line)
         self._ended = 0
         self._idle = asyncio.Event()
         self._adopting: set[asyncio.Task[None]] = set()
@@ -82,6 +84,8 @@ class ConnectionServer(uvicorn.Server):
             task = asyncio.create_task(self._adopt(connection))
             self._adopting.add(task)
             task.add_done_callback(self._adopting.discard)
+        while self._line.orders:
+            self._changes.obey(self._line.orders.popleft())
         self.should_exit = self.should_exit or self._line.told_to_stop
 
     async def _adopt(self, connection: socket.socket) -> None:

@@ -47,7 +47,8 @@ def examine(settings: Settings) -> Iterator[Finding]:
     yield _runtime()
     yield Finding("processor", State.GOOD, f"{usable_cores()} of {os.cpu_count()} cores are usable")
     yield from _gpu(settings)
-    yield _model(settings)
+    for entry in settings.served_models:
+        yield _model(settings.model_copy(update={"model": entry}))
     yield _index(settings)
     yield _keys(settings)
     yield from _variables()

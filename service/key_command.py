@@ -21,13 +21,14 @@ def new(
     images_per_day: int | None = typer.Option(
         None, min=1, help="images that may be sent with it on one day (UTC)"
     ),
+    admin: bool = typer.Option(False, "--admin", help="it may also load model versions"),
 ) -> None:
     """Make a key. It is shown once, on standard error; the lines that let it in go to standard output.
 
     infomax key new crawler >> keys.toml
     """
     secret = new_key()
-    lines = table_of(name, secret, images_per_second, images_per_day)
+    lines = table_of(name, secret, images_per_second, images_per_day, admin=admin)
     typer.secho(f"The key of {name}; it is kept nowhere and not shown again:", err=True)
     typer.secho(secret, err=True, bold=True)
     typer.echo(lines)

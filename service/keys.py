@@ -45,6 +45,7 @@ class _Limits(BaseModel):
     sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
     images_per_second: float | None = Field(default=None, gt=0, allow_inf_nan=False)
     images_per_day: int | None = Field(default=None, ge=1)
+    admin: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,12 +57,14 @@ class Key:
         sha256: digest of the key's text.
         images_per_second: how many images it may send in the long run; None for any number.
         images_per_day: most images of one day in UTC; None for any number.
+        admin: whether it may change what is served.
     """
 
     id: str
     sha256: bytes
     images_per_second: float | None = None
     images_per_day: int | None = None
+    admin: bool = False
 
 
 def new_key() -> str:
@@ -69,7 +72,14 @@ def new_key() -> str:
     return _PREFIX + secrets.token_urlsafe(_KEY_BYTES)
 
 
-def table_of(name: str, key: str, images_per_second: float | None, images_per_day: int | None) -> str:
+def table_of(
+    name: str,
+    key: str,
+    images_per_second: float | None,
+    images_per_day: int | None,
+    *,
+    admin: bool = False,
+) -> str:
     """The lines of the file that let a key in.
 
     Raises:
@@ -81,6 +91,8 @@ def table_of(name: str, key: str, images_per_second: float | None, images_per_da
         lines.append(f"images_per_second = {images_per_second:g}")
     if images_per_day is not None:
         lines.append(f"images_per_day = {images_per_day}")
+    if admin:
+        lines.append("admin = true")
     return "\n".join(lines) + "\n"
 
 
@@ -129,7 +141,9 @@ def _key(name: str, entry: object, path: Path) -> Key:
         first = error.errors()[0]
         member = ".".join(["keys", name, *map(str, first["loc"])])
         raise KeyFileError(f"{path}: {member} is not allowed: {first['msg']}.") from error
-    return Key(name, bytes.fromhex(limits.sha256), limits.images_per_second, limits.images_per_day)
+    return Key(
+        name, bytes.fromhex(limits.sha256), limits.images_per_second, limits.images_per_day, limits.admin
+    )
 
 
 def _check_id(name: str) -> None:

@@ -1,14 +1,18 @@
 """The line between the parent process and one worker: both ends of a Unix socket pair.
 
-Down go accepted connections, as one byte that carries a file descriptor, and the word to stop. Up go
-lines of text: how far the worker is, and how many of its connections have ended.
+Down go accepted connections, as one byte that carries a file descriptor, orders, as one that carries a pipe
+with their text, and the word to stop. Up go lines of text: how far the worker is, how many of its
+connections have ended, and what became of its orders.
 """
 
+import os
 import socket
+from collections import deque
 from dataclasses import dataclass
 from enum import Enum
 
 _CONNECTION = b"c"
+_ORDER = b"o"
 _STOP = b"s"
 
 
@@ -23,6 +27,14 @@ class Report(Enum):
     """Connections that ended since it was started (their number, so that a lost line costs nothing)."""
     FAILED = "failed"
     """It cannot serve (why, in one sentence), and ends."""
+    WISH = "wish"
+    """A client wants another model version (a `Wish`)."""
+    PREPARED = "prepared"
+    """A version is loaded, warm and tested (the number of its rollout)."""
+    REFUSED = "refused"
+    """A version cannot be served (the number of its rollout, and why in one sentence)."""
+    TAKEN = "taken"
+    """A version answers requests (the number of its rollout)."""
 
 
 @dataclass(frozen=True)
@@ -44,6 +56,7 @@ class ParentEnd:
         line.setblocking(False)
         self._line = line
         self._rest = b""
+        self._orders: deque[str] = deque()
         self.closed = False
 
     def fileno(self) -> int:
@@ -56,6 +69,28 @@ class ParentEnd:
         except OSError:
             # No room, too many descriptors on their way, or nobody there any more.
             return False
+        return True
+
+    def order(self, text: str) -> None:
+        """Give the worker an order of at most what a pipe holds, 16 KiB; it waits while there is no room."""
+        self._orders.append(text)
+        self.flush()
+
+    def flush(self) -> bool:
+        """Send the orders that wait, in their order; whether none is left."""
+        while self._orders:
+            reading, writing = os.pipe()
+            try:
+                os.set_blocking(writing, False)
+                os.write(writing, self._orders[0].encode())
+                socket.send_fds(self._line, [_ORDER], [reading])
+            except OSError:
+                # As for connections; whoever is gone is buried soon, with what waits for it.
+                return False
+            finally:
+                os.close(reading)
+                os.close(writing)
+            self._orders.popleft()
         return True
 
     def ask_to_stop(self) -> bool:
@@ -91,36 +126,42 @@ class WorkerEnd:
 
     Attributes:
         told_to_stop: the parent wants an orderly end.
+        orders: texts that have come and were not looked at yet.
     """
 
     def __init__(self, line: socket.socket) -> None:
         line.setblocking(False)
         self._line = line
         self.told_to_stop = False
+        self.orders: deque[str] = deque()
 
     def fileno(self) -> int:
         return self._line.fileno()
 
-    def tell(self, report: Report, text: str = "") -> None:
-        """Say one line; one that the parent has no room for is lost."""
+    def tell(self, report: Report, text: str = "") -> bool:
+        """Say one line; one that the parent has no room for is lost, which False says."""
         line = f"{report.value} {text}".replace("\n", " ") + "\n"
         try:
             self._line.send(line.encode())
         except OSError:
             # No room, or nobody there any more; also after `close`.
-            return
+            return False
+        return True
 
     def take(self) -> socket.socket | None:
-        """The next connection, or None if there is none now; sets `told_to_stop`."""
+        """The next connection, or None if there is none now; sets `told_to_stop` and adds to `orders`."""
         while True:
             try:
                 # One byte at a time: a byte and its descriptor belong together.
                 order, descriptors, _, _ = socket.recv_fds(self._line, 1, maxfds=1)
             except (BlockingIOError, ConnectionError):
                 return None
-            if descriptors:
+            if order == _ORDER and descriptors:
+                with os.fdopen(descriptors[0], encoding="utf-8") as pipe:
+                    self.orders.append(pipe.read())
+            elif descriptors:
                 return socket.socket(fileno=descriptors[0])
-            if not order:
+            elif not order:
                 return None
             self.told_to_stop = self.told_to_stop or order == _STOP
 

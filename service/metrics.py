@@ -60,8 +60,14 @@ THREAD_DEATHS = Counter("infomax_thread_deaths", "Worker threads that died and w
 READY = Gauge("infomax_ready", "1 where every process is ready for requests.", multiprocess_mode="livemin")
 MODEL_INFO = Gauge(
     "infomax_model_info",
-    "1 for the model that is served.",
+    "1 for each model version that is served.",
     ["name", "version", "sha256", "provider"],
+    multiprocess_mode="livemax",
+)
+MODEL_LOAD_FAILED = Gauge(
+    "infomax_model_load_failed",
+    "1 where the version that was to be loaded last is refused, and the one before it serves on.",
+    ["model"],
     multiprocess_mode="livemax",
 )
 PROVIDER_REQUESTED = Gauge(
@@ -77,15 +83,21 @@ PROVIDER_ACTIVE = Gauge(
     multiprocess_mode="livemax",
 )
 NODES = Gauge(
-    "infomax_nodes", "Nodes of encoder and critic by provider.", ["provider"], multiprocess_mode="livemax"
+    "infomax_nodes",
+    "Nodes of encoder and critic by provider.",
+    ["model", "provider"],
+    multiprocess_mode="livemax",
 )
 WARM_UP_RATE = Gauge(
     "infomax_warm_up_images_per_second",
-    "Inference alone on full batches, measured at start.",
+    "Inference alone on full batches, measured when the model was loaded.",
+    ["model"],
     multiprocess_mode="livesum",
 )
 
-INDEX_SIZE = Gauge("infomax_index_size", "Items indexed for the served model.", multiprocess_mode="livemax")
+INDEX_SIZE = Gauge(
+    "infomax_index_size", "Items indexed for the served model.", ["model"], multiprocess_mode="livemax"
+)
 INDEX_SEARCH_SECONDS = Histogram(
     "infomax_index_search_seconds", "One nearest-neighbour query.", buckets=_SHORT_SECONDS
 )

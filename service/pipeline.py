@@ -10,7 +10,6 @@ from typing import cast
 import numpy as np
 from numpy.typing import NDArray
 
-from service import metrics
 from service.accounts import ACCOUNT, Account
 from service.admission import Admission, Load, shutting_down
 from service.batching import Batcher
@@ -77,6 +76,12 @@ class Pipeline:
         reason = self._state or self._batcher.crew.reason or self._decoder.crew.reason
         return Readiness(not reason, reason)
 
+    @property
+    def waiting_since(self) -> float | None:
+        """When the image that waits longest for inference was decoded, by `perf_counter`."""
+        oldest = self._batcher.queue.oldest()
+        return oldest.decoded_at if oldest else None
+
     async def start(self) -> None:
         """Warm every batch size, test the model against its card, start the threads.
 
@@ -92,12 +97,10 @@ class Pipeline:
         )
         self._watcher = asyncio.create_task(self._watch())
         self._state = ""
-        self._report_metrics()
 
     def announce_end(self) -> None:
         """Be ready no more, and go on answering: the end comes with `stop`."""
         self._state = "The service is stopping."
-        metrics.READY.set(0)
 
     async def stop(self, drain_seconds: float) -> None:
         """Admit nothing more, let accepted work finish for at most `drain_seconds`, stop the threads."""
@@ -236,11 +239,8 @@ class Pipeline:
         return _WARM_UP_RUNS * largest / (perf_counter() - started)
 
     async def _watch(self) -> None:
-        """Once a second, what nobody calls for: the age of the queue, and calls that nobody will answer."""
+        """Once a second: are there calls that nobody will answer?"""
         while True:
-            oldest = self._batcher.queue.oldest()
-            metrics.QUEUE_OLDEST.set(perf_counter() - oldest.decoded_at if oldest else 0)
-            metrics.READY.set(self.readiness.ready)
             for crew in (self._batcher.crew, self._decoder.crew):
                 if crew.hopeless:
                     self._fail_calls("not_ready", crew.reason)
@@ -250,14 +250,3 @@ class Pipeline:
         for call in self._calls:
             if not call.done.done():
                 call.done.set_exception(ServiceError(503, code, message, retry_after=_WATCH_SECONDS))
-
-    def _report_metrics(self) -> None:
-        weights = {digest.file: digest.sha256 for digest in self.card.weights}
-        metrics.MODEL_INFO.labels(
-            self.card.name, self.card.version, weights["encoder.onnx"], self.report.active
-        ).set(1)
-        metrics.PROVIDER_REQUESTED.labels(self.report.requested).set(1)
-        metrics.PROVIDER_ACTIVE.labels(self.report.active).set(1)
-        metrics.WARM_UP_RATE.set(self.images_per_second)
-        for share in self.report.nodes:
-            metrics.NODES.labels(share.provider).set(share.nodes)

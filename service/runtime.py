@@ -1,14 +1,20 @@
-"""What one process serves with: the model's pipeline and the index, started and stopped together."""
+"""What one process serves with: the models and the index, started and stopped together."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from fastapi import Request
 
-from service.index.store import Index
-from service.model import Model
-from service.pipeline import Pipeline, Readiness
+from service.index.database import Database
+from service.load_desk import LoadDesk
+from service.model import Model, open_model
+from service.pipeline import Readiness
+from service.served import Served
+from service.served_models import ServedModels
 from service.settings import Settings
 from service.traffic import Traffic
+
+_SERVED = "served"
 
 
 @dataclass(frozen=True)
@@ -16,49 +22,63 @@ class Runtime:
     """One process's parts. All methods belong to one event loop."""
 
     settings: Settings
-    pipeline: Pipeline
-    index: Index
+    models: ServedModels
+    database: Database
     traffic: Traffic = field(default_factory=Traffic)
+    desk: LoadDesk = field(default_factory=LoadDesk)
 
     @classmethod
-    def load(cls, settings: Settings, database_url: str, model: Model | None = None) -> "Runtime":
-        """Open the model and the index on a database that `schema.migrate` has prepared.
+    def load(
+        cls, settings: Settings, database_url: str, models: Mapping[str, Model] | None = None
+    ) -> "Runtime":
+        """Open the models and the index on a database that `schema.migrate` has prepared.
+
+        Args:
+            settings: of the service.
+            database_url: of the index.
+            models: by their entries of the settings, the default one first; opened here unless given.
 
         Raises:
-            ArtefactError: the model folder is missing or breaks a rule of the contract.
+            ArtefactError: a model folder is missing or breaks a rule of the contract.
             SettingsError: the device that was asked for does not work.
         """
-        pipeline = Pipeline(settings, model)
-        return cls(settings, pipeline, Index(database_url, pipeline.card, settings.index_exact_items))
+        if models is None:
+            models = {
+                entry: open_model(settings.model_copy(update={"model": entry}))
+                for entry in settings.served_models
+            }
+        database = Database(database_url)
+        return cls(settings, ServedModels(settings, database, models), database)
 
     async def start(self) -> None:
-        """Warm the model up and connect to the index; on return requests are answered.
+        """Warm the models up and connect to the index; on return requests are answered.
 
         Raises:
-            ArtefactError: the model's outputs are not those of its card.
+            ArtefactError: a model's outputs are not those of its card.
         """
-        await self.pipeline.start()
-        await self.index.open()
+        await self.database.open()
+        await self.models.start()
 
     async def drain(self) -> None:
         """Be ready no more, refuse new requests, and let those in flight be answered within the time given.
 
         What is left then is refused; health is still answered.
         """
-        self.pipeline.announce_end()
+        self.models.announce_end()
         self.traffic.close()
+        self.desk.close()
         await self.traffic.until_quiet(self.settings.drain_seconds)
-        await self.pipeline.stop(0)
+        await self.models.stop(0)
 
     async def stop(self) -> None:
         """Admit nothing more, finish accepted work within the time that the settings give, then let go."""
-        await self.pipeline.stop(self.settings.drain_seconds)
-        await self.index.close()
+        await self.models.stop(self.settings.drain_seconds)
+        await self.database.close()
 
     async def readiness(self) -> Readiness:
-        """Whether everything is answered: the pipeline's readiness, then the index's."""
-        state = self.pipeline.readiness
-        if state.ready and not await self.index.healthy():
+        """Whether everything is answered: the models' readiness, then the index's."""
+        state = self.models.readiness
+        if state.ready and not await self.database.healthy():
             return Readiness(ready=False, reason="The index does not answer.")
         return state
 
@@ -67,3 +87,30 @@ def runtime_of(request: Request) -> Runtime:
     """The runtime behind a request."""
     runtime: Runtime = request.app.state.runtime
     return runtime
+
+
+def served_for(request: Request, name: str | None = None) -> Served:
+    """The model version that answers a request: the one of that name, or the default one.
+
+    The request keeps it: if another version takes its place meanwhile, this one stays until `let_go`.
+
+    Raises:
+        ServiceError: 404 `unknown_model`.
+    """
+    served = runtime_of(request).models.find(name)
+    served.begin()
+    request.scope["state"][_SERVED] = served
+    return served
+
+
+def served_by(state: Mapping[str, object]) -> Served | None:
+    """The model version that answers the request with this state; None before it is known."""
+    served = state.get(_SERVED)
+    return served if isinstance(served, Served) else None
+
+
+def let_go(state: dict[str, object]) -> None:
+    """The request with this state is over: it needs its model version no longer."""
+    if (served := served_by(state)) is not None:
+        del state[_SERVED]
+        served.end()

@@ -8,26 +8,25 @@ import socket
 import sys
 import tempfile
 from collections.abc import Callable
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from multiprocessing import resource_tracker
 from multiprocessing.context import SpawnProcess
 
 from prometheus_client.multiprocess import mark_process_dead
 
-from contract.artefact import open_artefact
 from service.access import guard_parts
 from service.errors import SettingsError
-from service.execution import place_in_child
 from service.index.database import CONNECTIONS_PER_PROCESS
 from service.index.embedded import EmbeddedPostgres
 from service.index.schema import migrate
 from service.logs import configure_logs
 from service.metrics_port import MetricsPort
-from service.model import locate
+from service.repository import Repository
 from service.settings import Settings
-from service.stop_signals import StopRequested, StopSignals
+from service.signals import Signals, StopRequested
 from service.supervisor import Supervisor
+from service.version import find_version
 from service.worker import Job, work
 
 logger = logging.getLogger(__name__)
@@ -36,7 +35,6 @@ _BACKLOG = 2048
 # PostgreSQL's default; more only where many processes need more.
 _CONNECTIONS = 100
 _CONNECTIONS_BESIDES = 20
-_STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 @dataclass(frozen=True)
@@ -45,13 +43,13 @@ class Serving:
 
     Attributes:
         url: where it listens.
-        model: `name/version`.
+        models: what is served, each as `name/version`, with commas between.
         provider: what runs the model.
         workers: number of processes.
     """
 
     url: str
-    model: str
+    models: str
     provider: str
     workers: int
 
@@ -69,7 +67,7 @@ def serve(settings: Settings, on_ready: Callable[[Serving], None]) -> None:
     if sys.platform == "win32":
         raise SettingsError("infomax serve runs on Linux and macOS; on Windows use the container or WSL.")
     configure_logs(settings.log_level)
-    with StopSignals() as signals, ExitStack() as stack:
+    with Signals() as signals, ExitStack() as stack:
         try:
             supervisor = _prepare(settings, stack, on_ready)
         except StopRequested:
@@ -79,13 +77,12 @@ def serve(settings: Settings, on_ready: Callable[[Serving], None]) -> None:
 
 
 def _prepare(settings: Settings, stack: ExitStack, on_ready: Callable[[Serving], None]) -> Supervisor:
-    artefact = open_artefact(locate(settings.models_dir, settings.model))
+    versions = tuple(find_version(settings, entry) for entry in settings.served_models)
     if guard := guard_parts(settings):
         # Each worker opens its own; here they are only tried, before anything is started.
         guard[1].close()
     listener = stack.enter_context(_listen(settings.host, settings.port, "PORT"))
-    placement = place_in_child(settings.device, artefact.encoder)
-    count = settings.worker_count(on_gpu=placement.on_gpu)
+    count = settings.worker_count(on_gpu=any(version.placement.on_gpu for version in versions))
     metrics_dir = stack.enter_context(tempfile.TemporaryDirectory(prefix="infomax-metrics-"))
     # Before a worker imports the metrics. The parent's own are loaded by now and stay out of it.
     os.environ["PROMETHEUS_MULTIPROC_DIR"] = metrics_dir
@@ -94,14 +91,17 @@ def _prepare(settings: Settings, stack: ExitStack, on_ready: Callable[[Serving],
         stack.enter_context(MetricsPort(own))
         logger.info("metrics are on %s/metrics", _url(own, settings.host))
     database_url = _database(settings, count, stack)
-    job = Job(settings, artefact.folder, artefact.card, placement, database_url)
+    repository = stack.enter_context(closing(Repository(settings, versions)))
     url = _url(listener, settings.host)
     return Supervisor(
         count,
-        lambda line: _spawn(job, line),
+        lambda line: _spawn(Job(settings, repository.versions, database_url), line),
         listener,
+        repository,
         settings.drain_seconds,
-        on_ready=lambda provider: on_ready(Serving(url, artefact.card.id, provider, count)),
+        on_ready=lambda provider: on_ready(
+            Serving(url, ", ".join(version.id for version in versions), provider, count)
+        ),
         on_death=lambda pid: mark_process_dead(pid, metrics_dir),  # type: ignore[no-untyped-call]
     )
 
@@ -118,19 +118,19 @@ def _database(settings: Settings, workers: int, stack: ExitStack) -> str:
 
 
 def _spawn(job: Job, line: socket.socket) -> SpawnProcess:
-    """Start a worker that never sees SIGINT or SIGTERM.
+    """Start a worker that sees none of the signals that the parent obeys.
 
     A terminal sends Ctrl-C to all processes, some process managers SIGTERM. A worker that obeyed would
-    go before the parent has told it to finish its work; so it inherits a mask that blocks both.
+    go before the parent has told it to finish its work; so it inherits a mask that blocks them.
     """
     # Starts a helper process of multiprocessing, which unblocks the signals on its way.
     resource_tracker.ensure_running()
-    signal.pthread_sigmask(signal.SIG_BLOCK, _STOP_SIGNALS)
+    signal.pthread_sigmask(signal.SIG_BLOCK, Signals.HANDLED)
     try:
         process = multiprocessing.get_context("spawn").Process(target=work, args=(job, line), name="infomax")
         process.start()
     finally:
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, _STOP_SIGNALS)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, Signals.HANDLED)
     return process
 
 

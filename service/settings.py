@@ -14,6 +14,8 @@ from service.errors import SettingsError
 
 PREFIX = "INFOMAX_"
 
+_MODEL = r"[a-z0-9][a-z0-9._-]{0,63}(/[1-9][0-9]*)?"
+
 
 class Settings(BaseSettings):
     """One flat record; the name of a field in capitals behind `INFOMAX_` is its variable."""
@@ -25,8 +27,13 @@ class Settings(BaseSettings):
     models_dir: Path = Field(default=Path("models"), description="folder of <name>/<version> model folders")
     model: str = Field(
         default="cifar10",
-        pattern=r"^[a-z0-9][a-z0-9._-]{0,63}(/[1-9][0-9]*)?$",
+        pattern=f"^{_MODEL}$",
         description="model to serve: its name, for the newest version, or name/version",
+    )
+    models: str | None = Field(
+        default=None,
+        pattern=rf"^{_MODEL}(,{_MODEL})*$",
+        description="models to serve beside it, each written as INFOMAX_MODEL is, with a comma between",
     )
     device: Literal["auto", "cpu", "cuda"] = Field(
         default="auto",
@@ -45,12 +52,14 @@ class Settings(BaseSettings):
     )
     max_batch: int = Field(default=64, ge=1, le=4096, description="most images in one batch")
     queue_items: int = Field(
-        default=2048, ge=1, description="most images that one process holds, from arrival to answer"
+        default=2048,
+        ge=1,
+        description="most images of one model that one process holds, from arrival to answer",
     )
     queue_bytes: int = Field(
         default=512 * 2**20,
         ge=2**20,
-        description="most bytes of images that one process holds, encoded and decoded",
+        description="most bytes of one model's images that one process holds, encoded and decoded",
     )
     queue_seconds: float = Field(
         default=1,
@@ -125,6 +134,11 @@ class Settings(BaseSettings):
     def decoder_count(self, *, on_gpu: bool) -> int:
         """Decoding threads of one process: as set, else its share of the usable cores."""
         return self.decode_threads or max(1, usable_cores() // self.worker_count(on_gpu=on_gpu))
+
+    @property
+    def served_models(self) -> tuple[str, ...]:
+        """The entries of all models to serve, each a name or name/version, the default one first."""
+        return tuple(dict.fromkeys([self.model, *(self.models.split(",") if self.models else ())]))
 
     @property
     def image_limits(self) -> ImageLimits:

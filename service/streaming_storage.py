@@ -9,9 +9,10 @@ from numpy.typing import NDArray
 
 from service.errors import ServiceError
 from service.index.items import NewItem, check_id, check_object, check_vector
+from service.index.store import Index
 from service.inputs.stream import BareVector, StreamItem
+from service.pipeline import Pipeline
 from service.results import Embedded, Failed, Lane, Want
-from service.runtime import Runtime
 from service.streaming_answers import Answer
 
 logger = logging.getLogger(__name__)
@@ -28,9 +29,9 @@ class Storage:
     later one stays.
     """
 
-    def __init__(self, runtime: Runtime) -> None:
-        self._pipeline = runtime.pipeline
-        self._index = runtime.index
+    def __init__(self, pipeline: Pipeline, index: Index) -> None:
+        self._pipeline = pipeline
+        self._index = index
 
     async def prepare(self, items: Sequence[StreamItem]) -> list[_New]:
         """Check the items and embed those that are images.

@@ -19,7 +19,9 @@ from time import monotonic
 
 from contract.errors import InfomaxError
 from service.line import Message, ParentEnd, Report
-from service.stop_signals import StopSignals
+from service.repository import Repository
+from service.rollout import Follower
+from service.signals import Signals
 
 logger = logging.getLogger(__name__)
 
@@ -31,6 +33,8 @@ _LONGEST_DELAY = 30.0
 _CALM_SECONDS = 60.0
 _RETRY_SECONDS = 0.05
 _DEAF_SECONDS = 1.0
+# How often a load that is under way is looked at, should nothing else happen.
+_LOOK_SECONDS = 1.0
 
 Spawn = Callable[[socket.socket], SpawnProcess]
 """Starts a worker at the other end of the line that it is given."""
@@ -47,16 +51,20 @@ class _Worker:
     Attributes:
         handed, ended: connections given to it, and those of them that it has reported as ended.
         serving, ready_since: how far it is.
+        follower: how far it is with new model versions.
+        outdated: it was starting with a version that another has replaced, and is ended for that.
         reason: why it failed, by its own word.
     """
 
     place: "_Place"
     process: SpawnProcess
     line: ParentEnd
+    follower: Follower
     handed: int = 0
     ended: int = 0
     serving: bool = False
     ready_since: float | None = None
+    outdated: bool = False
     reason: str = ""
 
     @property
@@ -82,6 +90,7 @@ class Supervisor:
         count: int,
         spawn: Spawn,
         listener: socket.socket,
+        repository: Repository,
         drain_seconds: float,
         on_ready: Callable[[str], None],
         on_death: Callable[[int], None],
@@ -89,6 +98,7 @@ class Supervisor:
         """`on_ready` is called once, with what runs the model; `on_death` with every ended worker's pid."""
         self._spawn = spawn
         self._listener = listener
+        self._repository = repository
         self._drain_seconds = drain_seconds
         self._on_ready = on_ready
         self._on_death = on_death
@@ -96,12 +106,13 @@ class Supervisor:
         self._selector = selectors.DefaultSelector()
         self._waiting: socket.socket | None = None
         self._deaf_until = 0.0
+        self._reloads = 0
         self._announced = False
         self._failure: WorkerStartError | None = None
         self._deadline: float | None = None
 
-    def run(self, signals: StopSignals) -> None:
-        """Serve until a signal comes, then end in order; at once when a second one comes.
+    def run(self, signals: Signals) -> None:
+        """Serve until a signal says stop, then end in order; at once when a second one comes.
 
         Raises:
             WorkerStartError: a worker failed before all were ready for the first time.
@@ -109,12 +120,14 @@ class Supervisor:
         signals.wait_for_them()
         self._listener.setblocking(False)
         self._selector.register(signals, selectors.EVENT_READ, signals.drain)
+        self._selector.register(self._repository, selectors.EVENT_READ, self._repository.drain)
         try:
             while True:
-                self._obey(signals.count)
+                self._obey(signals.stops)
                 if self._deadline is not None and not self._workers():
                     break
                 self._fill_places()
+                self._change_versions(signals.reloads)
                 deaf = monotonic() < self._deaf_until
                 self._listen(not deaf and self._waiting is None and self._candidates() != [])
                 for key, _ in self._selector.select(self._patience()):
@@ -157,6 +170,19 @@ class Supervisor:
             if worker.ready_since is None or not worker.line.ask_to_stop():
                 worker.process.kill()
 
+    def _change_versions(self, reloads: int) -> None:
+        if self._deadline is not None or not self._announced:
+            return
+        if reloads > self._reloads:
+            self._reloads = reloads
+            self._repository.reload()
+        self._repository.advance([worker.follower for worker in self._workers()])
+        for worker in self._workers():
+            if worker.follower.edition != self._repository.edition and not worker.outdated:
+                # It became ready for nothing yet; the next one begins with the new version.
+                worker.outdated = True
+                worker.process.kill()
+
     def _fill_places(self) -> None:
         if self._deadline is not None:
             return
@@ -168,7 +194,8 @@ class Supervisor:
         ours, theirs = socket.socketpair()
         with theirs:
             process = self._spawn(theirs)
-        worker = _Worker(place, process, ParentEnd(ours))
+        line = ParentEnd(ours)
+        worker = _Worker(place, process, line, Follower(line, self._repository.edition))
         place.worker = worker
         self._selector.register(worker.line, selectors.EVENT_READ, lambda: self._hear(worker))
         self._selector.register(process.sentinel, selectors.EVENT_READ, lambda: self._bury(worker))
@@ -190,8 +217,17 @@ class Supervisor:
             worker.ended = int(message.text)
         elif message.report is Report.FAILED:
             worker.reason = message.text
+        elif message.report is Report.WISH:
+            self._repository.wish(worker.follower, message.text)
+        elif message.report is Report.PREPARED:
+            worker.follower.prepared = int(message.text)
+        elif message.report is Report.REFUSED:
+            worker.follower.note_refusal(message.text)
+        elif message.report is Report.TAKEN:
+            worker.follower.taken = int(message.text)
         elif message.report is Report.READY:
             worker.ready_since = monotonic()
+            worker.follower.ready = True
             logger.info("worker %d is ready, pid %d", worker.place.number, worker.process.pid)
             if not self._announced and all(
                 place.worker is not None and place.worker.ready_since is not None for place in self._places
@@ -216,6 +252,9 @@ class Supervisor:
         place = worker.place
         place.worker = None
         if self._deadline is not None:
+            return
+        if worker.outdated:
+            place.due = monotonic()
             return
         reason = worker.reason or f"A worker process ended unexpectedly ({_how(code)})."
         if not self._announced:
@@ -260,13 +299,17 @@ class Supervisor:
     def _patience(self) -> float | None:
         """How long nothing may happen until there is something to do, in seconds."""
         now = monotonic()
-        if self._waiting is not None:
+        # Every one of them is tried.
+        sent = [worker.line.flush() for worker in self._workers()]
+        if self._waiting is not None or not all(sent):
             return _RETRY_SECONDS
         if now < self._deaf_until:
             return self._deaf_until - now
         if self._deadline is not None:
             return max(0.0, self._deadline - now) + _RETRY_SECONDS
         due = [place.due for place in self._places if place.worker is None]
+        if self._repository.busy:
+            due.append(now + _LOOK_SECONDS)
         return max(0.0, min(due) - now) if due else None
 
     def _kill_all(self) -> None:

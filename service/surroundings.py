@@ -16,7 +16,7 @@ from service.admission import shutting_down
 from service.errors import problem
 from service.logs import REQUEST_ID
 from service.metrics import REQUEST_SECONDS, REQUESTS
-from service.runtime import Runtime
+from service.runtime import Runtime, let_go, served_by
 from service.slow_bodies import ImpatientBody
 
 logger = logging.getLogger(__name__)
@@ -59,6 +59,7 @@ class Surroundings:
                     await exchange.answer(self._app)
         finally:
             exchange.record()
+            let_go(scope["state"])
 
 
 class _Exchange:
@@ -142,7 +143,11 @@ class _Exchange:
         headers.setdefault("Content-Security-Policy", _NO_PAGE)
         headers.setdefault("Cache-Control", "no-store")
         if self._scope["path"].startswith("/v1/"):
-            headers["X-Execution-Provider"] = self._runtime.pipeline.report.summary
+            served = served_by(self._scope["state"])
+            if served is not None:
+                headers["X-Model"] = served.id
+            pipeline = (served or self._runtime.models.default).pipeline
+            headers["X-Execution-Provider"] = pipeline.report.summary
         if self._runtime.traffic.closed or self._status == _TOO_SLOW:
             headers["Connection"] = "close"
 

@@ -8,20 +8,16 @@ import socket
 import sys
 import threading
 from dataclasses import dataclass
-from pathlib import Path
 
-from contract.artefact import open_artefact
-from contract.card import ModelCard
-from contract.errors import ArtefactError, InfomaxError
+from contract.errors import InfomaxError
 from service import metrics
 from service.app import create_app
 from service.connections import ConnectionServer
-from service.execution import Placement
 from service.line import Report, WorkerEnd
 from service.logs import configure_logs
-from service.model import Model
 from service.runtime import Runtime
 from service.settings import Settings
+from service.version import Version, open_version
 
 logger = logging.getLogger(__name__)
 
@@ -31,15 +27,12 @@ class Job:
     """What every worker of one service does; picklable.
 
     Attributes:
-        folder, card: the model, as the parent found it.
-        placement: where it runs.
+        versions: the models to serve, as the parent found them, the default one first.
         database_url: a database that `schema.migrate` has prepared.
     """
 
     settings: Settings
-    folder: Path
-    card: ModelCard
-    placement: Placement
+    versions: tuple[Version, ...]
     database_url: str
 
 
@@ -50,7 +43,8 @@ def work(job: Job, line: socket.socket) -> None:
     metrics.READY.set(0)
     end = WorkerEnd(line)
     try:
-        runtime = Runtime.load(job.settings, job.database_url, _open_model(job))
+        models = {version.entry: open_version(version, job.settings) for version in job.versions}
+        runtime = Runtime.load(job.settings, job.database_url, models)
         with asyncio.Runner(loop_factory=ConnectionServer.new_event_loop) as runner:
             runner.run(_serve(runtime, end))
     except InfomaxError as error:
@@ -68,16 +62,8 @@ async def _serve(runtime: Runtime, line: WorkerEnd) -> None:
     # Connections are answered while the model warms up: alive, and not ready.
     serving = asyncio.create_task(server.serve())
     async with app.router.lifespan_context(app):
-        line.tell(Report.READY, runtime.pipeline.report.summary)
+        line.tell(Report.READY, runtime.models.default.pipeline.report.summary)
         await serving
-
-
-def _open_model(job: Job) -> Model:
-    artefact = open_artefact(job.folder)
-    if artefact.card != job.card:
-        # A worker that replaces a dead one would answer with other weights than its neighbours.
-        raise ArtefactError(f"{job.folder} was changed while it is served; restart the service.")
-    return Model(artefact, job.placement, job.settings.threads_per_run)
 
 
 def _end_with_the_parent() -> None:

@@ -36,9 +36,14 @@ SELECT set_config('statement_timeout', '30s', false),
 
 
 class Database:
-    """A pool of connections that survives the database's absence."""
+    """A pool of connections that survives the database's absence.
+
+    Attributes:
+        url: where the database is.
+    """
 
     def __init__(self, url: str) -> None:
+        self.url = url
         self._pool = AsyncConnectionPool(
             url,
             kwargs={

@@ -36,15 +36,24 @@ _SPARE_CANDIDATES = 32
 class Index:
     """Items of one model version in one PostgreSQL database that `schema.migrate` has prepared.
 
+    The database belongs to whoever opened it; several indexes share its connections.
+
     Items of other model versions live in the same database and are never seen from here. Every method
     that talks to the database raises `IndexUnavailableError` while it does not answer.
     """
 
-    def __init__(self, url: str, card: ModelCard, exact_items: int) -> None:
-        """`exact_items` is how many items are searched one by one, before a graph is built."""
+    def __init__(self, database: Database, card: ModelCard, exact_items: int, name: str = "") -> None:
+        """Begin to talk to nobody.
+
+        Args:
+            database: where the items are.
+            card: of the model version.
+            exact_items: how many items are searched one by one, before a graph is built.
+            name: what the metrics call the model; its own name unless given.
+        """
         self._identity = identity_of(card)
-        self._database = Database(url)
-        self._url = url
+        self._database = database
+        self._size = INDEX_SIZE.labels(name or card.name)
         self._exact_items = exact_items
         self._space: Space | None = None
         self._has_graph = False
@@ -57,23 +66,17 @@ class Index:
         """Length of the vectors."""
         return self._identity.dimensions
 
-    async def open(self) -> None:
-        """Start connecting; the database need not be there yet."""
-        await self._database.open()
+    def start(self) -> None:
+        """Begin with the upkeep; the database need not be there yet."""
         self._maintenance = asyncio.create_task(self._maintain_forever())
 
-    async def close(self) -> None:
-        """Give the connections back."""
+    async def stop(self) -> None:
+        """End the upkeep."""
         self._closing.set()
         if self._maintenance is not None:
             self._maintenance.cancel()
             with suppress(asyncio.CancelledError):
                 await self._maintenance
-        await self._database.close()
-
-    async def healthy(self) -> bool:
-        """Whether the database answers now."""
-        return await self._database.healthy()
 
     async def put(self, items: Sequence[NewItem]) -> None:
         """Store items, replacing those of the same ids; on return they are on the disk, all of them.
@@ -164,16 +167,17 @@ class Index:
     async def maintain(self) -> None:
         """Publish the size, and build or notice the graph once the space has outgrown exact search.
 
-        Whoever calls while it is under way waits for it: when this returns, what this server had to do is done.
+        Whoever calls while it is under way waits for it: when this returns, what this server had to do is
+        done.
         """
         async with self._maintaining:
             async with self._connection() as (connection, space):
                 row = await (await connection.execute(queries.COUNT.format(table=space.table))).fetchone()
                 items = int(row[0]) if row else 0
                 self._has_graph = await graph.exists(connection, space)
-            INDEX_SIZE.set(items)
+            self._size.set(items)
             if items > self._exact_items and not self._has_graph and space.dimensions <= graph.MAX_DIMENSIONS:
-                await graph.build(self._url, space)
+                await graph.build(self._database.url, space)
 
     async def _maintain_forever(self) -> None:
         # The event, too, ends it: a cancelled database call may end as a failed one and the task live on.

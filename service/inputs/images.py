@@ -7,6 +7,7 @@ all three.
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 import orjson
 from fastapi import Request
@@ -83,18 +84,28 @@ async def read_payload(request: Request, layout: Layout, settings: Settings) -> 
     )
 
 
-def no_image(where: str) -> ServiceError:
-    """The refusal of a request that needs an image and has none."""
-    return ServiceError(422, "no_image", f"The request holds no image; {where}.")
+def json_object(body: bytes) -> dict[str, Any]:
+    """The members of a body that is a JSON object.
 
-
-def _from_json(body: bytes, layout: Layout, query: list[tuple[str, str]], most: int) -> Payload:
+    Raises:
+        ServiceError: 400 `invalid_json`.
+    """
     try:
         members = orjson.loads(body)
     except orjson.JSONDecodeError as error:
         raise _invalid_json(f"it cannot be parsed ({error})") from error
     if not isinstance(members, dict):
         raise _invalid_json("it is no object")
+    return members
+
+
+def no_image(where: str) -> ServiceError:
+    """The refusal of a request that needs an image and has none."""
+    return ServiceError(422, "no_image", f"The request holds no image; {where}.")
+
+
+def _from_json(body: bytes, layout: Layout, query: list[tuple[str, str]], most: int) -> Payload:
+    members = json_object(body)
     named = {name: decode_text(members.pop(name), name) for name in layout.named if name in members}
     images = _from_member(members.pop(layout.member), layout, most) if layout.member in members else []
     return Payload(images, named, merge(query, members.items()))

@@ -11,7 +11,6 @@ from typing import TypeVar
 import orjson
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from contract.card import ModelCard
 from service.errors import ServiceError
 
 _SHOWN = 40
@@ -22,7 +21,7 @@ class Parameters(BaseModel):
     """The base of every route's parameters.
 
     Attributes:
-        model: the model that the client expects, `name` or `name/version`.
+        model: which model is to answer, `name` or `name/version`; default the default one.
         user: some OpenAI clients send it; it is not read.
     """
 
@@ -30,20 +29,6 @@ class Parameters(BaseModel):
 
     model: str | None = None
     user: object = None
-
-    def check_model(self, card: ModelCard) -> None:
-        """Refuse what was meant for another model.
-
-        Raises:
-            ServiceError: 404 `unknown_model`.
-        """
-        if self.model not in (None, card.name, card.id):
-            raise ServiceError(
-                404,
-                "unknown_model",
-                f"There is no model {self.model[:_SHOWN]!a} here; served is {card.id}, "
-                f"which {card.name} names as well.",
-            )
 
 
 P = TypeVar("P", bound=Parameters)

@@ -14,7 +14,7 @@ from service.outputs.lines import NDJSON, Lines
 from service.routes import description
 from service.routes.neighbours import MAX_K
 from service.routes.streams import REQUEST_BODY, stream_response
-from service.runtime import runtime_of
+from service.runtime import served_for
 from service.streaming_outputs import OUTPUTS, Outputs, Search
 from service.streaming_response import AnswerFormat
 
@@ -67,12 +67,11 @@ _OPTIONS: dict[str, dict[str, Any]] = {
 )
 async def answer_batch(request: Request) -> Response:
     """Answer every image by itself, in order, as they come; a failing one costs the others nothing."""
-    runtime = runtime_of(request)
     media_type = accept.choose(request.headers.get("accept", ""), _OFFERED)
     parameters = parse(BatchParameters, merge(request.query_params.multi_items()))
-    parameters.check_model(runtime.pipeline.card)
-    work = Outputs(runtime.pipeline, parameters.outputs, Search(runtime.index, parameters.k))
-    return stream_response(request, PATH, work, _format(media_type, parameters, runtime.pipeline.card))
+    served = served_for(request, parameters.model)
+    work = Outputs(served.pipeline, parameters.outputs, Search(served.index, parameters.k))
+    return stream_response(request, PATH, work, _format(media_type, parameters, served.pipeline.card))
 
 
 def _format(media_type: str, parameters: BatchParameters, card: ModelCard) -> AnswerFormat:

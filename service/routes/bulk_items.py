@@ -7,7 +7,7 @@ from service.outputs import accept
 from service.outputs.lines import NDJSON, Lines
 from service.routes import description
 from service.routes.streams import REQUEST_BODY, stream_response
-from service.runtime import runtime_of
+from service.runtime import served_for
 from service.streaming_storage import Storage
 
 PATH = "/v1/items"
@@ -23,7 +23,6 @@ router = APIRouter(tags=["index"])
 )
 async def store_items(request: Request) -> Response:
     """Store every item by itself, in order, as they come; an older item of the same id is replaced."""
-    runtime = runtime_of(request)
     accept.choose(request.headers.get("accept", ""), (NDJSON,))
-    parse(Parameters, merge(request.query_params.multi_items())).check_model(runtime.pipeline.card)
-    return stream_response(request, PATH, Storage(runtime), Lines())
+    served = served_for(request, parse(Parameters, merge(request.query_params.multi_items())).model)
+    return stream_response(request, PATH, Storage(served.pipeline, served.index), Lines())

@@ -53,4 +53,4 @@ TIMEOUT: dict[str, Any] = {
     "description": "how long the client waits; what cannot be answered in time is refused",
     "schema": {"type": "integer", "minimum": 1, "maximum": LONGEST_MS},
 }
-MODEL = {"type": "string", "description": "the served model, by name or name/version"}
+MODEL = {"type": "string", "description": "which of the served models, by name or name/version"}

@@ -18,7 +18,7 @@ from service.results import Stages, Want
 from service.routes import description
 from service.routes.deadlines import deadline_of, within_deadline
 from service.routes.whole import embed_all
-from service.runtime import runtime_of
+from service.runtime import runtime_of, served_for
 
 PATH = "/v1/embeddings"
 
@@ -76,17 +76,17 @@ _INPUT = {"anyOf": [description.IMAGE, {"type": "array", "items": description.IM
 async def create_embeddings(request: Request) -> Response:
     """Embed every image of the request, or refuse it as a whole."""
     runtime = runtime_of(request)
-    runtime.pipeline.check_wait(deadline_of(request))
-    card = runtime.pipeline.card
+    runtime.models.check_wait(deadline_of(request))
     media_type = accept.choose(request.headers.get("accept", ""), _OFFERED)
     payload = await read_payload(request, _LAYOUT, runtime.settings)
     if not payload.images:
         raise no_image("name it in the member input, or send it as a file of the form")
     parameters = parse(EmbeddingParameters, payload.members)
-    parameters.check_model(card)
+    served = served_for(request, parameters.model)
+    card = served.pipeline.card
     dimensions = parameters.dimensions_of(card)
     stages = Stages()
-    embedded = await embed_all(request, PATH, payload.images, Want.EMBEDDING, stages)
+    embedded = await embed_all(request, served.pipeline, PATH, payload.images, Want.EMBEDDING, stages)
     started = perf_counter()
     embeddings = shorten(np.stack([one.embedding for one in embedded]), dimensions)
     if media_type == accept.NPY:

@@ -54,13 +54,13 @@ async def metrics(request: Request) -> Response:
     responses=description.answers(accept.JSON),
 )
 async def versions(request: Request) -> Response:
-    pipeline = runtime_of(request).pipeline
+    default = runtime_of(request).models.default
     return _json(
         {
             "infomax": version("infomax"),
             "python": platform.python_version(),
-            "onnxruntime": pipeline.report.runtime,
-            "model": pipeline.card.id,
+            "onnxruntime": default.pipeline.report.runtime,
+            "model": default.id,
         }
     )
 

@@ -9,14 +9,15 @@ from service.errors import ServiceError
 from service.index.items import NewItem, StoredItem, check_object, check_vector
 from service.inputs.images import Layout, no_image, read_payload
 from service.inputs.item_id import item_id_of
-from service.inputs.parameters import Parameters, parse, parsed_json, refused
+from service.inputs.parameters import Parameters, merge, parse, parsed_json, refused
 from service.outputs import accept
 from service.outputs.json import json_response
 from service.results import Want
 from service.routes import description
 from service.routes.deadlines import within_deadline
 from service.routes.whole import embed_all
-from service.runtime import Runtime, runtime_of
+from service.runtime import runtime_of, served_for
+from service.served import Served
 
 PATH = "/v1/items/{id}"
 INDEX_PATH = "/v1/index"
@@ -62,19 +63,18 @@ _VECTOR = {"type": "array", "items": {"type": "number"}}
 @within_deadline
 async def put_item(request: Request) -> Response:
     """Store one item, in place of an older one of the same id; the answer comes when it is on the disk."""
-    runtime = runtime_of(request)
     item_id = item_id_of(request)
-    payload = await read_payload(request, _LAYOUT, runtime.settings)
+    payload = await read_payload(request, _LAYOUT, runtime_of(request).settings)
     parameters = parse(ItemParameters, payload.members)
-    parameters.check_model(runtime.pipeline.card)
+    served = served_for(request, parameters.model)
     metadata = check_object({} if parameters.metadata is None else parameters.metadata)
     if parameters.vector is not None:
         if payload.images:
             raise refused("The request holds an image and a vector; send one of the two.")
-        vector = check_vector(parameters.vector, runtime.index.dimensions)
+        vector = check_vector(parameters.vector, served.index.dimensions)
         item = NewItem(item_id, vector, metadata)
     elif payload.images:
-        (one,) = await embed_all(request, PATH, payload.images, Want.EMBEDDING)
+        (one,) = await embed_all(request, served.pipeline, PATH, payload.images, Want.EMBEDDING)
         image = one.image
         item = NewItem(
             item_id,
@@ -87,24 +87,24 @@ async def put_item(request: Request) -> Response:
         )
     else:
         raise no_image("send one, or a vector")
-    await runtime.index.put([item])
-    return json_response({"id": item_id, "model": runtime.pipeline.card.id, "status": "stored"})
+    await served.index.put([item])
+    return json_response({"id": item_id, "model": served.id, "status": "stored"})
 
 
 @router.get(
     _ROUTE,
     summary="What is stored under an id",
     responses=description.answers(accept.JSON),
-    openapi_extra={"parameters": [_ID, description.TIMEOUT]},
+    openapi_extra={"parameters": [_ID, description.TIMEOUT, *description.query(model=description.MODEL)]},
 )
 @within_deadline
 async def get_item(request: Request) -> Response:
     """The item as it is stored; images are not kept, their vectors are."""
-    runtime = runtime_of(request)
-    item = await stored_item(runtime, item_id_of(request))
+    served = _served_by_query(request)
+    item = await stored_item(served, item_id_of(request))
     answer = {
         "id": item.id,
-        "model": runtime.pipeline.card.id,
+        "model": served.id,
         "vector": item.vector,
         "metadata": item.metadata,
         "width": item.width,
@@ -120,26 +120,31 @@ async def get_item(request: Request) -> Response:
     status_code=204,
     summary="Remove an item",
     responses=description.refusals(),
-    openapi_extra={"parameters": [_ID, description.TIMEOUT]},
+    openapi_extra={"parameters": [_ID, description.TIMEOUT, *description.query(model=description.MODEL)]},
 )
 @within_deadline
 async def delete_item(request: Request) -> Response:
     """Remove one item."""
-    runtime = runtime_of(request)
+    served = _served_by_query(request)
     item_id = item_id_of(request)
-    if not await runtime.index.delete(item_id):
-        raise _not_found(runtime, item_id)
+    if not await served.index.delete(item_id):
+        raise _not_found(served, item_id)
     return Response(status_code=204)
 
 
-@router.get(INDEX_PATH, summary="Statistics of the index", responses=description.answers(accept.JSON))
+@router.get(
+    INDEX_PATH,
+    summary="Statistics of the index",
+    responses=description.answers(accept.JSON),
+    openapi_extra={"parameters": description.query(model=description.MODEL)},
+)
 async def get_index(request: Request) -> Response:
-    """What the database holds, for the served model and for every other version."""
-    runtime = runtime_of(request)
-    statistics = await runtime.index.statistics()
+    """What the database holds, for the model asked for and for every other version."""
+    served = _served_by_query(request)
+    statistics = await served.index.statistics()
     answer = {
-        "model": runtime.pipeline.card.id,
-        "dimensions": runtime.index.dimensions,
+        "model": served.id,
+        "dimensions": served.index.dimensions,
         "postgresql": statistics.postgresql,
         "pgvector": statistics.pgvector,
         "spaces": statistics.spaces,
@@ -147,19 +152,22 @@ async def get_index(request: Request) -> Response:
     return json_response(answer)
 
 
-async def stored_item(runtime: Runtime, item_id: str) -> StoredItem:
+async def stored_item(served: Served, item_id: str) -> StoredItem:
     """The item of that id.
 
     Raises:
         ServiceError: 404 `item_not_found`, 503 `index_unavailable`.
     """
-    item = await runtime.index.get(item_id)
+    item = await served.index.get(item_id)
     if item is None:
-        raise _not_found(runtime, item_id)
+        raise _not_found(served, item_id)
     return item
 
 
-def _not_found(runtime: Runtime, item_id: str) -> ServiceError:
-    return ServiceError(
-        404, "item_not_found", f"There is no item {item_id!a} of the model {runtime.pipeline.card.id}."
-    )
+def _not_found(served: Served, item_id: str) -> ServiceError:
+    return ServiceError(404, "item_not_found", f"There is no item {item_id!a} of the model {served.id}.")
+
+
+def _served_by_query(request: Request) -> Served:
+    """The model version that a request without a body asks for."""
+    return served_for(request, parse(Parameters, merge(request.query_params.multi_items())).model)

@@ -18,12 +18,13 @@ from service.outputs.heat_map import Picture, draw
 from service.outputs.mi_maps import maps_json
 from service.outputs.painter import Painter
 from service.outputs.timing import server_timing
+from service.pipeline import Pipeline
 from service.results import Embedded, Stages, Want
 from service.routes import description
 from service.routes.deadlines import deadline_of, within_deadline
 from service.routes.presence import while_connected
 from service.routes.whole import embed_all
-from service.runtime import runtime_of
+from service.runtime import runtime_of, served_for
 
 PATH = "/v1/mi-maps"
 
@@ -52,17 +53,18 @@ _INPUT = {"anyOf": [description.IMAGE, {"type": "array", "items": description.IM
 async def create_mi_maps(request: Request) -> Response:
     """Map every image of the request, against its own code or the reference's, or refuse it as a whole."""
     runtime = runtime_of(request)
-    runtime.pipeline.check_wait(deadline_of(request))
-    card = runtime.pipeline.card
+    runtime.models.check_wait(deadline_of(request))
     media_type = accept.choose(request.headers.get("accept", ""), _OFFERED)
     payload = await read_payload(request, _LAYOUT, runtime.settings)
     if not payload.images:
         raise no_image("name it in the member input, or send it as a file of the form")
-    parse(Parameters, payload.members).check_model(card)
+    parameters = parse(Parameters, payload.members)
     if media_type == accept.PNG and len(payload.images) > 1:
         raise one_image_expected(len(payload.images), "a PNG shows one; accept application/json for all")
+    served = served_for(request, parameters.model)
+    card = served.pipeline.card
     stages = Stages()
-    embedded, reference = await _embed(request, payload, stages)
+    embedded, reference = await _embed(request, served.pipeline, payload, stages)
     started = perf_counter()
     maps = _maps(embedded, reference)
     if media_type == accept.NPY:
@@ -77,14 +79,14 @@ async def create_mi_maps(request: Request) -> Response:
 
 
 async def _embed(
-    request: Request, payload: Payload, stages: Stages
+    request: Request, pipeline: Pipeline, payload: Payload, stages: Stages
 ) -> tuple[list[Embedded], Embedded | None]:
     """The images, and the reference where there is one, in one call."""
     if _REFERENCE not in payload.named:
-        return await embed_all(request, PATH, payload.images, Want.MAP, stages), None
+        return await embed_all(request, pipeline, PATH, payload.images, Want.MAP, stages), None
     images = [*payload.images, payload.named[_REFERENCE]]
     *embedded, reference = await embed_all(
-        request, PATH, images, Want.PROJECTIONS, stages, names={len(images) - 1: "The reference"}
+        request, pipeline, PATH, images, Want.PROJECTIONS, stages, names={len(images) - 1: "The reference"}
     )
     return embedded, reference
 

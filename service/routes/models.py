@@ -1,23 +1,29 @@
-"""`/v1/models`: the card of what is served, and what it really runs on."""
+"""`/v1/models`: the card of what is served, what it really runs on, and what became of other versions."""
 
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
-from service.errors import ServiceError
+from service.orders import Fate
 from service.outputs import accept
-from service.outputs.json import dump
+from service.outputs.json import json_response
 from service.routes import description
-from service.runtime import Runtime, runtime_of
+from service.runtime import runtime_of
+from service.served import Served
+from service.settings import Settings
 
 router = APIRouter(prefix="/v1/models", tags=["models"])
 
 
 @router.get(
-    "", summary="The models that are served, each with its card", responses=description.answers(accept.JSON)
+    "",
+    summary="The models that are served, each with its card, and versions that are not",
+    responses=description.answers(accept.JSON),
 )
 async def models(request: Request) -> Response:
-    """OpenAI's list shape; one process serves one model."""
-    return _json({"object": "list", "data": [describe(runtime_of(request))]})
+    """OpenAI's list shape: the default model first, after all models what is not served, oldest first."""
+    runtime = runtime_of(request)
+    served = [describe(served, runtime.settings) for served in runtime.models]
+    return json_response({"object": "list", "data": [*served, *map(_describe_fate, runtime.desk.fates)]})
 
 
 @router.get(
@@ -27,21 +33,22 @@ async def models(request: Request) -> Response:
 )
 async def model(request: Request, name: str) -> Response:
     runtime = runtime_of(request)
-    card = runtime.pipeline.card
-    if name not in (card.id, card.name):
-        raise ServiceError(404, "unknown_model", f"No model {name[:100]!r} is served; there is {card.id}.")
-    return _json(describe(runtime))
+    for fate in runtime.desk.fates:
+        if fate.id == name and all(served.id != name for served in runtime.models):
+            return json_response(_describe_fate(fate))
+    return json_response(describe(runtime.models.find(name), runtime.settings))
 
 
-def describe(runtime: Runtime) -> dict[str, object]:
-    """The model as `/v1/models` shows it."""
-    pipeline, settings = runtime.pipeline, runtime.settings
+def describe(served: Served, settings: Settings) -> dict[str, object]:
+    """A model that is served, as `/v1/models` shows it."""
+    pipeline = served.pipeline
     card, report = pipeline.card, pipeline.report
     return {
         "id": card.id,
         "object": "model",
         "created": int(card.created.timestamp()),
         "owned_by": "infomax",
+        "state": "ready",
         "execution": {
             "requested": report.requested,
             "active": report.active,
@@ -59,5 +66,13 @@ def describe(runtime: Runtime) -> dict[str, object]:
     }
 
 
-def _json(value: dict[str, object]) -> Response:
-    return Response(dump(value), media_type="application/json")
+def _describe_fate(fate: Fate) -> dict[str, object]:
+    """A version that is not served; OpenAI's clients need the four members that every model has."""
+    return {
+        "id": fate.id,
+        "object": "model",
+        "created": int(fate.since),
+        "owned_by": "infomax",
+        "state": fate.state,
+        "reason": fate.reason,
+    }

@@ -23,7 +23,8 @@ from service.routes import description
 from service.routes.deadlines import within_deadline
 from service.routes.items import stored_item
 from service.routes.whole import embed_all
-from service.runtime import Runtime, runtime_of
+from service.runtime import runtime_of, served_for
+from service.served import Served
 
 PATH = "/v1/neighbours"
 MAX_K = 1000
@@ -99,24 +100,23 @@ _OTHERS: dict[str, dict[str, Any]] = {
 )
 @within_deadline
 async def find_neighbours(request: Request) -> Response:
-    """Search the items of the served model, best first."""
-    runtime = runtime_of(request)
-    payload = await read_payload(request, _LAYOUT, runtime.settings)
+    """Search the items of the model that answers, best first."""
+    payload = await read_payload(request, _LAYOUT, runtime_of(request).settings)
     parameters = parse(NeighbourParameters, payload.members)
-    parameters.check_model(runtime.pipeline.card)
+    served = served_for(request, parameters.model)
     metadata_filter = parameters.metadata_filter
     _check_one_query(payload, parameters)
     stages = Stages()
-    query = await _query(request, runtime, payload, parameters, stages)
+    query = await _query(request, served, payload, parameters, stages)
     started = perf_counter()
-    hits = await runtime.index.search(
+    hits = await served.index.search(
         query.vector, parameters.k, metadata_filter, with_codes=parameters.explain
     )
     searched = perf_counter()
     explanations = None
     if query.projections is not None:
-        explanations = await _explain(runtime.pipeline, query.projections, hits)
-    answer = {"model": runtime.pipeline.card.id, "neighbours": neighbours_json(hits, explanations)}
+        explanations = await _explain(served.pipeline, query.projections, hits)
+    answer = {"model": served.id, "neighbours": neighbours_json(hits, explanations)}
     content = dump(answer)
     headers = server_timing(stages, search=searched - started, serialise=perf_counter() - searched)
     return Response(content, headers=headers, media_type=accept.JSON)
@@ -144,14 +144,14 @@ def _check_one_query(payload: Payload, parameters: NeighbourParameters) -> None:
 
 
 async def _query(
-    request: Request, runtime: Runtime, payload: Payload, parameters: NeighbourParameters, stages: Stages
+    request: Request, served: Served, payload: Payload, parameters: NeighbourParameters, stages: Stages
 ) -> _Query:
     if parameters.id is not None:
-        return _Query((await stored_item(runtime, check_id(parameters.id))).vector)
+        return _Query((await stored_item(served, check_id(parameters.id))).vector)
     if parameters.vector is not None:
-        return _Query(check_vector(parameters.vector, runtime.index.dimensions))
+        return _Query(check_vector(parameters.vector, served.index.dimensions))
     want = Want.PROJECTIONS if parameters.explain else Want.EMBEDDING
-    (one,) = await embed_all(request, PATH, payload.images, want, stages)
+    (one,) = await embed_all(request, served.pipeline, PATH, payload.images, want, stages)
     return _Query(one.embedding, one.projections)
 
 

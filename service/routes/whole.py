@@ -7,14 +7,15 @@ from fastapi import Request
 
 from service.counting import count_outcomes
 from service.errors import ServiceError, item_error
+from service.pipeline import Pipeline
 from service.results import Embedded, Failed, Lane, Stages, Want
 from service.routes.deadlines import deadline_of
 from service.routes.presence import while_connected
-from service.runtime import runtime_of
 
 
 async def embed_all(
     request: Request,
+    pipeline: Pipeline,
     route: str,
     images: Sequence[bytes],
     want: Want,
@@ -26,6 +27,7 @@ async def embed_all(
     Args:
         request: its body is read; when its client goes away, or its deadline passes, the images leave the
             queue.
+        pipeline: of the model that answers.
         route: template of the route, for the metrics.
         images: encoded images.
         want: how much of the model to run.
@@ -36,7 +38,7 @@ async def embed_all(
         ServiceError: of the first image that failed, with its name or, where there are several, its
             position; and as `Pipeline.embed`.
     """
-    work = runtime_of(request).pipeline.embed(images, want, Lane.INTERACTIVE, stages, deadline_of(request))
+    work = pipeline.embed(images, want, Lane.INTERACTIVE, stages, deadline_of(request))
     outcomes = await while_connected(request, work)
     count_outcomes(route, outcomes)
     embedded: list[Embedded] = []

@@ -18,7 +18,7 @@ ROOT = Path(__file__).parents[2]
 _START_SECONDS = 120.0
 _END_SECONDS = 60.0
 _POLL_SECONDS = 0.05
-_READY = re.compile(r"^Infomax serves \S+ on (http://\S+) ", re.MULTILINE)
+_READY = re.compile(r"^Infomax serves .+ on (http://\S+) ", re.MULTILINE)
 _COMMAND = (str(Path(sys.executable).parent / "infomax"), "serve")
 # As users run it: without what a developer's shell may set.
 _KEPT = ("PATH", "HOME", "LANG", "TMPDIR", "LD_LIBRARY_PATH")
@@ -32,7 +32,7 @@ class Server:
         url: where it listens; empty until it is ready.
     """
 
-    def __init__(self, models: Path, folder: Path, **settings: object) -> None:
+    def __init__(self, models: Path, folder: Path, /, **settings: object) -> None:
         """Start it on a free port.
 
         Args:
@@ -138,7 +138,7 @@ class Server:
 
 
 @contextmanager
-def started(models: Path, folder: Path, **settings: object) -> Iterator[Server]:
+def started(models: Path, folder: Path, /, **settings: object) -> Iterator[Server]:
     """A server that was started, ready or not; ended when the block ends."""
     server = Server(models, folder, **settings)
     try:
@@ -148,7 +148,7 @@ def started(models: Path, folder: Path, **settings: object) -> Iterator[Server]:
 
 
 @contextmanager
-def serving(models: Path, folder: Path, **settings: object) -> Iterator[Server]:
+def serving(models: Path, folder: Path, /, **settings: object) -> Iterator[Server]:
     """A server that is ready; ended when the block ends."""
     with started(models, folder, **settings) as server:
         yield server.wait_until_ready()

@@ -17,7 +17,9 @@ async def client(
     models: Path, index_url: str, model: Model | None = None, **changes: object
 ) -> AsyncIterator[httpx.AsyncClient]:
     """A started application over the tiny model and the database at `index_url`."""
-    app = create_app(Runtime.load(settings(models, **changes), index_url, model))
+    app = create_app(
+        Runtime.load(settings(models, **changes), index_url, None if model is None else {"tiny": model})
+    )
     transport = httpx.ASGITransport(app, raise_app_exceptions=False)
     async with (
         app.router.lifespan_context(app),

@@ -64,7 +64,7 @@ class FragileModel(Model):
         return super().criticise(features, code, projections=projections)
 
 
-def settings(models: Path, **changes: object) -> Settings:
+def settings(models: Path, /, **changes: object) -> Settings:
     """Settings of a small service over the tiny model."""
     return Settings.model_validate(
         {

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from contract.artefact import open_artefact
 from contract.card import ModelCard
+from service.index.database import Database
 from service.index.items import Metadata, NewItem
 from service.index.store import Index
 
@@ -18,12 +19,15 @@ MANY = 10**9
 @asynccontextmanager
 async def opened(url: str, card: ModelCard, exact_items: int = MANY) -> AsyncIterator[Index]:
     """An open index on the database at `url`."""
-    index = Index(url, card, exact_items)
-    await index.open()
+    database = Database(url)
+    index = Index(database, card, exact_items)
+    await database.open()
+    index.start()
     try:
         yield index
     finally:
-        await index.close()
+        await index.stop()
+        await database.close()
 
 
 def tiny_card(models: Path) -> ModelCard:

@@ -57,7 +57,7 @@ class _Server(uvicorn.Server):
 @contextmanager
 def live(models: Path, index_url: str, model: Model | None = None, **changes: object) -> Iterator[Live]:
     """Serve the tiny model on a free port."""
-    runtime = Runtime.load(settings(models, **changes), index_url, model)
+    runtime = Runtime.load(settings(models, **changes), index_url, None if model is None else {"tiny": model})
     config = uvicorn.Config(create_app(runtime), log_config=None, ws="none", lifespan="on")
     server = _Server(config)
     with socket.create_server(("127.0.0.1", 0)) as listener:

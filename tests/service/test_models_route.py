@@ -19,6 +19,7 @@ def test_the_list_holds_the_card_and_what_really_runs(tiny_models: Path, index_u
         card = ModelCard.model_validate(model.pop("card"))
         assert (card.id, card.preprocessing_sha256) == ("tiny/1", model["preprocessing_sha256"])
         assert (model["id"], model["object"], model["owned_by"]) == ("tiny/1", "model", "infomax")
+        assert model["state"] == "ready"
         assert model["created"] == int(card.created.timestamp())
         assert model["warm_up_images_per_second"] > 0
         assert model["execution"].pop("runtime").startswith("onnxruntime")

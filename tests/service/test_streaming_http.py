@@ -56,7 +56,7 @@ def test_the_work_of_a_client_who_leaves_is_dropped(
             if complete:
                 exchange.send(b"")
             assert model.entered.wait(60)
-        admission = server.runtime.pipeline._admission
+        admission = server.runtime.models.default.pipeline._admission
         assert admission is not None
         # The gate is still closed: nothing is answered, and still everything is let go.
         server.run(asyncio.wait_for(admission.until_empty(), 60))
@@ -70,7 +70,7 @@ def test_a_stream_that_the_service_stops_is_told_so(tiny_models: Path, index_url
 
     async def scenario() -> None:
         async with client(tiny_models, index_url, model) as http:
-            pipeline = http._transport.app.state.runtime.pipeline  # type: ignore[attr-defined]
+            pipeline = http._transport.app.state.runtime.models.default.pipeline  # type: ignore[attr-defined]
             model.gate.clear()
             headers = {"content-type": "application/x-tar"}
             streaming = asyncio.create_task(http.post("/v1/batch", content=pieces, headers=headers))

@@ -1,36 +1,44 @@
-"""SIGINT and SIGTERM: what ends a start that is under way, and what a running service waits for."""
+"""The signals that a service obeys: SIGINT and SIGTERM end it, SIGHUP makes it look for new versions."""
 
+import os
 import signal
 import socket
+from contextlib import suppress
+from pathlib import Path
 from types import FrameType, TracebackType
 
-_NUMBERS = (signal.SIGINT, signal.SIGTERM)
+_TERMINAL = Path("/dev/tty")
 
 
 class StopRequested(BaseException):
     """A signal came while the service was starting; like KeyboardInterrupt it is no Exception."""
 
 
-class StopSignals:
-    """Takes both signals over while it is entered.
+class Signals:
+    """Takes the signals over while it is entered.
 
-    Until `wait_for_them` is called a signal raises `StopRequested` in the main thread; from then on
-    signals are counted and `fileno` becomes readable.
+    Until `wait_for_them` is called one that ends the service raises `StopRequested` in the main thread; from
+    then on signals are counted and `fileno` becomes readable.
 
     Attributes:
-        count: signals received.
+        stops: signals received that end the service.
+        reloads: signals received that make it look for new versions.
     """
 
-    def __init__(self) -> None:
-        self.count = 0
-        self._counting = False
+    HANDLED = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
-    def __enter__(self) -> "StopSignals":
+    def __init__(self) -> None:
+        self.stops = 0
+        self.reloads = 0
+        self._counting = False
+        self._had_terminal = _has_terminal()
+
+    def __enter__(self) -> "Signals":
         self._awake, self._wake = socket.socketpair()
         self._awake.setblocking(False)
         self._wake.setblocking(False)
         self._wakeup_before = signal.set_wakeup_fd(self._wake.fileno(), warn_on_full_buffer=False)
-        self._before = {number: signal.signal(number, self._receive) for number in _NUMBERS}
+        self._before = {number: signal.signal(number, self._receive) for number in self.HANDLED}
         return self
 
     def __exit__(
@@ -58,7 +66,19 @@ class StopSignals:
             except BlockingIOError:
                 return
 
-    def _receive(self, _number: int, _frame: FrameType | None) -> None:
-        self.count += 1
+    def _receive(self, number: int, _frame: FrameType | None) -> None:
+        # The kernel sends SIGHUP too, where a terminal goes away: then nobody is left to stop the service.
+        if number == signal.SIGHUP and not (self._had_terminal and not _has_terminal()):
+            self.reloads += 1
+            return
+        self.stops += 1
         if not self._counting:
             raise StopRequested
+
+
+def _has_terminal() -> bool:
+    """Whether this process has a terminal that controls it."""
+    with suppress(OSError):
+        os.close(os.open(_TERMINAL, os.O_RDWR | os.O_NOCTTY))
+        return True
+    return False

@@ -1,0 +1,61 @@
+"""POST /v1/models/{name}/load: another version of a served model, without a restart."""
+
+from typing import Any
+
+from fastapi import APIRouter, Request, Response
+from pydantic import Field
+
+from service.access import require_admin
+from service.inputs.body import read_body
+from service.inputs.images import json_object
+from service.inputs.parameters import Parameters, merge, parse, refused
+from service.outputs import accept
+from service.outputs.json import json_response
+from service.routes import description
+from service.routes.models import describe
+from service.runtime import runtime_of
+
+router = APIRouter(tags=["models"])
+
+
+class LoadParameters(Parameters):
+    """Parameters of the request.
+
+    Attributes:
+        version: which version to load; default what the entry of the settings means now.
+    """
+
+    version: int | None = Field(default=None, ge=1)
+
+
+_OPTIONS: dict[str, dict[str, Any]] = {"version": {"type": "integer", "minimum": 1}}
+_BODY = {
+    "required": False,
+    "content": {
+        "application/json": {
+            "schema": {"type": "object", "properties": _OPTIONS, "additionalProperties": False}
+        }
+    },
+}
+
+
+@router.post(
+    "/v1/models/{name:path}/load",
+    summary="Serve another version of a model, once it is warm and has passed its self-test",
+    responses=description.answers(accept.JSON),
+    openapi_extra={"requestBody": _BODY, "parameters": description.query(**_OPTIONS)},
+)
+async def load_model(request: Request, name: str) -> Response:
+    """Answered once every process serves the version; where it is refused, the one before it serves on."""
+    require_admin(request)
+    runtime = runtime_of(request)
+    body = await read_body(request, runtime.settings.max_request_bytes)
+    members = json_object(body) if body else {}
+    parameters = parse(LoadParameters, merge(request.query_params.multi_items(), members.items()))
+    if parameters.model not in (None, name):
+        raise refused(
+            f"The path names the model {name[:100]!a} and the request another; leave its model out."
+        )
+    entry = runtime.models.find(name).entry
+    await runtime.desk.load(entry, parameters.version)
+    return json_response(describe(runtime.models.of(entry), runtime.settings))

@@ -1,0 +1,111 @@
+"""`infomax reproduce`: from the name of a comparison to its table and its figure."""
+
+import os
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+import typer
+
+from training import images as image_files
+from training.commands.train import STOPPED
+from training.data import ImageSet, open_source
+from training.errors import DataError, TrainingError
+from training.interruption import watch
+from training.quality import shared_labels
+from training.reproduce import result
+from training.reproduce.budget import Budget, claim
+from training.reproduce.experiments import EXPERIMENTS, Experiment, choose
+from training.reproduce.figure import draw
+from training.reproduce.markdown import render
+from training.reproduce.running import Images
+from training.reproduce.running import run as run_experiment
+
+TABLE = "table.md"
+FIGURE = "figure.png"
+
+
+def run(name: str, budget: Budget, out: Path, minutes: float | None) -> None:
+    """Run what is not finished yet, and show whatever is.
+
+    Raises:
+        InfomaxError: before any image is decoded where that is possible; or experiments failed, after the
+            others were run.
+        typer.Exit: with status 75 when a signal or the time limit stopped it.
+    """
+    asked = choose(name)
+    missing = [one for one in asked if result.read(out, one.name) is None]
+    training, test = open_source(Path(budget.train)), open_source(Path(budget.test))
+    shared_labels(training, test)
+    if budget.images > training.count:
+        raise DataError(
+            f"--images is {budget.images:,}, but {budget.train} holds only {training.count:,}; ask for fewer."
+        )
+    claim(out, budget)
+    failures: dict[str, TrainingError] = {}
+    if missing:
+        rule = image_files.rule(missing[0].recipe(budget))
+        drawn = _draw(image_files.load_images(training, rule), budget)
+        images = Images(drawn, image_files.load_images(test, rule))
+        failures = _run_all(missing, budget, images, out, minutes)
+    _show(out)
+    if failures:
+        sentences = " ".join(f"{failed}: {error}" for failed, error in failures.items())
+        raise TrainingError(f"{len(failures)} of {len(asked)} experiments failed. {sentences}")
+    if any(result.read(out, one.name) is None for one in asked):
+        typer.echo("Stopped. Go on with the same command.")
+        raise typer.Exit(STOPPED)
+
+
+def _draw(images: ImageSet, budget: Budget) -> ImageSet:
+    """The budget's share of the images, in their own order."""
+    rows = np.random.default_rng(budget.seed).permutation(len(images))[: budget.images]
+    return images.take(np.sort(rows))
+
+
+def _run_all(
+    missing: list[Experiment], budget: Budget, images: Images, out: Path, minutes: float | None
+) -> dict[str, TrainingError]:
+    """Run one after the other until a signal or the time limit comes; why some failed, by name."""
+    failures: dict[str, TrainingError] = {}
+    with watch() as interruption, _time_limit(minutes):
+        for number, experiment in enumerate(missing, start=1):
+            if interruption.asked:
+                break
+            typer.echo(f"{experiment.name} ({number} of {len(missing)})", err=True)
+            try:
+                run_experiment(experiment, budget, images, out, interruption)
+            except TrainingError as error:
+                failures[experiment.name] = error
+    return failures
+
+
+@contextmanager
+def _time_limit(minutes: float | None) -> Iterator[None]:
+    """After the limit, the same signal that a user would send: there is one way to stop."""
+    if minutes is None:
+        yield
+        return
+    timer = threading.Timer(60 * minutes, os.kill, (os.getpid(), signal.SIGTERM))
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
+
+
+def _show(out: Path) -> None:
+    """Print and write the table and the figure of every finished experiment in the folder."""
+    found = [one for name in EXPERIMENTS if (one := result.read(out, name)) is not None]
+    if not found:
+        typer.echo("No experiment is finished yet.")
+        return
+    table = render(found)
+    (out / TABLE).write_text(table)
+    draw(found, out / FIGURE)
+    typer.echo(table)
+    typer.echo(f"{out / TABLE} and {out / FIGURE} hold {len(found)} of {len(EXPERIMENTS)} experiments.")

@@ -3,7 +3,6 @@
 import math
 
 import torch
-import torch.nn.functional as F  # noqa: N812  (torch's own convention)
 from torch import Tensor, nn
 
 from training.encoders.encoder import Encoder
@@ -27,7 +26,7 @@ class EncoderGraph(nn.Module):
     def forward(self, image: Tensor) -> tuple[Tensor, ...]:
         """image: uint8 [N, H, W, 3]; returns the tensors named by OUTPUTS."""
         encoding = self.encoder(image.permute(0, 3, 1, 2).to(torch.float32) / 255)
-        embedding = F.normalize(getattr(encoding, self.embedding_layer), dim=1)
+        embedding = self.encoder.embedding(encoding, self.embedding_layer)
         return embedding, encoding.code, encoding.features, encoding.conv, encoding.fc
 
 

@@ -42,5 +42,7 @@ def load_run(folder: Path) -> TrainedEncoder:
     encoder = build_encoder(recipe.encoder.name, recipe.encoder.code_units, recipe.input_size)
     prefix = "encoder."
     weights = {k.removeprefix(prefix): v for k, v in state["learner"].items() if k.startswith(prefix)}
-    encoder.load_state_dict(weights)
+    # Runs of before embeddings were fitted have none; theirs only scale.
+    unfitted = {name: value for name, value in encoder.state_dict().items() if "_embedding." in name}
+    encoder.load_state_dict({**unfitted, **weights})
     return TrainedEncoder(encoder.eval(), recipe, state["step"], state["total_steps"], state["seconds"])

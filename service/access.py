@@ -12,7 +12,8 @@ from service.ledger import Ledger
 from service.settings import Settings
 
 _HEALTH = frozenset({"/livez", "/readyz"})
-_OPEN = {"metrics": frozenset({"/metrics"}), "docs": frozenset({"/", "/docs", "/openapi.json"})}
+_DOCS = {"/", "/docs", "/docs/swagger-ui-bundle.js", "/docs/swagger-ui.css", "/openapi.json"}
+_OPEN = {"metrics": frozenset({"/metrics"}), "docs": frozenset(_DOCS)}
 _ADMIN = "admin"
 _CHALLENGE = 'Bearer realm="infomax"'
 

@@ -1,27 +1,31 @@
-"""`/docs`: the interface to read and to try out in a browser."""
+"""`/docs`: the interface to read and to try out in a browser, without a network beside this service."""
 
 import base64
 import hashlib
 import re
+from importlib.metadata import distribution
+from pathlib import Path
 
 from fastapi import APIRouter
 from fastapi.openapi.docs import get_swagger_ui_html
-from starlette.responses import Response
+from starlette.exceptions import HTTPException
+from starlette.responses import FileResponse, Response
 
 router = APIRouter(tags=["service"])
 
-# Where FastAPI takes Swagger UI from too. The browser fetches it; nothing else here needs a network.
-_LIBRARY = "https://cdn.jsdelivr.net/npm/swagger-ui-dist@5/"
+_SCRIPT_FILE, _STYLE_FILE = "swagger-ui-bundle.js", "swagger-ui.css"
+# A distribution of Swagger UI's own files; nothing of its Python code is imported.
+_FOLDER = Path(str(distribution("fastapi-swagger").locate_file("fastapi_swagger/resources")))
 _SCRIPT = re.compile(rb"<script>(.*?)</script>", re.DOTALL)
 
 
 def _page() -> tuple[bytes, str]:
-    """The page, and a policy under which a browser runs its one script and no other."""
+    """The page, and a policy under which a browser runs its one script, that library and no other."""
     answer = get_swagger_ui_html(
         openapi_url="/openapi.json",
         title="Infomax",
-        swagger_js_url=f"{_LIBRARY}swagger-ui-bundle.js",
-        swagger_css_url=f"{_LIBRARY}swagger-ui.css",
+        swagger_js_url=f"/docs/{_SCRIPT_FILE}",
+        swagger_css_url=f"/docs/{_STYLE_FILE}",
         # None of its own: the browser asks for none where one is given.
         swagger_favicon_url="data:,",
     )
@@ -30,9 +34,9 @@ def _page() -> tuple[bytes, str]:
     digest = base64.b64encode(hashlib.sha256(script).digest()).decode()
     policy = {
         "default-src": "'none'",
-        "script-src": f"{_LIBRARY} 'sha256-{digest}'",
+        "script-src": f"'self' 'sha256-{digest}'",
         # Swagger UI sets styles on its elements.
-        "style-src": f"{_LIBRARY} 'unsafe-inline'",
+        "style-src": "'self' 'unsafe-inline'",
         "img-src": "'self' data:",
         "connect-src": "'self'",
         "base-uri": "'none'",
@@ -48,3 +52,11 @@ _PAGE, _POLICY = _page()
 @router.get("/docs", include_in_schema=False)
 async def docs() -> Response:
     return Response(_PAGE, headers={"Content-Security-Policy": _POLICY}, media_type="text/html")
+
+
+@router.get("/docs/{name}", include_in_schema=False)
+async def docs_file(name: str) -> Response:
+    """The two files that the page loads."""
+    if name not in (_SCRIPT_FILE, _STYLE_FILE):
+        raise HTTPException(404, "Not Found")
+    return FileResponse(_FOLDER / name, headers={"Cache-Control": "private, max-age=3600"})

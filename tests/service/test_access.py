@@ -135,6 +135,8 @@ def test_documentation_and_metrics_are_open_where_the_settings_say_so(
         async with client(tiny_models, index_url, open_routes=open_routes, **keys) as http:
             for path, name in (
                 ("/docs", "docs"),
+                ("/docs/swagger-ui-bundle.js", "docs"),
+                ("/docs/swagger-ui.css", "docs"),
                 ("/openapi.json", "docs"),
                 ("/", "docs"),
                 ("/metrics", "metrics"),

@@ -1,5 +1,7 @@
 """A model folder on disk: `<name>/<version>/{encoder.onnx, critic.onnx, card.json}`.
 
+Beside `encoder.onnx` lies `encoder.int8.onnx` where the card lists one.
+
 Opening one checks everything that can be checked without running it; running the golden input is the
 service's part.
 """
@@ -12,8 +14,9 @@ import onnx
 from onnx.external_data_helper import uses_external_data
 from pydantic import ValidationError
 
-from contract.card import CARD_FILE, CRITIC_FILE, ENCODER_FILE, METADATA_KEY, ModelCard
+from contract.card import CARD_FILE, CRITIC_FILE, ENCODER_FILE, ENCODER_FILES, METADATA_KEY, ModelCard
 from contract.errors import ArtefactError
+from contract.precision import Precision
 
 
 @dataclass(frozen=True)
@@ -25,7 +28,11 @@ class Artefact:
 
     @property
     def encoder(self) -> Path:
-        return self.folder / ENCODER_FILE
+        return self.encoder_of("fp32")
+
+    def encoder_of(self, precision: Precision) -> Path:
+        """The graph of one precision; whether the folder holds it is for the card to say."""
+        return self.folder / ENCODER_FILES[precision]
 
     @property
     def critic(self) -> Path:
@@ -45,7 +52,9 @@ def open_artefact(folder: Path) -> Artefact:
     card = read_card((folder / CARD_FILE).read_text(), source=str(folder / CARD_FILE))
     if folder.resolve().parts[-2:] != (card.name, str(card.version)):
         raise ArtefactError(f"{folder} holds the model {card.id}; name the folder .../{card.id}.")
-    for digest in card.weights:
+    for digest in card.digests:
+        if not (folder / digest.file).is_file():
+            raise ArtefactError(f"{folder} has no {digest.file}, which its card lists; export it again.")
         _check_graph(folder / digest.file, card, digest.sha256)
     return Artefact(folder=folder, card=card)
 

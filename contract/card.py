@@ -1,27 +1,32 @@
 """The model card: everything a reader and the service need to know about one exported model.
 
 The same JSON lies beside the graphs as `card.json` and inside them as `metadata_props["infomax.card"]`.
+
+Cards of schema 1 say nothing of what inference costs and know one precision. They are read and written as
+they are, to the byte, since their graphs carry them.
 """
 
-from typing import Literal
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Literal
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, model_validator
+from pydantic import AwareDatetime, Field, SerializerFunctionWrapHandler, model_serializer, model_validator
 
 from contract.patches import PatchGrid
+from contract.precision import InferenceCost, Precision, PrecisionLoss
 from contract.preprocessing import Preprocessing
+from contract.record import Record
 
 METADATA_KEY = "infomax.card"
 ENCODER_FILE = "encoder.onnx"
+INT8_ENCODER_FILE = "encoder.int8.onnx"
+ENCODER_FILES: Mapping[Precision, str] = {"fp32": ENCODER_FILE, "int8": INT8_ENCODER_FILE}
 CRITIC_FILE = "critic.onnx"
 CARD_FILE = "card.json"
 NAME_PATTERN = r"^[a-z0-9][a-z0-9._-]{0,63}$"
+_SINCE_SCHEMA_2 = ("inference", "int8")
 
 
-class _Record(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class Shapes(_Record):
+class Shapes(Record):
     """Sizes of the graphs' outputs: embedding [N, embedding], code [N, code], features [N, channels, M, M]
     and the critic's projections [N, critic_units, M, M] and [N, critic_units]."""
 
@@ -31,14 +36,14 @@ class Shapes(_Record):
     critic_units: int = Field(ge=1)
 
 
-class WeightsDigest(_Record):
+class WeightsDigest(Record):
     """sha256 over the weights of one ONNX file, as `contract.artefact.weights_sha256` computes it."""
 
     file: str
     sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
 
 
-class Calibration(_Record):
+class Calibration(Record):
     """How the critic's scores became pointwise mutual information in nats, and what that measured.
 
     All figures are over held-out images that neither the encoder nor the critic saw.
@@ -73,7 +78,7 @@ class Calibration(_Record):
     split: str
 
 
-class Training(_Record):
+class Training(Record):
     """Where the weights come from."""
 
     data: str
@@ -89,17 +94,17 @@ class Training(_Record):
     torch: str
 
 
-class ProbeScore(_Record):
+class ProbeScore(Record):
     """Accuracy of one classifier on one frozen layer."""
 
     layer: str
     dimensions: int = Field(ge=1)
-    probe: Literal["linear", "knn"]
+    probe: Literal["linear", "knn", "svm", "nonlinear"]
     k: int | None = None
     accuracy: float = Field(ge=0, le=1)
 
 
-class Quality(_Record):
+class Quality(Record):
     """Measured usefulness of the frozen encoder; empty scores mean that the data had no labels."""
 
     split: str
@@ -108,7 +113,7 @@ class Quality(_Record):
     scores: tuple[ProbeScore, ...] = ()
 
 
-class Golden(_Record):
+class Golden(Record):
     """One input with the outputs it must give, for the self-test at start.
 
     Attributes:
@@ -123,11 +128,67 @@ class Golden(_Record):
     mi_map: tuple[tuple[float, ...], ...]
     tolerance: float = Field(gt=0)
 
+    @property
+    def expected(self) -> Iterator[tuple[str, Sequence[object], float]]:
+        """Each output with its name and tolerance."""
+        yield "embedding", self.embedding, self.tolerance
+        yield "code", self.code, self.tolerance
+        yield "mi_map", self.mi_map, self.tolerance
 
-class ModelCard(_Record):
-    """The contract between training and serving for one model version."""
 
-    schema_version: Literal[1] = 1
+class Int8Golden(Record):
+    """What the golden input gives by the int8 encoder.
+
+    Its rounding steps are another size in each output, so each has a tolerance of its own.
+    """
+
+    embedding: tuple[float, ...]
+    code: tuple[float, ...]
+    mi_map: tuple[tuple[float, ...], ...]
+    embedding_tolerance: float = Field(gt=0)
+    code_tolerance: float = Field(gt=0)
+    mi_map_tolerance: float = Field(gt=0)
+
+    @property
+    def expected(self) -> Iterator[tuple[str, Sequence[object], float]]:
+        """Each output with its name and tolerance."""
+        yield "embedding", self.embedding, self.embedding_tolerance
+        yield "code", self.code, self.code_tolerance
+        yield "mi_map", self.mi_map, self.mi_map_tolerance
+
+
+class Int8Encoder(Record):
+    """The encoder once more, in whole numbers of 8 bits: `encoder.int8.onnx`.
+
+    Attributes:
+        weights: digest of its file.
+        scheme: which numbers are held in 8 bits, and how, in words.
+        calibration_images: number of training images that the ranges of the activations were taken from.
+        loss: what it loses against the fp32 encoder.
+        maps: what its features and codes make of the MI maps, with the same critic and on the same images
+            as `ModelCard.calibration`.
+        inference: what it costs to run, measured in turn with the fp32 encoder.
+        golden: its own outputs for the golden image, with tolerances of their own.
+    """
+
+    weights: WeightsDigest
+    scheme: str
+    calibration_images: int = Field(ge=1)
+    loss: PrecisionLoss
+    maps: Calibration
+    inference: InferenceCost
+    golden: Int8Golden
+
+
+class ModelCard(Record):
+    """The contract between training and serving for one model version.
+
+    Attributes:
+        inference: what `encoder.onnx` costs to run; in every card of schema 2.
+        int8: the encoder in 8 bits, where the folder holds one; in no card of schema 1.
+    """
+
+    schema_version: Literal[1, 2]
     name: str = Field(pattern=NAME_PATTERN)
     version: int = Field(ge=1)
     created: AwareDatetime
@@ -147,6 +208,16 @@ class ModelCard(_Record):
     training: Training
     quality: Quality
     golden: Golden
+    inference: InferenceCost | None = None
+    int8: Int8Encoder | None = None
+
+    @model_validator(mode="after")
+    def _of_its_schema(self) -> "ModelCard":
+        if self.schema_version == 1 and (self.inference, self.int8) != (None, None):
+            raise ValueError(f"a card of schema 1 has no {' and no '.join(_SINCE_SCHEMA_2)}")
+        if self.schema_version > 1 and self.inference is None:
+            raise ValueError("a card of schema 2 states its inference cost")
+        return self
 
     @model_validator(mode="after")
     def _consistent(self) -> "ModelCard":
@@ -154,17 +225,61 @@ class ModelCard(_Record):
             raise ValueError("preprocessing_sha256 is not the hash of the preprocessing record")
         if {digest.file for digest in self.weights} != {ENCODER_FILE, CRITIC_FILE}:
             raise ValueError(f"weights must name exactly {ENCODER_FILE} and {CRITIC_FILE}")
-        if len(self.golden.embedding) != self.shapes.embedding or len(self.golden.code) != self.shapes.code:
+        if self.int8 is not None and self.int8.weights.file != INT8_ENCODER_FILE:
+            raise ValueError(f"the weights of int8 must name {INT8_ENCODER_FILE}")
+        self._check_sizes(self.golden)
+        if self.int8 is not None:
+            self._check_sizes(self.int8.golden)
+        return self
+
+    def _check_sizes(self, golden: Golden | Int8Golden) -> None:
+        if len(golden.embedding) != self.shapes.embedding or len(golden.code) != self.shapes.code:
             raise ValueError("the golden outputs do not have the sizes stated in shapes")
-        grid = (len(self.golden.mi_map), {len(row) for row in self.golden.mi_map})
+        grid = (len(golden.mi_map), {len(row) for row in golden.mi_map})
         if grid != (self.patch_grid.rows, {self.patch_grid.columns}):
             raise ValueError("the golden mi_map does not have the size of the patch grid")
-        return self
+
+    @model_serializer(mode="wrap")
+    def _without_what_its_schema_lacks(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        fields: dict[str, Any] = write(self)
+        if self.schema_version == 1:
+            for name in _SINCE_SCHEMA_2:
+                del fields[name]
+        return fields
 
     @property
     def id(self) -> str:
         """`name/version`, the key under which indexed items are bound to the model."""
         return f"{self.name}/{self.version}"
+
+    @property
+    def digests(self) -> tuple[WeightsDigest, ...]:
+        """Of every graph in the folder."""
+        return self.weights if self.int8 is None else (*self.weights, self.int8.weights)
+
+    def encoder_sha256(self, precision: Precision) -> str:
+        """Digest of the weights of one of the encoders.
+
+        Raises:
+            LookupError: there is none of that precision.
+        """
+        if precision == "int8":
+            return self._int8().weights.sha256
+        (digest,) = (digest.sha256 for digest in self.weights if digest.file == ENCODER_FILE)
+        return digest
+
+    def golden_of(self, precision: Precision) -> Golden | Int8Golden:
+        """What the golden image gives by one of the encoders, and the critic.
+
+        Raises:
+            LookupError: there is none of that precision.
+        """
+        return self._int8().golden if precision == "int8" else self.golden
+
+    def _int8(self) -> Int8Encoder:
+        if self.int8 is None:
+            raise LookupError(f"{self.id} has no int8 encoder")
+        return self.int8
 
     def to_json(self) -> str:
         """The exact text of `card.json` and of the graphs' metadata."""

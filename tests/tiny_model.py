@@ -199,6 +199,7 @@ def _card(
     Image.fromarray(picture).save(png, "PNG")
     preprocessing = Preprocessing(height=SIDE, width=SIDE)
     return ModelCard(
+        schema_version=1,
         name=NAME,
         version=version,
         created=datetime(2026, 1, 1, tzinfo=UTC),

@@ -4,11 +4,13 @@ from collections.abc import Iterator
 
 from pydantic import BaseModel, ConfigDict
 
-from contract.card import Calibration, ModelCard, Quality
+from contract.card import Calibration, Int8Encoder, ModelCard, Quality
+from contract.precision import PrecisionLoss
 
 # Sums in floating point depend on the number of threads, and an optimiser passes that on.
 _ACCURACY_TOLERANCE = 0.005
 _NATS_TOLERANCE = 0.01
+_COSINE_TOLERANCE = 0.001
 _MEASURED = (
     "mi_nats",
     "mi_standard_error",
@@ -59,6 +61,18 @@ def compare(card: ModelCard, quality: Quality, calibration: Calibration) -> Iter
     said = calibrated(card.calibration)
     for name, value in calibrated(calibration).items():
         yield Comparison(figure=name, card=said[name], measured=value, tolerance=_NATS_TOLERANCE)
+
+
+def compare_int8(card: Int8Encoder, loss: PrecisionLoss, maps: Calibration) -> Iterator[Comparison]:
+    """What an int8 encoder loses by its card, beside what it was measured to lose."""
+    for figure, written, found, tolerance in (
+        ("int8 knn embedding", card.loss.knn_int8, loss.knn_int8, _ACCURACY_TOLERANCE),
+        ("int8 linear embedding", card.loss.linear_int8, loss.linear_int8, _ACCURACY_TOLERANCE),
+        ("int8 mean_cosine", card.loss.mean_cosine, loss.mean_cosine, _COSINE_TOLERANCE),
+        ("int8 mi_nats", card.maps.mi_nats, maps.mi_nats, _NATS_TOLERANCE),
+    ):
+        if written is not None:
+            yield Comparison(figure=figure, card=written, measured=found, tolerance=tolerance)
 
 
 def accuracies(quality: Quality) -> dict[str, float]:

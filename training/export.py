@@ -1,25 +1,27 @@
 """A finished run to a model folder: two proved graphs, measured calibration and quality, one card."""
 
-import hashlib
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import onnx
-import onnxruntime
 import torch
 from numpy.typing import NDArray
 from torch.utils.flop_counter import FlopCounterMode
 
 from contract.artefact import Artefact
-from training import calibration
+from contract.card import Calibration, Quality
+from contract.precision import Precision
+from training import calibration, int8_encoder
 from training.data import ImageSet
 from training.errors import ExportError
 from training.frozen import exported
 from training.graphs import CriticGraph, EncoderGraph
-from training.model_card import Graphs, Release, build_card
+from training.inference_cost import measure_costs
+from training.int8_encoder import Quantised
+from training.model_card import Graphs, Measured, Release, build_card
 from training.model_folder import folder_of, write_folder
-from training.onnx_files import check_equal, convert
+from training.onnx_files import check_equal, convert, session_of
+from training.overlap import check_apart
 from training.quality import measure_quality, shared_labels
 from training.serving_critic import ServingCritic, fit
 from training.trained import TrainedEncoder
@@ -27,8 +29,6 @@ from training.trained import TrainedEncoder
 # Below this a bank of a quarter of the images is no picture of the marginal.
 _FEWEST_TRAINING = 64
 _FEWEST_HELD_OUT = 16
-# CIFAR-10's own test images repeat a few of its training images; a whole set named twice is another matter.
-_LARGEST_OVERLAP = 0.05
 _EXAMPLES = 64
 _CRITIC_EPOCHS = 12
 _CRITIC_BATCH = 512
@@ -37,7 +37,13 @@ _FEWEST_CRITIC_STEPS = 1000
 
 
 def export(
-    trained: TrainedEncoder, release: Release, training: ImageSet, held_out: ImageSet, models: Path
+    trained: TrainedEncoder,
+    release: Release,
+    training: ImageSet,
+    held_out: ImageSet,
+    models: Path,
+    *,
+    largest_int8_loss: float | None = None,
 ) -> Artefact:
     """Fit the serving critic, prove the graphs, measure them on `held_out` and write the model folder.
 
@@ -47,34 +53,66 @@ def export(
         training: the images the encoder was trained on, whole: the recipe's own split is taken again.
         held_out: images that nothing was fitted to or chosen by.
         models: the folder that holds `<name>/<version>`.
+        largest_int8_loss: write the encoder in 8 bits too, if that loses no more percentage points of
+            accuracy; None for no such encoder.
 
     Raises:
         ExportError: a graph differs from PyTorch by more than 1e-4, the version exists, there are too few
-            images, or some are not what they are said to be.
+            images, some are not what they are said to be, or 8 bits lose more than is allowed.
         DataError: the labels of the two sets do not fit together.
     """
     folder_of(models, release.name, release.version)
     fit_images, validation = training.split(trained.recipe.validation_share, trained.recipe.seed)
     _check_images(trained, training, fit_images, held_out)
     graph, encoder_model, macs = _encoder_model(trained, held_out)
-    encoder_session = _session(encoder_model)
+    seed, split = trained.recipe.seed, release.held_out
+    quantised = None
+    if largest_int8_loss is not None:
+        # First of all: a loss that is too large ends the export.
+        sets = int8_encoder.Sets(fit_images, training, held_out, split)
+        quantised = int8_encoder.make(encoder_model, sets, seed, largest_int8_loss)
+    encoder_session = session_of(encoder_model)
     encoder = exported(encoder_session)
     # The critic is fitted on what the exported graph computes: on what it will meet when it serves.
     seen = encoder.encode(fit_images.pixels, ("features", "code"))
-    critic = _fit_critic(seen, encoder.encode(validation.pixels, ("features", "code")), trained.recipe.seed)
+    critic = _fit_critic(seen, encoder.encode(validation.pixels, ("features", "code")), seed)
     bank = calibration.bank_size(len(fit_images))
-    own, other = (
-        seen["code"][rows] for rows in calibration.bank_rows(len(fit_images), bank, trained.recipe.seed)
+    own_rows, other_rows = calibration.bank_rows(len(fit_images), bank, seed)
+    critic_model = _critic_model(graph, critic, torch.from_numpy(seen["code"][own_rows]), held_out)
+    graphs = Graphs(encoder_model, critic_model, encoder_session, session_of(critic_model), macs)
+    maps = calibration.measure(
+        encoder, graphs.critic_session, held_out.pixels, seen["code"][other_rows], bank_size=bank, split=split
     )
     del seen
-    critic_model = _critic_model(graph, critic, torch.from_numpy(own), held_out)
-    graphs = Graphs(encoder_model, critic_model, encoder_session, _session(critic_model), macs)
-    measured = calibration.measure(
-        encoder, graphs.critic_session, held_out.pixels, other, bank_size=bank, split=release.held_out
+    quality = measure_quality(encoder, training, held_out, split=split, seed=seed)
+    measured = _measured(graphs, maps, quality, held_out, quantised, fit_images.take(other_rows))
+    card = build_card(trained, release, len(training), graphs, measured, held_out.pixels[0])
+    return write_folder(card, encoder_model, critic_model, models, quantised.model if quantised else None)
+
+
+def _measured(
+    graphs: Graphs,
+    maps: Calibration,
+    quality: Quality,
+    held_out: ImageSet,
+    quantised: Quantised | None,
+    bank_images: ImageSet,
+) -> Measured:
+    """All figures of the card; `bank_images` are those whose codes were the independent bank of `maps`."""
+    encoders: dict[Precision, onnx.ModelProto] = {"fp32": graphs.encoder}
+    if quantised is None:
+        return Measured(maps, quality, measure_costs(encoders, held_out.pixels)["fp32"])
+    costs = measure_costs(encoders | {"int8": quantised.model}, held_out.pixels)
+    int8 = int8_encoder.describe(
+        quantised,
+        graphs.critic_session,
+        held_out.pixels,
+        bank_images.pixels,
+        costs["int8"],
+        bank_size=maps.bank,
+        split=maps.split,
     )
-    quality = measure_quality(encoder, training, held_out, split=release.held_out, seed=trained.recipe.seed)
-    card = build_card(trained, release, len(training), graphs, measured, quality, held_out.pixels[0])
-    return write_folder(card, encoder_model, critic_model, models)
+    return Measured(maps, quality, costs["fp32"], int8)
 
 
 def _check_images(
@@ -99,17 +137,7 @@ def _check_images(
         )
     if training.labels is not None and held_out.labels is not None:
         shared_labels(training, held_out)
-    known = set(_digests(training.pixels))
-    repeated = sum(image in known for image in _digests(held_out.pixels))
-    if repeated > _LARGEST_OVERLAP * len(held_out):
-        raise ExportError(
-            f"{repeated} of the {len(held_out)} held-out images are among the training images; figures "
-            "measured on them would be too good, so name images that were kept apart."
-        )
-
-
-def _digests(pixels: NDArray[np.uint8]) -> Iterator[bytes]:
-    return (hashlib.blake2b(image.tobytes(), digest_size=16).digest() for image in pixels)
+    check_apart(training, held_out)
 
 
 def _fit_critic(
@@ -151,7 +179,3 @@ def _critic_model(
     model = convert(graph, tuple(e[:2] for e in examples), ("features", "code"), graph.OUTPUTS)
     check_equal(model, graph, examples)
     return model
-
-
-def _session(model: onnx.ModelProto) -> onnxruntime.InferenceSession:
-    return onnxruntime.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])

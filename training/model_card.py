@@ -1,36 +1,33 @@
 """The card of a model that is about to be written."""
 
-import base64
 import re
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from io import BytesIO
 
 import numpy as np
 import onnx
 import onnxruntime
 import torch
 from numpy.typing import NDArray
-from PIL import Image
 
 from contract.card import (
     CRITIC_FILE,
     ENCODER_FILE,
     NAME_PATTERN,
     Calibration,
-    Golden,
+    Int8Encoder,
     ModelCard,
     Quality,
     Shapes,
     Training,
 )
+from contract.precision import InferenceCost
 from training import images, recipe_text
 from training.errors import ExportError
+from training.golden import golden
 from training.hardware import hardware
 from training.onnx_files import OPSET, digest
 from training.trained import TrainedEncoder
-
-_GOLDEN_TOLERANCE = 1e-3
 
 
 @dataclass(frozen=True)
@@ -76,13 +73,28 @@ class Graphs:
     macs: int
 
 
+@dataclass(frozen=True)
+class Measured:
+    """What was measured of a model.
+
+    Attributes:
+        calibration, quality: on the release's held-out images.
+        inference: what the fp32 encoder costs to run.
+        int8: the same encoder in 8 bits, where there is one.
+    """
+
+    calibration: Calibration
+    quality: Quality
+    inference: InferenceCost
+    int8: Int8Encoder | None = None
+
+
 def build_card(
     trained: TrainedEncoder,
     release: Release,
     training_images: int,
     graphs: Graphs,
-    calibration: Calibration,
-    quality: Quality,
+    measured: Measured,
     picture: NDArray[np.uint8],
 ) -> ModelCard:
     """Put everything known about a model into its card.
@@ -92,13 +104,14 @@ def build_card(
         release: names and statements.
         training_images: how many the run was given.
         graphs: what will be served.
-        calibration, quality: measured on the release's held-out images.
+        measured: its figures.
         picture: one held-out image, uint8 [H, W, 3], for the self-test.
     """
     recipe = trained.recipe
     preprocessing = images.rule(recipe)
     features = _shape(graphs.encoder_session, "features")
     return ModelCard(
+        schema_version=2,
         name=release.name,
         version=release.version,
         created=datetime.now(UTC).replace(microsecond=0),
@@ -119,7 +132,7 @@ def build_card(
         encoder=recipe.encoder.name,
         embedding_layer=recipe.embedding_layer,
         encoder_macs=graphs.macs,
-        calibration=calibration,
+        calibration=measured.calibration,
         training=Training(
             data=release.data,
             images=training_images,
@@ -133,25 +146,10 @@ def build_card(
             hardware=hardware(),
             torch=torch.__version__,
         ),
-        quality=quality,
-        golden=_golden(graphs, picture),
-    )
-
-
-def _golden(graphs: Graphs, picture: NDArray[np.uint8]) -> Golden:
-    """One image with what ONNX Runtime computes for it."""
-    png = BytesIO()
-    Image.fromarray(picture).save(png, "PNG")
-    embedding, code, features = graphs.encoder_session.run(
-        ["embedding", "code", "features"], {"image": picture[None]}
-    )
-    (mi_map,) = graphs.critic_session.run(["mi_map"], {"features": features, "code": code})
-    return Golden(
-        image_base64=base64.b64encode(png.getvalue()).decode(),
-        embedding=tuple(embedding[0].tolist()),
-        code=tuple(code[0].tolist()),
-        mi_map=tuple(tuple(row) for row in mi_map[0].tolist()),
-        tolerance=_GOLDEN_TOLERANCE,
+        quality=measured.quality,
+        golden=golden(graphs.encoder_session, graphs.critic_session, picture),
+        inference=measured.inference,
+        int8=measured.int8,
     )
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import onnx
 
 from contract.artefact import Artefact, open_artefact
-from contract.card import CARD_FILE, CRITIC_FILE, ENCODER_FILE, ModelCard
+from contract.card import CARD_FILE, CRITIC_FILE, ENCODER_FILE, INT8_ENCODER_FILE, ModelCard
 from training.errors import ExportError
 from training.model_readme import readme
 from training.onnx_files import write
@@ -27,12 +27,22 @@ def folder_of(models: Path, name: str, version: int) -> Path:
 
 
 def write_folder(
-    card: ModelCard, encoder: onnx.ModelProto, critic: onnx.ModelProto, models: Path
+    card: ModelCard,
+    encoder: onnx.ModelProto,
+    critic: onnx.ModelProto,
+    models: Path,
+    int8: onnx.ModelProto | None = None,
 ) -> Artefact:
     """Write graphs, card and README into `<models>/<name>/<version>` and open the result.
 
     The folder is built and checked beside its place and then renamed into it, so that nobody ever opens half
     of one.
+
+    Args:
+        card: names the graphs' digests.
+        encoder, critic: the graphs.
+        models: the folder that holds `<name>/<version>`.
+        int8: the encoder in 8 bits, where the card lists one.
 
     Raises:
         ExportError: the version exists already.
@@ -45,6 +55,8 @@ def write_folder(
         draft.mkdir(parents=True)
         write(encoder, card, draft / ENCODER_FILE)
         write(critic, card, draft / CRITIC_FILE)
+        if int8 is not None:
+            write(int8, card, draft / INT8_ENCODER_FILE)
         (draft / CARD_FILE).write_text(card.to_json())
         (draft / README_FILE).write_text(readme(card))
         open_artefact(draft)

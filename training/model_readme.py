@@ -2,7 +2,10 @@
 
 from collections.abc import Iterator
 
-from contract.card import Calibration, ModelCard, Quality, Training
+from contract.card import Calibration, Int8Encoder, ModelCard, Quality, Training
+from contract.precision import InferenceCost
+
+_PROBES = {"linear": "linear", "svm": "linear SVM", "nonlinear": "one hidden layer"}
 
 
 def readme(card: ModelCard) -> str:
@@ -40,6 +43,16 @@ def _lines(card: ModelCard) -> Iterator[str]:
     yield ""
     yield from _calibration(card.calibration)
     yield ""
+    if card.inference is not None:
+        yield "## What it costs to run"
+        yield ""
+        yield from _cost(card.inference, card.int8)
+        yield ""
+    if card.int8 is not None:
+        yield "## What 8 bits lose"
+        yield ""
+        yield from _loss(card.int8, card.calibration)
+        yield ""
     yield "## Where it comes from"
     yield ""
     yield from _origin(card.training)
@@ -63,7 +76,7 @@ def _quality(quality: Quality) -> Iterator[str]:
     yield "| classifier on the frozen layer | layer | dimensions | accuracy |"
     yield "| --- | --- | --- | --- |"
     for score in quality.scores:
-        probe = "linear" if score.probe == "linear" else f"{score.k} nearest neighbours, cosine"
+        probe = f"{score.k} nearest neighbours, cosine" if score.probe == "knn" else _PROBES[score.probe]
         yield f"| {probe} | {score.layer} | {score.dimensions} | {score.accuracy:.2%} |"
     yield f"| always the most frequent class | | | {quality.majority:.2%} |"
 
@@ -82,6 +95,40 @@ def _calibration(measured: Calibration) -> Iterator[str]:
     yield f"| mean with another image's code | {measured.shuffled_nats:.3f} nats |"
     yield f"| a patch scores higher with its own image's code | {measured.joint_auc:.1%} of the time |"
     yield f"| difference to the mirrored image's map | {measured.flip_error_nats:.3f} nats |"
+
+
+def _cost(fp32: InferenceCost, int8: Int8Encoder | None) -> Iterator[str]:
+    threads = f"{fp32.threads} {'thread' if fp32.threads == 1 else 'threads'}"
+    yield (
+        f"Images per second on {threads} of {fp32.processor}, with onnxruntime {fp32.runtime} and its "
+        f"{fp32.provider}; decoding and serving come on top."
+    )
+    yield ""
+    encoders = [("fp32", fp32)] + ([("int8", int8.inference)] if int8 else [])
+    yield f"| images in a batch |{''.join(f' {name} |' for name, _ in encoders)}"
+    yield "| --- |" + " --- |" * len(encoders)
+    for row in zip(*(cost.speeds for _, cost in encoders), strict=True):
+        yield f"| {row[0].batch} |{''.join(f' {speed.images_per_second:,.0f} |' for speed in row)}"
+
+
+def _loss(int8: Int8Encoder, fp32_maps: Calibration) -> Iterator[str]:
+    loss = int8.loss
+    yield (
+        f"`{int8.weights.file}` is the same encoder in 8 bits ({int8.scheme}), its ranges read off "
+        f"{int8.calibration_images} training images. Measured on {loss.images:,} images ({loss.split}):"
+    )
+    yield ""
+    yield "| figure | fp32 | int8 |"
+    yield "| --- | --- | --- |"
+    if loss.knn_fp32 is not None and loss.knn_int8 is not None:
+        yield f"| nearest neighbours by the embedding | {loss.knn_fp32:.2%} | {loss.knn_int8:.2%} |"
+    if loss.linear_fp32 is not None and loss.linear_int8 is not None:
+        yield f"| linear classifier of the embedding | {loss.linear_fp32:.2%} | {loss.linear_int8:.2%} |"
+    yield f"| mean of the MI maps, nats | {fp32_maps.mi_nats:.3f} | {int8.maps.mi_nats:.3f} |"
+    yield (
+        "| mean cosine between the embeddings of one image | "
+        f"| {loss.mean_cosine:.4f}, at least {loss.least_cosine:.4f} |"
+    )
 
 
 def _origin(training: Training) -> Iterator[str]:

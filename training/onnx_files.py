@@ -62,7 +62,7 @@ def check_equal(model: onnx.ModelProto, module: nn.Module, examples: tuple[Tenso
     Raises:
         ExportError: an output differs by more than 1e-4; nothing should be written then.
     """
-    session = onnxruntime.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
+    session = session_of(model)
     names = [value.name for value in session.get_inputs()]
     for count in (1, len(examples[0])):
         batch = tuple(example[:count] for example in examples)
@@ -77,6 +77,19 @@ def check_equal(model: onnx.ModelProto, module: nn.Module, examples: tuple[Tenso
                     f"The output {output.name!r} of the ONNX graph differs from PyTorch's "
                     f"by {difference:.2g}, more than {LARGEST_DIFFERENCE:g}; nothing was written."
                 )
+
+
+def session_of(model: onnx.ModelProto, *, optimised: bool = True) -> onnxruntime.InferenceSession:
+    """A session over a graph on this machine's processor.
+
+    Not optimised, a graph of 8 bits is computed as it is written: in floats that are rounded between layers.
+    """
+    options = onnxruntime.SessionOptions()
+    if not optimised:
+        options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
+    return onnxruntime.InferenceSession(
+        model.SerializeToString(), options, providers=["CPUExecutionProvider"]
+    )
 
 
 def digest(model: onnx.ModelProto, file: str) -> WeightsDigest:

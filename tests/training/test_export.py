@@ -220,12 +220,14 @@ def test_a_name_that_no_folder_or_setting_can_hold(name: str) -> None:
         replace(RELEASE, name=name)
 
 
-def export_command(infomax: Infomax, run: Path, train: Path, held_out: Path, models: Path) -> Answer:
+def export_command(
+    infomax: Infomax, run: Path, train: Path, held_out: Path, models: Path, *more: str
+) -> Answer:
     """`infomax export` with everything that it asks for."""
     said = ("--licence", "none", "--summary", "A sample.", "--limit", "One.", "--limit", "Two.")
     names = ("--name", "sample", "--data-name", "some", "--held-out-name", "others")
     data = ("--train", train, "--held-out", held_out, "--models", models)
-    return infomax("export", "--run", run, *data, *names, *said)
+    return infomax("export", "--run", run, *data, *names, *said, *more)
 
 
 def test_the_command_writes_a_model_and_says_how_to_serve_it(

@@ -9,6 +9,7 @@ import typer
 from training.cli.convert_cifar import convert_cifar
 from training.cli.export import export
 from training.cli.probe import probe
+from training.cli.quantise import quantise
 from training.cli.reproduce import reproduce
 from training.cli.train import train
 from training.cli.utility import utility
@@ -21,4 +22,5 @@ def register(app: typer.Typer) -> None:
     app.command()(utility)
     app.command()(reproduce)
     app.command()(export)
+    app.command()(quantise)
     app.command("convert-cifar")(convert_cifar)

@@ -1,12 +1,12 @@
 """`infomax export`."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
 from training.cli.offline import offline
-from training.cli.options import Train
+from training.cli.options import DEFAULT_LOSS, LargestLoss, Train
 
 
 def export(
@@ -21,6 +21,10 @@ def export(
     limit: Annotated[list[str], typer.Option(help="What it is not good for; once for each sentence.")],
     models: Annotated[Path, typer.Option(help="Folder of <name>/<version> folders.")] = Path("models"),
     version: Annotated[int, typer.Option(min=1, help="A version is written once.")] = 1,
+    precision: Annotated[
+        Literal["fp32", "int8"], typer.Option(help="int8: write the encoder in 8 bits beside the fp32 one.")
+    ] = "fp32",
+    largest_loss: LargestLoss = DEFAULT_LOSS,
 ) -> None:
     """Write a run's encoder, with a critic fitted for its maps, as a model folder that can be served."""
     with offline():
@@ -28,4 +32,4 @@ def export(
         from training.model_card import Release
 
         release = Release(name, version, licence, summary, tuple(limit), data_name, held_out_name)
-        command.run(run, train, held_out, models, release)
+        command.run(run, train, held_out, models, release, largest_loss if precision == "int8" else None)

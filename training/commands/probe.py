@@ -10,10 +10,11 @@ from contract.artefact import open_artefact
 from contract.card import Calibration, ModelCard, Quality
 from contract.preprocessing import Preprocessing
 from training import calibration, images, recipe_text
-from training.agreement import comparable, compare
+from training.agreement import comparable, compare, compare_int8
 from training.data import ImageSet, open_source
 from training.frozen import FrozenEncoder, exported, in_training
 from training.graphs import EncoderGraph
+from training.precision_loss import measure_loss
 from training.probe_report import ProbeReport, show
 from training.quality import measure_quality, shared_labels
 from training.trained import load_run
@@ -51,8 +52,16 @@ def probe_model(folder: Path, train: Path, test: Path, report_file: Path | None)
     sets = _load(train, test, card.preprocessing)
     encoder = exported(_session(artefact.encoder))
     quality = _quality(encoder, sets, card.training.seed)
-    measured = _calibration(card, encoder, _session(artefact.critic), sets)
+    critic = _session(artefact.critic)
+    measured = _calibration(card, encoder, critic, sets)
     comparisons = tuple(compare(card, quality, measured)) if comparable(card, quality) else None
+    if comparisons is not None and card.int8 is not None:
+        int8 = exported(_session(artefact.encoder_of("int8")))
+        loss = measure_loss(
+            encoder, int8, sets.training, sets.test, split=sets.split, seed=card.training.seed
+        )
+        maps = _calibration(card, int8, critic, sets)
+        comparisons += tuple(compare_int8(card.int8, loss, maps))
     report = ProbeReport(subject=card.id, quality=quality, calibration=measured, comparisons=comparisons)
     _answer(report, report_file)
     if report.disagreeing:

@@ -1,0 +1,96 @@
+"""Both schemas of the card: the first as it always was, the second with costs and precisions."""
+
+from pathlib import Path
+
+import pytest
+from pydantic import ValidationError
+
+from contract.card import INT8_ENCODER_FILE, ModelCard
+from contract.precision import InferenceCost, PrecisionLoss
+from tests.tiny_int8 import COST, int8_record
+
+SHIPPED = Path(__file__).parents[2] / "models" / "cifar10" / "1" / "card.json"
+
+
+@pytest.fixture(scope="module")
+def first() -> ModelCard:
+    """The shipped card, of schema 1."""
+    return ModelCard.model_validate_json(SHIPPED.read_text())
+
+
+def second(first: ModelCard, **changes: object) -> ModelCard:
+    """The same of schema 2."""
+    return ModelCard.model_validate(
+        first.model_dump() | {"schema_version": 2, "inference": COST.model_dump()} | changes
+    )
+
+
+def test_a_card_of_schema_1_is_written_as_it_was_read(first: ModelCard) -> None:
+    assert first.to_json() == SHIPPED.read_text()
+    assert {"inference", "int8"}.isdisjoint(first.model_dump(mode="json"))
+
+
+def test_a_card_of_schema_2_is_written_as_it_was_read(first: ModelCard) -> None:
+    for int8 in (None, int8_record(first).model_dump()):
+        card = second(first, int8=int8)
+        assert ModelCard.model_validate_json(card.to_json()) == card
+        assert ModelCard.model_validate_json(card.to_json()).to_json() == card.to_json()
+
+
+@pytest.mark.parametrize(
+    ("version", "inference", "rule"),
+    [(1, COST.model_dump(), "a card of schema 1 has no inference"), (2, None, "states its inference cost")],
+)
+def test_a_card_holds_what_its_schema_asks_for(
+    first: ModelCard, version: int, inference: object, rule: str
+) -> None:
+    with pytest.raises(ValidationError, match=rule):
+        second(first, schema_version=version, inference=inference)
+
+
+@pytest.mark.parametrize(
+    ("part", "value", "rule"),
+    [
+        ("weights", {"file": "encoder.onnx", "sha256": "0" * 64}, f"must name {INT8_ENCODER_FILE}"),
+        ("golden", None, "golden"),
+        ("calibration_images", 0, "calibration_images"),
+    ],
+)
+def test_an_int8_record_that_breaks_a_rule_is_refused(
+    first: ModelCard, part: str, value: object, rule: str
+) -> None:
+    with pytest.raises(ValidationError, match=rule):
+        second(first, int8=int8_record(first).model_dump() | {part: value})
+
+
+def test_golden_outputs_of_another_size_are_refused(first: ModelCard) -> None:
+    record = int8_record(first).model_dump()
+    record["golden"]["embedding"] = (1.0,)
+    with pytest.raises(ValidationError, match="sizes stated in shapes"):
+        second(first, int8=record)
+
+
+def test_each_precision_has_weights_and_golden_outputs_of_its_own(first: ModelCard) -> None:
+    record = int8_record(first)
+    card = second(first, int8=record.model_dump())
+    assert card.encoder_sha256("int8") == record.weights.sha256 != card.encoder_sha256("fp32")
+    assert (card.golden_of("int8"), card.golden_of("fp32")) == (record.golden, first.golden)
+    assert [digest.file for digest in card.digests][2:] == [INT8_ENCODER_FILE]
+    with pytest.raises(LookupError, match="cifar10/1 has no int8 encoder"):
+        first.encoder_sha256("int8")
+
+
+def loss(**accuracies: float) -> PrecisionLoss:
+    return PrecisionLoss(split="some", images=10, mean_cosine=1, least_cosine=1, **accuracies)
+
+
+def test_the_loss_is_that_of_the_classifier_that_loses_more() -> None:
+    both = loss(knn_fp32=0.7, knn_int8=0.71, linear_fp32=0.803, linear_int8=0.8)
+    assert both.points == 0.3
+    assert loss(knn_fp32=0.7, knn_int8=0.71).points == -1
+    assert loss().points is None
+
+
+def test_a_cost_without_a_speed_is_none() -> None:
+    with pytest.raises(ValidationError, match="speeds"):
+        InferenceCost.model_validate(COST.model_dump() | {"speeds": ()})

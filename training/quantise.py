@@ -1,0 +1,112 @@
+"""The encoder graph in whole numbers of 8 bits, by static quantisation (Jacob et al. 2018, section 2).
+
+Convolutions and products take uint8 activations, whose ranges are read off training images, and int8 weights,
+scaled for each output channel. In floats stay the way from pixels to numbers and the first convolution, whose
+three channels are too few for 8-bit kernels to gain anything (measured: floats are faster there); the outputs
+of products, since rounding them buys nothing; and the way from a layer to the embedding, where whitening
+would make the rounding of small components a large error.
+
+Weights have 7 bits. Processors without VNNI add two products in 16 bits (`vpmaddubsw`), and two products of
+full range do not fit: they would be cut off, silently and on those processors only. Two products of 255 and
+64 fit, so the whole numbers are the same on every processor, and so is the loss that a card states.
+"""
+
+import contextlib
+import io
+import logging
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import onnx
+from numpy.typing import NDArray
+from onnxruntime.quantization import CalibrationDataReader, CalibrationMethod, QuantType, quantize_static
+
+CALIBRATION_IMAGES = 512
+SCHEME = (
+    "static QDQ: convolutions and products of uint8 activations with int8 weights of 7 bits, scaled for each "
+    "output channel; pixel normalisation, the first convolution, the way from a layer to the embedding and "
+    "the critic in float32"
+)
+_PRODUCTS = ("Gemm", "MatMul")
+_QUANTISED = ("Conv", *_PRODUCTS, "Add", "MaxPool", "AveragePool", "GlobalAveragePool")
+# The few largest activations of half a million images' patches would make every step coarser.
+_PERCENTILE = 99.999
+
+
+def quantise(encoder: onnx.ModelProto, pixels: NDArray[np.uint8]) -> onnx.ModelProto:
+    """The same graph with 8-bit arithmetic.
+
+    Args:
+        encoder: the encoder in float32.
+        pixels: training images, uint8 [N, H, W, 3]; the first 512 give the ranges.
+    """
+    with tempfile.TemporaryDirectory(prefix="infomax-quantise-") as folder, _quietly():
+        source, target = Path(folder) / "fp32.onnx", Path(folder) / "int8.onnx"
+        named = _named(encoder)
+        onnx.save(named, source)
+        quantize_static(
+            source,
+            target,
+            _Reader(encoder.graph.input[0].name, pixels[:CALIBRATION_IMAGES]),
+            op_types_to_quantize=list(_QUANTISED),
+            nodes_to_exclude=_kept_in_floats(named.graph),
+            per_channel=True,
+            reduce_range=True,
+            activation_type=QuantType.QUInt8,
+            weight_type=QuantType.QInt8,
+            calibrate_method=CalibrationMethod.Percentile,
+            extra_options={
+                "CalibPercentile": _PERCENTILE,
+                "OpTypesToExcludeOutputQuantization": list(_PRODUCTS),
+            },
+        )
+        model = onnx.load(target)
+    model.producer_name = encoder.producer_name
+    model.producer_version = ""
+    del model.metadata_props[:]
+    onnx.checker.check_model(model)
+    return model
+
+
+def _named(encoder: onnx.ModelProto) -> onnx.ModelProto:
+    """A copy whose nodes all have names: the quantiser knows the nodes that it is to leave alone by them."""
+    copy = onnx.ModelProto()
+    copy.CopyFrom(encoder)
+    for number, node in enumerate(copy.graph.node):
+        node.name = node.name or f"{node.op_type}_{number}"
+    return copy
+
+
+def _kept_in_floats(graph: onnx.GraphProto) -> list[str]:
+    """Names of the first convolution, and of nodes that lead to the embedding alone."""
+    needed, on_the_way = {"code", "features"}, set()
+    for node in reversed(graph.node):
+        if needed.intersection(node.output):
+            needed.update(node.input)
+            on_the_way.add(node.name)
+    first = next((node.name for node in graph.node if node.op_type == "Conv"), None)
+    return [node.name for node in graph.node if node.name == first or node.name not in on_the_way]
+
+
+class _Reader(CalibrationDataReader):  # type: ignore[misc]
+    """Training images one by one: the quantiser's histograms cannot do with a last batch that is smaller."""
+
+    def __init__(self, name: str, pixels: NDArray[np.uint8]) -> None:
+        self._images: Iterator[dict[str, NDArray[np.uint8]]] = ({name: image[None]} for image in pixels)
+
+    def get_next(self) -> dict[str, NDArray[np.uint8]] | None:
+        return next(self._images, None)
+
+
+@contextlib.contextmanager
+def _quietly() -> Iterator[None]:
+    """Without the quantiser's prints, and its advice to prepare what our graphs are already."""
+    before = logging.root.manager.disable
+    logging.disable(logging.WARNING)
+    try:
+        with contextlib.redirect_stdout(io.StringIO()):
+            yield
+    finally:
+        logging.disable(before)

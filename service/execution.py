@@ -18,6 +18,7 @@ import onnxruntime as ort
 
 from service import gpu
 from service.errors import SettingsError
+from service.precision import PrecisionChoice
 
 Device = Literal["auto", "cpu", "cuda"]
 CPU = "CPUExecutionProvider"
@@ -52,6 +53,7 @@ class ExecutionReport:
         why_not_gpu: reason in one sentence, where a GPU was allowed and does not run.
         runtime: distribution and version of ONNX Runtime.
         threads_per_run: CPU threads that share one batch.
+        precision: of the encoder, and why; the critic is always fp32.
     """
 
     requested: Device
@@ -61,6 +63,7 @@ class ExecutionReport:
     why_not_gpu: str | None
     runtime: str
     threads_per_run: int
+    precision: PrecisionChoice
 
     @property
     def on_gpu(self) -> bool:
@@ -68,9 +71,10 @@ class ExecutionReport:
 
     @property
     def summary(self) -> str:
-        """A header's worth of it, such as `CPUExecutionProvider; nodes=29/29`."""
+        """A header's worth of it, such as `CPUExecutionProvider; nodes=29/29; precision=int8`."""
         own = sum(share.nodes for share in self.nodes if share.provider == self.active)
-        return f"{self.active}; nodes={own}/{sum(share.nodes for share in self.nodes)}"
+        nodes = sum(share.nodes for share in self.nodes)
+        return f"{self.active}; nodes={own}/{nodes}; precision={self.precision.active}"
 
 
 @dataclass(frozen=True)
@@ -116,7 +120,11 @@ def open_session(graph: Path, placement: Placement, threads: int) -> ort.Inferen
 
 
 def report(
-    placement: Placement, encoder: ort.InferenceSession, critic: ort.InferenceSession, threads: int
+    placement: Placement,
+    encoder: ort.InferenceSession,
+    critic: ort.InferenceSession,
+    threads: int,
+    precision: PrecisionChoice,
 ) -> ExecutionReport:
     """What two loaded sessions run on, by their own word and not by what they were asked for.
 
@@ -137,6 +145,7 @@ def report(
         why_not_gpu=why_not_gpu,
         runtime=" and ".join(runtimes()),
         threads_per_run=threads,
+        precision=precision,
     )
 
 

@@ -82,6 +82,12 @@ PROVIDER_ACTIVE = Gauge(
     ["provider"],
     multiprocess_mode="livemax",
 )
+PRECISION_ACTIVE = Gauge(
+    "infomax_precision_active",
+    "1 for the precision in which a model's encoder runs.",
+    ["model", "precision"],
+    multiprocess_mode="livemax",
+)
 NODES = Gauge(
     "infomax_nodes",
     "Nodes of encoder and critic by provider.",

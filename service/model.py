@@ -13,7 +13,9 @@ from contract.artefact import Artefact, open_artefact
 from contract.card import ModelCard
 from contract.errors import ArtefactError
 from contract.images import decode
+from contract.precision import Precision
 from service.execution import ExecutionReport, Placement, open_session, place, report
+from service.precision import Requested, choose
 from service.results import Projections
 from service.settings import Settings
 
@@ -39,21 +41,36 @@ class Criticised:
 
 
 class Model:
-    """An opened model folder. Its runs are thread-safe and hold no interpreter lock while they compute."""
+    """An opened model folder. Its runs are thread-safe and hold no interpreter lock while they compute.
 
-    def __init__(self, artefact: Artefact, placement: Placement, threads_per_run: int) -> None:
-        """Load both graphs.
+    Attributes:
+        card: the model's card.
+        precision: of the encoder that runs.
+        report: what it runs on.
+    """
+
+    def __init__(
+        self,
+        artefact: Artefact,
+        placement: Placement,
+        threads_per_run: int,
+        precision: Requested = "auto",
+    ) -> None:
+        """Load the encoder of the precision that is asked for, and the critic.
 
         Raises:
             ArtefactError: ONNX Runtime refuses a graph, or its inputs and outputs are not the card's.
-            SettingsError: the GPU was demanded and the loaded graphs do not run on it.
+            SettingsError: the GPU was demanded and the loaded graphs do not run on it, or int8 was and the
+                model has none.
         """
         self.card: ModelCard = artefact.card
-        self._encoder = _load(artefact.encoder, placement, threads_per_run)
+        choice = choose(precision, artefact.card, on_gpu=placement.on_gpu)
+        self.precision: Precision = choice.active
+        self._encoder = _load(artefact.encoder_of(choice.active), placement, threads_per_run)
         self._critic = _load(artefact.critic, placement, threads_per_run)
         self._check_shapes()
         self._has_normaliser = "local_log_normaliser" in {out.name for out in self._critic.get_outputs()}
-        self.report: ExecutionReport = report(placement, self._encoder, self._critic, threads_per_run)
+        self.report: ExecutionReport = report(placement, self._encoder, self._critic, threads_per_run, choice)
 
     def encode(self, images: NDArray[np.uint8], *, features: bool) -> Encoded:
         """Run the encoder on uint8 [N, H, W, 3]; `features` as the critic needs them."""
@@ -92,21 +109,19 @@ class Model:
         Raises:
             ArtefactError: naming the output that differs, by how much and on which provider.
         """
-        golden = self.card.golden
-        picture = decode(base64.b64decode(golden.image_base64), self.card.preprocessing).pixels
+        image = base64.b64decode(self.card.golden.image_base64)
+        picture = decode(image, self.card.preprocessing).pixels
         encoded = self.encode(np.repeat(picture[None], batch, axis=0), features=True)
         criticised = self.criticise(encoded.features, encoded.code, projections=True)
-        for name, actual, expected in (
-            ("embedding", encoded.embedding, golden.embedding),
-            ("code", encoded.code, golden.code),
-            ("mi_map", criticised.mi_map, golden.mi_map),
-        ):
+        outputs = (encoded.embedding, encoded.code, criticised.mi_map)
+        golden = self.card.golden_of(self.precision).expected
+        for actual, (name, expected, tolerance) in zip(outputs, golden, strict=True):
             difference = float(np.abs(actual - np.asarray(expected, np.float32)).max())
-            if not difference <= golden.tolerance:
+            if not difference <= tolerance:
                 raise ArtefactError(
-                    f"{self.card.id} fails its self-test on {self.report.active}: {name} differs from "
-                    f"the card by {difference:.3g} in a batch of {batch}, allowed is {golden.tolerance:g}; "
-                    "export the model again, or run it on the CPU."
+                    f"{self.card.id} fails its self-test on {self.report.active}: {name} differs in "
+                    f"{self.precision} from the card by {difference:.3g} in a batch of {batch}, allowed is "
+                    f"{tolerance:g}; export the model again, or run it on the CPU."
                 )
 
     def _check_shapes(self) -> None:
@@ -134,10 +149,12 @@ def open_model(settings: Settings) -> Model:
 
     Raises:
         ArtefactError: it is missing, or breaks a rule of the contract.
-        SettingsError: the device that the settings demand does not work.
+        SettingsError: the device that the settings demand does not work, or the model has no encoder of the
+            precision that they demand.
     """
     artefact = open_artefact(locate(settings.models_dir, settings.model))
-    return Model(artefact, place(settings.device, artefact.encoder), settings.threads_per_run)
+    placement = place(settings.device, artefact.encoder)
+    return Model(artefact, placement, settings.threads_per_run, settings.precision)
 
 
 def locate(models_dir: Path, model: str) -> Path:

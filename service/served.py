@@ -30,7 +30,8 @@ class Served:
     def __init__(self, entry: str, settings: Settings, database: Database, model: Model) -> None:
         self.entry = entry
         self.pipeline = Pipeline(settings, model)
-        self.index = Index(database, self.pipeline.card, settings.index_exact_items, entry)
+        self._precision = self.pipeline.report.precision.active
+        self.index = Index(database, self.pipeline.card, settings.index_exact_items, entry, self._precision)
         self.id = self.pipeline.card.id
         self.name = self.pipeline.card.name
         self._users = 0
@@ -56,6 +57,7 @@ class Served:
         self._info().set(1)
         metrics.PROVIDER_REQUESTED.labels(report.requested).set(1)
         metrics.PROVIDER_ACTIVE.labels(report.active).set(1)
+        metrics.PRECISION_ACTIVE.labels(self.entry, self._precision).set(1)
         metrics.WARM_UP_RATE.labels(self.entry).set(self.pipeline.images_per_second)
         for share in report.nodes:
             metrics.NODES.labels(self.entry, share.provider).set(share.nodes)
@@ -89,7 +91,6 @@ class Served:
 
     def _info(self) -> Gauge:
         card = self.pipeline.card
-        weights = {digest.file: digest.sha256 for digest in card.weights}
         return metrics.MODEL_INFO.labels(
-            card.name, card.version, weights["encoder.onnx"], self.pipeline.report.active
+            card.name, card.version, card.encoder_sha256(self._precision), self.pipeline.report.active
         )

@@ -11,6 +11,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from contract.images import ImageLimits
 from service.cores import usable_cores
 from service.errors import SettingsError
+from service.precision import LARGEST_LOSS_POINTS, Requested
 
 PREFIX = "INFOMAX_"
 
@@ -38,6 +39,11 @@ class Settings(BaseSettings):
     device: Literal["auto", "cpu", "cuda"] = Field(
         default="auto",
         description="where inference runs; auto takes a GPU if one truly works, cuda starts only then",
+    )
+    precision: Requested = Field(
+        default="auto",
+        description="which encoder runs; auto takes int8 on a processor where the model's card says that it "
+        f"loses at most {LARGEST_LOSS_POINTS:g} points of accuracy",
     )
     workers: int | None = Field(
         default=None, ge=1, le=256, description="processes; default one per usable core, on a GPU one"

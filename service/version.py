@@ -9,6 +9,7 @@ from contract.card import ModelCard
 from contract.errors import ArtefactError
 from service.execution import Placement, place_in_child
 from service.model import Model, locate
+from service.precision import choose
 from service.settings import Settings
 
 
@@ -41,10 +42,12 @@ def find_version(settings: Settings, entry: str, model: str | None = None) -> Ve
 
     Raises:
         ArtefactError: it is missing or breaks a rule of the contract.
-        SettingsError: the device that was asked for does not work.
+        SettingsError: the device that was asked for does not work, or the model has no encoder of the
+            precision that was.
     """
     artefact = open_artefact(locate(settings.models_dir, model or entry))
     placement = place_in_child(settings.device, artefact.encoder)
+    choose(settings.precision, artefact.card, on_gpu=placement.on_gpu)
     return Version(entry, artefact.card.id, artefact.folder, _digest(artefact.card), placement)
 
 
@@ -62,7 +65,7 @@ def open_version(version: Version, settings: Settings) -> Model:
             f"{version.folder} was changed while it is served; restart the service, and give every change a "
             "version of its own."
         )
-    return Model(artefact, version.placement, settings.threads_per_run)
+    return Model(artefact, version.placement, settings.threads_per_run, settings.precision)
 
 
 def _digest(card: ModelCard) -> str:

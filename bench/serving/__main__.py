@@ -11,12 +11,13 @@ from rich.console import Console
 
 from bench.serving import images, machine
 from bench.serving.contenders import OURS, PEERS_PYTHON, Contender, contenders
-from bench.serving.model import Precision, open_model
+from bench.serving.model import open_model
 from bench.serving.plot import draw
 from bench.serving.results import Results
 from bench.serving.rounds import Options, Rounds
 from bench.serving.table import markdown
 from contract.errors import InfomaxError
+from contract.precision import Precision
 from contract.progress import Progress
 
 _OUT = Path(__file__).parents[1] / "results"

@@ -90,6 +90,7 @@ def contenders(model: BenchModel, data_dir: Path) -> tuple[Contender, ...]:
                 "INFOMAX_MODELS_DIR": str(model.models_dir),
                 "INFOMAX_MODEL": model.id,
                 "INFOMAX_DEVICE": "cpu",
+                "INFOMAX_PRECISION": model.precision,
                 "INFOMAX_DATA_DIR": str(data_dir),
                 "INFOMAX_LOG_LEVEL": "warning",
             },

@@ -2,21 +2,19 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 import onnxruntime as ort
 from numpy.typing import NDArray
 
 from contract.artefact import open_artefact
-from contract.card import ENCODER_FILE
+from contract.card import ENCODER_FILES
 from contract.images import decode
+from contract.precision import Precision
 from contract.preprocessing import Preprocessing
 from service.cores import usable_cores
 from service.model import locate
 
-Precision = Literal["fp32", "int8"]
-_FILES: dict[Precision, str] = {"fp32": ENCODER_FILE, "int8": "encoder.int8.onnx"}
 # What the shape of a batch may do to sums of floats, and what it may do after rounding to 8 bits.
 _TOLERANCE: dict[Precision, float] = {"fp32": 1e-4, "int8": 2e-2}
 
@@ -39,7 +37,7 @@ class BenchModel:
 
     @property
     def file(self) -> str:
-        return _FILES[self.precision]
+        return ENCODER_FILES[self.precision]
 
     @property
     def encoder(self) -> Path:
@@ -79,7 +77,7 @@ def open_model(models: Path, model: str, precision: Precision) -> BenchModel:
     """
     artefact = open_artefact(locate(models.resolve(), model))
     chosen = BenchModel(artefact.folder, artefact.card.id, precision, artefact.card.preprocessing)
-    if not chosen.encoder.is_file():
+    if precision == "int8" and artefact.card.int8 is None:
         raise FileNotFoundError(f"{chosen.id} has no {chosen.file}, which --precision {precision} asks for.")
     return chosen
 

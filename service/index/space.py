@@ -4,7 +4,8 @@ from dataclasses import dataclass
 
 from psycopg import AsyncConnection, sql
 
-from contract.card import ENCODER_FILE, ModelCard
+from contract.card import ModelCard
+from contract.precision import Precision
 from service.index.schema import SCHEMA_LOCK
 
 
@@ -15,8 +16,10 @@ class ModelIdentity:
     Attributes:
         model: `name/version`.
         preprocessing_sha256: digest of the rule that turns bytes into pixels.
-        encoder_sha256: digest of the encoder's weights, so that a model exported anew under an old
-            version does not mix its vectors with the old ones.
+        encoder_sha256: digest of the weights of the encoder that runs, so that a model exported anew under
+            an old version does not mix its vectors with the old ones, and int8 none with fp32. Those two are
+            close (the card says how close), but an image then is no longer its own nearest neighbour with
+            score 1, and the order of its neighbours depends on which server embedded which.
         dimensions: length of the embedding.
     """
 
@@ -26,10 +29,11 @@ class ModelIdentity:
     dimensions: int
 
 
-def identity_of(card: ModelCard) -> ModelIdentity:
-    """The identity of a model's embeddings."""
-    (encoder,) = (digest.sha256 for digest in card.weights if digest.file == ENCODER_FILE)
-    return ModelIdentity(card.id, card.preprocessing_sha256, encoder, card.shapes.embedding)
+def identity_of(card: ModelCard, precision: Precision = "fp32") -> ModelIdentity:
+    """The identity of the embeddings that one of a model's encoders makes."""
+    return ModelIdentity(
+        card.id, card.preprocessing_sha256, card.encoder_sha256(precision), card.shapes.embedding
+    )
 
 
 @dataclass(frozen=True)

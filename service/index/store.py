@@ -12,6 +12,7 @@ from psycopg import AsyncConnection, sql
 from psycopg.types.json import Jsonb
 
 from contract.card import ModelCard
+from contract.precision import Precision
 from service.index import graph, queries
 from service.index.database import Database
 from service.index.errors import IndexUnavailableError
@@ -42,7 +43,14 @@ class Index:
     that talks to the database raises `IndexUnavailableError` while it does not answer.
     """
 
-    def __init__(self, database: Database, card: ModelCard, exact_items: int, name: str = "") -> None:
+    def __init__(
+        self,
+        database: Database,
+        card: ModelCard,
+        exact_items: int,
+        name: str = "",
+        precision: Precision = "fp32",
+    ) -> None:
         """Begin to talk to nobody.
 
         Args:
@@ -50,8 +58,9 @@ class Index:
             card: of the model version.
             exact_items: how many items are searched one by one, before a graph is built.
             name: what the metrics call the model; its own name unless given.
+            precision: of the encoder whose vectors these are.
         """
-        self._identity = identity_of(card)
+        self._identity = identity_of(card, precision)
         self._database = database
         self._size = INDEX_SIZE.labels(name or card.name)
         self._exact_items = exact_items

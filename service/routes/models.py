@@ -1,5 +1,7 @@
 """`/v1/models`: the card of what is served, what it really runs on, and what became of other versions."""
 
+from dataclasses import asdict
+
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
@@ -59,6 +61,7 @@ def describe(served: Served, settings: Settings) -> dict[str, object]:
             "processes": settings.worker_count(on_gpu=report.on_gpu),
             "runs_per_process": settings.runs,
             "threads_per_run": report.threads_per_run,
+            "precision": asdict(report.precision),
         },
         "warm_up_images_per_second": round(pipeline.images_per_second, 1),
         "preprocessing_sha256": card.preprocessing_sha256,

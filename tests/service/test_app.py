@@ -122,7 +122,9 @@ def test_every_answer_has_its_headers_and_those_of_the_interface_say_what_runs(
             assert answer.headers["content-security-policy"] == "default-src 'none'; frame-ancestors 'none'"
             assert answer.headers["cache-control"] == "no-store"
         for answer in (embedded, refused):
-            assert answer.headers["x-execution-provider"] == "CPUExecutionProvider; nodes=23/23"
+            assert (
+                answer.headers["x-execution-provider"] == "CPUExecutionProvider; nodes=23/23; precision=fp32"
+            )
 
     asyncio.run(scenario())
 

@@ -32,6 +32,11 @@ def test_the_list_holds_the_card_and_what_really_runs(tiny_models: Path, index_u
             "processes": 2,
             "runs_per_process": 3,
             "threads_per_run": 1,
+            "precision": {
+                "requested": "auto",
+                "active": "fp32",
+                "why_not_int8": "The model has no int8 encoder.",
+            },
         }
 
     asyncio.run(scenario())

@@ -1,0 +1,60 @@
+"""In which precision a model's encoder runs."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from contract.card import ModelCard
+from contract.precision import Precision
+from service.errors import SettingsError
+
+Requested = Literal["auto", "fp32", "int8"]
+LARGEST_LOSS_POINTS = 0.3
+"""Accuracy that `auto` gives away for speed, in percentage points."""
+
+
+@dataclass(frozen=True)
+class PrecisionChoice:
+    """Which of a model's encoders runs.
+
+    Attributes:
+        requested: the setting `precision`.
+        active: the encoder that was chosen.
+        why_not_int8: reason in one sentence, where int8 was allowed and does not run.
+    """
+
+    requested: Requested
+    active: Precision
+    why_not_int8: str | None = None
+
+
+def choose(requested: Requested, card: ModelCard, *, on_gpu: bool) -> PrecisionChoice:
+    """Take the encoder that was asked for, or for `auto` the int8 one where its card says it is as good.
+
+    Raises:
+        SettingsError: int8 was demanded and the model has no such encoder.
+    """
+    if requested == "fp32":
+        return PrecisionChoice(requested, "fp32")
+    if requested == "int8":
+        if card.int8 is None:
+            raise SettingsError(
+                f"INFOMAX_PRECISION=int8, but {card.id} has no int8 encoder; export it with "
+                "--precision int8, or set INFOMAX_PRECISION=auto."
+            )
+        return PrecisionChoice(requested, "int8")
+    reason = _obstacle(card, on_gpu)
+    return PrecisionChoice(requested, "int8" if reason is None else "fp32", reason)
+
+
+def _obstacle(card: ModelCard, on_gpu: bool) -> str | None:
+    """Why `auto` does not take int8, in one sentence; None where it does."""
+    if card.int8 is None:
+        return "The model has no int8 encoder."
+    if on_gpu:
+        return "Its int8 encoder is made for processors, and this is a GPU."
+    lost = card.int8.loss.points
+    if lost is None:
+        return "Its card does not say what int8 loses in accuracy: it was measured on images without labels."
+    if lost > LARGEST_LOSS_POINTS:
+        return f"By its card int8 loses {lost:.2f} points of accuracy, more than {LARGEST_LOSS_POINTS:g}."
+    return None

@@ -34,10 +34,13 @@ def assert_same_weights(one: Path, other: Path) -> None:
     assert all(torch.equal(first[name], second[name]) for name in first)
 
 
-def test_a_run_leaves_checkpoint_recipe_metrics_and_curves(finished_run: Path, sample_recipe: Path) -> None:
+def test_a_run_leaves_checkpoint_recipe_metrics_curves_and_report(
+    finished_run: Path, sample_recipe: Path
+) -> None:
     state = checkpoint.load(finished_run)
     assert state["step"] == state["total_steps"] == 2 * (270 // 64)
     assert state["recipe"] == load_recipe(sample_recipe).model_dump_json()
+    assert (finished_run / "report.html").is_file()
     assert (finished_run / "curves.png").read_bytes().startswith(b"\x89PNG")
     assert list((finished_run / "tensorboard").glob("events.out.tfevents.*"))
     names = {name for point in read_points(finished_run) for name in point}
@@ -48,7 +51,7 @@ def test_a_run_that_sigterm_stopped_goes_on_to_the_same_weights(
     infomax: Infomax, many_steps: Path, sample_train: Path, decoded: Path, tmp_path: Path
 ) -> None:
     through, stopped = tmp_path / "through", tmp_path / "stopped"
-    arguments = ("train", "--recipe", many_steps, "--data", sample_train, "--out")
+    arguments = ("train", "--recipe", many_steps, "--data", sample_train, "--no-report", "--out")
     assert infomax(*arguments, through).status == 0
 
     process = start(*arguments, stopped, cache=decoded)
@@ -76,7 +79,8 @@ def test_a_run_that_broke_off_goes_on_from_its_checkpoint_to_the_same_weights_an
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    arguments = ("train", "--recipe", sample_recipe, "--data", sample_train, "--out", tmp_path / "run")
+    arguments = ("train", "--recipe", sample_recipe, "--data", sample_train, "--no-report")
+    arguments = (*arguments, "--out", tmp_path / "run")
     with monkeypatch.context() as patch:
         # As when the machine loses power in the second epoch: a checkpoint of the first, metrics of more.
         saved = iter((checkpoint.save,))
@@ -93,7 +97,8 @@ def test_a_run_that_broke_off_goes_on_from_its_checkpoint_to_the_same_weights_an
 def test_fewer_epochs_than_the_recipe_asks_for(
     infomax: Infomax, sample_recipe: Path, sample_train: Path, tmp_path: Path
 ) -> None:
-    arguments = ("train", "--recipe", sample_recipe, "--data", sample_train, "--out", tmp_path / "run")
+    arguments = ("train", "--recipe", sample_recipe, "--data", sample_train, "--no-report")
+    arguments = (*arguments, "--out", tmp_path / "run")
     assert infomax(*arguments, "--epochs", 1).status == 0
     assert checkpoint.load(tmp_path / "run")["total_steps"] == 4
     assert "another recipe" in infomax(*arguments, "--resume").sentence

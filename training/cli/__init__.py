@@ -9,6 +9,7 @@ import typer
 from training.cli.convert_cifar import convert_cifar
 from training.cli.export import export
 from training.cli.probe import probe
+from training.cli.report import report
 from training.cli.quantise import quantise
 from training.cli.reproduce import reproduce
 from training.cli.train import train
@@ -19,6 +20,7 @@ def register(app: typer.Typer) -> None:
     """Add the commands to the root command."""
     app.command()(train)
     app.command()(probe)
+    app.command()(report)
     app.command()(utility)
     app.command()(reproduce)
     app.command()(export)

@@ -14,9 +14,10 @@ def train(
     out: Annotated[Path, typer.Option(help="Folder of the run: checkpoint, metrics and curves.")],
     resume: Annotated[bool, typer.Option("--resume", help="Go on from the checkpoint in --out.")] = False,
     epochs: Annotated[int | None, typer.Option(min=1, help="Instead of the recipe's own number.")] = None,
+    report: Annotated[bool, typer.Option(help="Write report.html when it is finished.")] = True,
 ) -> None:
     """Train an encoder. Ctrl-C or SIGTERM writes a checkpoint and stops with status 75."""
     with offline():
         from training.commands import train as command
 
-        command.run(recipe, data, out, resume=resume, epochs=epochs)
+        command.run(recipe, data, out, resume=resume, epochs=epochs, report=report)

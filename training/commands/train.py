@@ -6,9 +6,11 @@ import typer
 
 from training import images
 from training.checkpoint import FILE as CHECKPOINT
-from training.data import open_source
+from training.commands.report import VALIDATION, say
+from training.data import ImageSet, open_source
 from training.errors import TrainingError
 from training.recipe import load_recipe
+from training.report import write_report
 from training.run import RECIPE_FILE
 from training.trainer import train
 
@@ -16,8 +18,8 @@ from training.trainer import train
 STOPPED = 75
 
 
-def run(recipe_file: Path, data: Path, out: Path, *, resume: bool, epochs: int | None) -> None:
-    """Train, and say what to do next.
+def run(recipe_file: Path, data: Path, out: Path, *, resume: bool, epochs: int | None, report: bool) -> None:
+    """Train, report on the run where that is asked for, and say what to do next.
 
     Raises:
         InfomaxError: before any work where that is possible.
@@ -28,7 +30,8 @@ def run(recipe_file: Path, data: Path, out: Path, *, resume: bool, epochs: int |
         recipe = recipe.model_copy(update={"epochs": epochs})
     _check_folder(out, resume)
     source = open_source(data)
-    outcome = train(recipe, images.load_images(source, images.rule(recipe)), out, resume=resume)
+    loaded = images.load_images(source, images.rule(recipe))
+    outcome = train(recipe, loaded, out, resume=resume)
     if not outcome.finished:
         typer.echo(
             f"Stopped after step {outcome.step} of {outcome.total_steps}; {out / CHECKPOINT} is written. "
@@ -40,6 +43,21 @@ def run(recipe_file: Path, data: Path, out: Path, *, resume: bool, epochs: int |
         f"Measure it:      infomax probe --run {out} --train {data} --test HELD_OUT\n"
         f"Make it servable: infomax export --run {out} --train {data} --held-out HELD_OUT --name NAME …"
     )
+    if report:
+        _report(out, data, loaded.split(recipe.validation_share, recipe.seed))
+
+
+def _report(out: Path, data: Path, parts: tuple[ImageSet, ImageSet]) -> None:
+    """Write the report of a finished run, whose checkpoint is worth more than any page about it."""
+    try:
+        say(out, write_report(out, *parts, VALIDATION))
+    except (Exception, KeyboardInterrupt) as error:
+        problem = str(error) or type(error).__name__
+        typer.echo(
+            f"note: the run is finished, but there is no report of it ({problem}); "
+            f"try infomax report --run {out} --train {data}",
+            err=True,
+        )
 
 
 def _check_folder(out: Path, resume: bool) -> None:

@@ -24,8 +24,16 @@ _CRITIC_UNITS = 128
 _POSITIONS = 16
 _LOCAL_PRIOR, _GLOBAL_PRIOR = 0.1, 1.0
 
-# Names of estimators as the paper writes them; those that it leaves out are called by their own.
-_ESTIMATOR_NAMES = {"jsd": "JSD", "dv": "DV", "infonce": "InfoNCE", "kl": "KL"}
+# Names of estimators as they are written in print.
+_ESTIMATOR_NAMES = {
+    "jsd": "JSD",
+    "dv": "DV",
+    "infonce": "InfoNCE",
+    "kl": "KL",
+    "reverse_kl": "reverse KL",
+    "squared_hellinger": "squared Hellinger",
+    "chi_squared": "chi-squared",
+}
 # The prior is taken away from the objectives of the paper's table 1.
 _WITHOUT_PRIOR = ("jsd", "dv", "infonce")
 

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch.torch_version import TorchVersion
 
 from training.errors import TrainingError
 
@@ -33,7 +34,9 @@ def load(folder: Path) -> dict[str, Any]:
     if not path.is_file():
         raise TrainingError(f"{folder} has no {FILE}; start the run without --resume.")
     try:
-        state: dict[str, Any] = torch.load(path, weights_only=True, map_location="cpu")
+        # torch's own version is a string of a class of its own, and checkpoints exist that hold one.
+        with torch.serialization.safe_globals([TorchVersion]):
+            state: dict[str, Any] = torch.load(path, weights_only=True, map_location="cpu")
     except Exception as error:
         # torch.load raises many types on a damaged file; all mean the same to the user.
         raise TrainingError(f"{path} cannot be read ({error}); start the run anew.") from error

@@ -20,6 +20,11 @@ def test_what_was_saved_is_read_again(tmp_path: Path) -> None:
     assert torch.equal(state["learner"]["w"], torch.arange(4.0))
 
 
+def test_the_version_of_torch_is_read_again_though_it_is_no_plain_string(tmp_path: Path) -> None:
+    checkpoint.save(tmp_path, {"torch": torch.__version__})
+    assert checkpoint.load(tmp_path)["torch"] == torch.__version__
+
+
 def test_a_process_that_dies_before_the_rename_leaves_the_previous_checkpoint(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -14,7 +14,7 @@ from contract.card import ModelCard
 from contract.errors import ArtefactError
 from contract.images import decode
 from contract.precision import Precision
-from service.execution import ExecutionReport, Placement, open_session, place, report
+from service.execution import ExecutionReport, Placement, bound, open_session, place, report
 from service.precision import Requested, choose
 from service.results import Projections
 from service.settings import Settings
@@ -71,6 +71,9 @@ class Model:
         self._check_shapes()
         self._has_normaliser = "local_log_normaliser" in {out.name for out in self._critic.get_outputs()}
         self.report: ExecutionReport = report(placement, self._encoder, self._critic, threads_per_run, choice)
+        # After the report, which asks the sessions themselves.
+        self._encoder = bound(self._encoder, placement)
+        self._critic = bound(self._critic, placement)
 
     def encode(self, images: NDArray[np.uint8], *, features: bool) -> Encoded:
         """Run the encoder on uint8 [N, H, W, 3]; `features` as the critic needs them."""
@@ -153,7 +156,7 @@ def open_model(settings: Settings) -> Model:
             precision that they demand.
     """
     artefact = open_artefact(locate(settings.models_dir, settings.model))
-    placement = place(settings.device, artefact.encoder)
+    placement = place(settings.device, artefact.encoder, settings.gpu_options)
     return Model(artefact, placement, settings.threads_per_run, settings.precision)
 
 

@@ -11,6 +11,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from contract.images import ImageLimits
 from service.cores import usable_cores
 from service.errors import SettingsError
+from service.gpu_options import Arena, CudnnSearch, GpuOptions
 from service.precision import LARGEST_LOSS_POINTS, Requested
 
 PREFIX = "INFOMAX_"
@@ -36,9 +37,37 @@ class Settings(BaseSettings):
         pattern=rf"^{_MODEL}(,{_MODEL})*$",
         description="models to serve beside it, each written as INFOMAX_MODEL is, with a comma between",
     )
-    device: Literal["auto", "cpu", "cuda"] = Field(
+    device: Literal["auto", "cpu", "cuda", "tensorrt"] = Field(
         default="auto",
-        description="where inference runs; auto takes a GPU if one truly works, cuda starts only then",
+        description="where inference runs; auto takes a GPU if one truly works, cuda and tensorrt start only "
+        "then",
+    )
+    gpu_id: int = Field(
+        default=0, ge=0, description="which of the GPUs that CUDA_VISIBLE_DEVICES shows, from 0"
+    )
+    gpu_memory_bytes: int | None = Field(
+        default=None, ge=2**26, description="most bytes of GPU memory for each graph of a model; default all"
+    )
+    gpu_arena: Arena = Field(
+        default="same_as_requested", description="by how much the GPU memory of a graph grows when it has to"
+    )
+    cudnn_search: CudnnSearch = Field(
+        default="heuristic",
+        description="how cuDNN chooses a convolution's algorithm; exhaustive times all in the warm-up",
+    )
+    io_binding: bool = Field(
+        default=False, description="on a GPU: inputs and outputs in device buffers that are made once"
+    )
+    cuda_graphs: bool = Field(
+        default=False,
+        description="on a GPU: record each batch size once and launch it as a whole; includes io_binding",
+    )
+    tensorrt_cache: Path | None = Field(
+        default=None, description="folder of TensorRT's engines; default INFOMAX_DATA_DIR/tensorrt"
+    )
+    tensorrt_fp16: bool = Field(
+        default=False,
+        description="let TensorRT compute in half precision, where the model's self-test allows it",
     )
     precision: Requested = Field(
         default="auto",
@@ -145,6 +174,34 @@ class Settings(BaseSettings):
     def served_models(self) -> tuple[str, ...]:
         """The entries of all models to serve, each a name or name/version, the default one first."""
         return tuple(dict.fromkeys([self.model, *(self.models.split(",") if self.models else ())]))
+
+    @property
+    def gpu_options(self) -> GpuOptions:
+        """What is set about the GPU.
+
+        Raises:
+            SettingsError: buffers that hold one batch, and several batches at a time.
+        """
+        cache = self.tensorrt_cache
+        if cache is None and self.device == "tensorrt":
+            cache = self.data_dir / "tensorrt"
+        options = GpuOptions(
+            self.gpu_id,
+            self.gpu_memory_bytes,
+            self.gpu_arena,
+            self.cudnn_search,
+            self.io_binding,
+            self.cuda_graphs,
+            cache,
+            self.tensorrt_fp16,
+        )
+        if options.bound and self.runs > 1:
+            name = "CUDA_GRAPHS" if self.cuda_graphs else "IO_BINDING"
+            raise SettingsError(
+                f"INFOMAX_{name} with INFOMAX_RUNS={self.runs} is not allowed: its buffers hold one batch at "
+                "a time; set INFOMAX_RUNS=1, or leave it out."
+            )
+        return options
 
     @property
     def image_limits(self) -> ImageLimits:

@@ -46,7 +46,7 @@ def find_version(settings: Settings, entry: str, model: str | None = None) -> Ve
             precision that was.
     """
     artefact = open_artefact(locate(settings.models_dir, model or entry))
-    placement = place_in_child(settings.device, artefact.encoder)
+    placement = place_in_child(settings.device, artefact.encoder, settings.gpu_options)
     choose(settings.precision, artefact.card, on_gpu=placement.on_gpu)
     return Version(entry, artefact.card.id, artefact.folder, _digest(artefact.card), placement)
 

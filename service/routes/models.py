@@ -57,6 +57,7 @@ def describe(served: Served, settings: Settings) -> dict[str, object]:
             "providers": report.providers,
             "nodes": {share.provider: share.nodes for share in report.nodes},
             "why_not_gpu": report.why_not_gpu,
+            "gpu": {"asked": report.gpu_asked, "active": report.gpu_active},
             "runtime": report.runtime,
             "processes": settings.worker_count(on_gpu=report.on_gpu),
             "runs_per_process": settings.runs,

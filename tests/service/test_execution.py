@@ -9,6 +9,7 @@ from contract.artefact import open_artefact
 from service import execution, gpu
 from service.errors import SettingsError
 from service.execution import CPU, Placement, place, place_in_child
+from service.gpu_options import GpuOptions
 from service.model import Model, open_model
 from tests.service.faults import settings
 
@@ -88,6 +89,99 @@ def test_a_working_gpu_is_taken_and_holds_every_node(tiny_models: Path) -> None:
     model = open_model(settings(tiny_models, device="cuda"))
     assert (model.report.active, model.report.on_gpu) == (execution.CUDA, True)
     model.self_test(8)
+
+
+@pytest.mark.parametrize(
+    ("device", "changes", "says"),
+    [
+        ("cpu", {"cuda_graphs": True}, "INFOMAX_CUDA_GRAPHS is for a GPU, and INFOMAX_DEVICE=cpu uses none"),
+        ("cpu", {"gpu_id": 1}, "INFOMAX_GPU_ID is for a GPU"),
+        ("cpu", {"gpu_memory_bytes": 2**30}, "INFOMAX_GPU_MEMORY_BYTES is for a GPU"),
+        ("cuda", {"tensorrt_fp16": True}, "INFOMAX_TENSORRT_FP16 is for TensorRT, and INFOMAX_DEVICE=cuda"),
+        ("auto", {"tensorrt_cache": "engines"}, "INFOMAX_TENSORRT_CACHE is for TensorRT"),
+        ("cuda", {"io_binding": True, "runs": 2}, "INFOMAX_IO_BINDING with INFOMAX_RUNS=2 is not allowed"),
+    ],
+)
+def test_an_option_that_would_have_no_effect_is_refused(
+    device: str, changes: dict[str, object], says: str, tiny_models: Path
+) -> None:
+    with pytest.raises(SettingsError, match=says):
+        open_model(settings(tiny_models, device=device, **changes))
+
+
+@needs_no_gpu
+def test_what_was_asked_of_a_gpu_is_reported_where_none_runs(tiny_models: Path) -> None:
+    report = open_model(settings(tiny_models, device="auto", cuda_graphs=True, gpu_id=1)).report
+    assert report.active == CPU
+    assert report.gpu_asked == {"cuda_graphs": True, "gpu_id": 1}
+    assert report.gpu_active == {}
+    assert report.why_not_gpu == gpu.obstacle()
+
+
+@needs_no_gpu
+def test_tensorrt_that_is_demanded_and_does_not_run_stops_the_start(tiny_models: Path) -> None:
+    with pytest.raises(SettingsError, match="INFOMAX_DEVICE=tensorrt, but TensorRT does not run") as caught:
+        place("tensorrt", encoder(tiny_models))
+    assert str(gpu.obstacle()) in str(caught.value)
+
+
+def test_each_provider_is_asked_with_its_options(tmp_path: Path) -> None:
+    options = GpuOptions(
+        gpu_id=1,
+        gpu_memory_bytes=2**30,
+        gpu_arena="next_power_of_two",
+        cudnn_search="exhaustive",
+        cuda_graphs=True,
+        tensorrt_cache=tmp_path,
+        tensorrt_fp16=True,
+    )
+    tensorrt, cuda, cpu = Placement("tensorrt", on_gpu=True, options=options).providers
+    assert cuda == (
+        execution.CUDA,
+        {
+            "device_id": "1",
+            "gpu_mem_limit": "1073741824",
+            "arena_extend_strategy": "kNextPowerOfTwo",
+            "cudnn_conv_algo_search": "EXHAUSTIVE",
+            "use_tf32": "0",
+            "enable_cuda_graph": "1",
+        },
+    )
+    assert tensorrt == (
+        execution.TENSORRT,
+        {
+            "device_id": "1",
+            "trt_fp16_enable": "1",
+            "trt_cuda_graph_enable": "1",
+            "trt_engine_cache_enable": "1",
+            "trt_engine_cache_path": str(tmp_path),
+            "trt_timing_cache_enable": "1",
+            "trt_timing_cache_path": str(tmp_path),
+        },
+    )
+    assert cpu == (CPU, {})
+    assert [name for name, _ in Placement("cuda", on_gpu=True, options=options).providers] == [
+        execution.CUDA,
+        CPU,
+    ]
+
+
+def test_a_gpu_that_does_not_exist_is_named(tiny_models: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(gpu, "obstacle", lambda: None)
+    monkeypatch.setattr(gpu, "driver", lambda: gpu.Driver((13, 1), ("NVIDIA L4",)))
+    with pytest.raises(SettingsError, match="INFOMAX_GPU_ID=3 does not exist: the driver shows 1"):
+        place("cuda", encoder(tiny_models), GpuOptions(gpu_id=3))
+
+
+@needs_gpu
+@pytest.mark.parametrize("changes", [{"io_binding": True}, {"cuda_graphs": True}])
+def test_buffers_and_graphs_on_a_gpu_give_the_card_s_outputs(
+    changes: dict[str, object], tiny_models: Path
+) -> None:
+    model = open_model(settings(tiny_models, device="cuda", **changes))
+    for batch in (1, 4, 1, 3, 4):
+        model.self_test(batch)
+    assert model.report.gpu_active["io_binding"]
 
 
 def test_an_old_driver_is_named(monkeypatch: pytest.MonkeyPatch) -> None:

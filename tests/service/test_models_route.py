@@ -29,6 +29,7 @@ def test_the_list_holds_the_card_and_what_really_runs(tiny_models: Path, index_u
             "providers": ["CPUExecutionProvider"],
             "nodes": {"CPUExecutionProvider": 23},
             "why_not_gpu": None,
+            "gpu": {"asked": {}, "active": {}},
             "processes": 2,
             "runs_per_process": 3,
             "threads_per_run": 1,

@@ -1,0 +1,86 @@
+"""What can be set about running on a GPU, and how ONNX Runtime's providers call it.
+
+The names and values are those of onnxruntime.ai/docs/execution-providers, pages CUDA and TensorRT.
+"""
+
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Literal
+
+Arena = Literal["same_as_requested", "next_power_of_two"]
+CudnnSearch = Literal["heuristic", "exhaustive", "default"]
+
+_ARENAS = {"same_as_requested": "kSameAsRequested", "next_power_of_two": "kNextPowerOfTwo"}
+
+
+@dataclass(frozen=True)
+class GpuOptions:
+    """Options of one process's GPU; every field is a setting of the same name.
+
+    Attributes:
+        gpu_id: number of the device among those that CUDA_VISIBLE_DEVICES shows.
+        gpu_memory_bytes: most bytes of the provider's arena; None for as many as there are. Weights and
+            cuDNN's workspaces count, the CUDA context (some hundred MB) does not.
+        gpu_arena: by how much the arena grows.
+        cudnn_search: how cuDNN chooses a convolution's algorithm. Exhaustive times them all, for each batch
+            size, while the model warms up.
+        io_binding: inputs and outputs lie in device buffers that are made once for each batch size.
+        cuda_graphs: the kernels of each batch size are recorded once and launched as one; needs the buffers
+            of `io_binding`, and uses them.
+        tensorrt_cache: folder for the engines that TensorRT builds, which takes minutes for each model.
+        tensorrt_fp16: let TensorRT compute in half precision. The outputs move; a model whose self-test does
+            not allow it is refused.
+    """
+
+    gpu_id: int = 0
+    gpu_memory_bytes: int | None = None
+    gpu_arena: Arena = "same_as_requested"
+    cudnn_search: CudnnSearch = "heuristic"
+    io_binding: bool = False
+    cuda_graphs: bool = False
+    tensorrt_cache: Path | None = None
+    tensorrt_fp16: bool = False
+
+    @property
+    def bound(self) -> bool:
+        """Whether runs go through buffers of their own."""
+        return self.io_binding or self.cuda_graphs
+
+    @property
+    def asked(self) -> dict[str, object]:
+        """What is not as it is by default, by the settings' names."""
+        default = asdict(GpuOptions())
+        chosen = {name: value for name, value in asdict(self).items() if value != default[name]}
+        return {name: str(value) if isinstance(value, Path) else value for name, value in chosen.items()}
+
+    def cuda(self) -> dict[str, str]:
+        """Options of the CUDA provider."""
+        options = {
+            "device_id": str(self.gpu_id),
+            "arena_extend_strategy": _ARENAS[self.gpu_arena],
+            "cudnn_conv_algo_search": self.cudnn_search.upper(),
+            # It would move the outputs off the card's.
+            "use_tf32": "0",
+            "enable_cuda_graph": str(int(self.cuda_graphs)),
+        }
+        if self.gpu_memory_bytes is not None:
+            options["gpu_mem_limit"] = str(self.gpu_memory_bytes)
+        return options
+
+    def tensorrt(self) -> dict[str, str]:
+        """Options of the TensorRT provider."""
+        options = {
+            "device_id": str(self.gpu_id),
+            "trt_fp16_enable": str(int(self.tensorrt_fp16)),
+            "trt_cuda_graph_enable": str(int(self.cuda_graphs)),
+        }
+        if self.tensorrt_cache is not None:
+            folder = str(self.tensorrt_cache)
+            options |= {
+                "trt_engine_cache_enable": "1",
+                "trt_engine_cache_path": folder,
+                # What is measured to choose among kernels is kept too, and shared by the batch sizes.
+                "trt_timing_cache_enable": "1",
+                "trt_timing_cache_path": folder,
+            }
+        return options

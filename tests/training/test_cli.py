@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-COMMANDS = ("train", "probe", "report", "utility", "reproduce", "export", "convert-cifar")
+COMMANDS = ("train", "probe", "measure", "report", "utility", "reproduce", "export", "convert-cifar")
 # As on a serving machine: the import system finds no such package.
 WITHOUT_TORCH = "import sys; sys.modules.update(dict.fromkeys(('torch', 'tensorboard', 'onnxscript')));"
 MAIN = "from contract.cli import main; main()"

@@ -8,6 +8,7 @@ import typer
 
 from training.cli.convert_cifar import convert_cifar
 from training.cli.export import export
+from training.cli.measure import measure
 from training.cli.probe import probe
 from training.cli.report import report
 from training.cli.quantise import quantise
@@ -20,6 +21,7 @@ def register(app: typer.Typer) -> None:
     """Add the commands to the root command."""
     app.command()(train)
     app.command()(probe)
+    app.command()(measure)
     app.command()(report)
     app.command()(utility)
     app.command()(reproduce)

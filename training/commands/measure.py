@@ -1,0 +1,132 @@
+"""`infomax measure`: what the code of a frozen encoder says, in training or exported."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import onnxruntime
+import typer
+
+from contract.artefact import open_artefact
+from contract.preprocessing import Preprocessing
+from training import images, interruption
+from training.commands.train import STOPPED
+from training.data import open_source
+from training.errors import TrainingError
+from training.frozen import FrozenEncoder, exported, in_training
+from training.graphs import EncoderGraph
+from training.measures import MEASURES, Figure, Stopped, Subject, subject_of
+from training.measures.report import MeasureReport, show, sizes
+from training.quality import shared_labels
+from training.trained import load_run
+
+
+@dataclass(frozen=True)
+class Request:
+    """What a user asked for.
+
+    Attributes:
+        train, test: images to fit on, and images that nothing was fitted to.
+        report_file: where the figures are written too.
+        only: names of measures; none means all.
+    """
+
+    train: Path
+    test: Path
+    report_file: Path | None
+    only: Sequence[str] = ()
+
+    @property
+    def names(self) -> list[str]:
+        """The measures to make, in the order of the registry."""
+        return [name for name in MEASURES if not self.only or name in self.only]
+
+
+def measure_run(run: Path, request: Request) -> None:
+    """Measure the encoder in a run's checkpoint.
+
+    Raises:
+        InfomaxError: before any image is decoded where that is possible.
+        typer.Exit: with status 75 when a signal stopped it.
+    """
+    _check(request)
+    trained = load_run(run)
+    encoder = in_training(EncoderGraph(trained.encoder, trained.recipe.embedding_layer))
+    _measure(str(run), encoder, images.rule(trained.recipe), trained.recipe.seed, request)
+
+
+def measure_model(folder: Path, request: Request) -> None:
+    """Measure an exported model.
+
+    Raises:
+        InfomaxError: before any image is decoded where that is possible.
+        typer.Exit: with status 75 when a signal stopped it.
+    """
+    _check(request)
+    artefact = open_artefact(folder)
+    session = onnxruntime.InferenceSession(artefact.encoder, providers=["CPUExecutionProvider"])
+    card = artefact.card
+    _measure(card.id, exported(session), card.preprocessing, card.training.seed, request)
+
+
+def _check(request: Request) -> None:
+    """Refuse now what would only be found out after minutes."""
+    for name in request.only:
+        if name not in MEASURES:
+            raise TrainingError(f"There is no measure {name!r}; choose one of {', '.join(MEASURES)}.")
+    if request.report_file is not None and not request.report_file.parent.is_dir():
+        raise TrainingError(f"There is no folder {request.report_file.parent} to write the figures into.")
+
+
+def _measure(name: str, encoder: FrozenEncoder, rule: Preprocessing, seed: int, request: Request) -> None:
+    training_source, test_source = open_source(request.train), open_source(request.test)
+    if training_source.labels is not None and test_source.labels is not None:
+        shared_labels(training_source, test_source)
+    training, test = images.load_images(training_source, rule), images.load_images(test_source, rule)
+    figures: list[Figure] = []
+    with interruption.watch() as asked:
+        subject = subject_of(encoder, training, test, seed, asked)
+
+        def report() -> MeasureReport:
+            finished = {figure.measure for figure in figures}
+            return MeasureReport(
+                subject=name,
+                seed=seed,
+                training_images=len(subject.training),
+                training_images_given=len(training),
+                test_images=len(subject.test),
+                test_images_given=len(test),
+                figures=tuple(figures),
+                unfinished=tuple(each for each in request.names if each not in finished),
+            )
+
+        for measure in request.names:
+            try:
+                figures += _figures(measure, subject)
+            except Stopped:
+                break
+            if request.report_file is not None:
+                _write(request.report_file, report())
+    _answer(report())
+
+
+def _figures(measure: str, subject: Subject) -> list[Figure]:
+    if subject.interruption.asked:
+        raise Stopped
+    return MEASURES[measure](subject)
+
+
+def _write(file: Path, report: MeasureReport) -> None:
+    """Whole or not at all, after each measure: a crash costs only the measure that was being made."""
+    partial = file.with_name(f".{file.name}.partial")
+    partial.write_text(report.model_dump_json(indent=2) + "\n")
+    partial.replace(file)
+
+
+def _answer(report: MeasureReport) -> None:
+    show(report)
+    typer.echo(sizes(report))
+    if report.unfinished:
+        again = " ".join(f"--only {name}" for name in report.unfinished)
+        typer.echo(f"Stopped by a signal; make the rest with the same command and {again}.")
+        raise typer.Exit(STOPPED)

@@ -133,7 +133,7 @@ def fit(
     torch.use_deterministic_algorithms(True)
     generator = Generator().manual_seed(seed)
     steps = schedule.steps(len(labels))
-    adam = adamw(list(classifier.parameters()), optimiser)
+    adam = adamw(classifier.parameters(), optimiser)
     classifier.train()
     for step, rows in enumerate(_batches(len(labels), schedule.batch_size, steps, generator)):
         set_rates([adam], rate_share(optimiser, step, steps))

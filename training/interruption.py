@@ -7,22 +7,29 @@ from types import FrameType
 
 
 class Interruption:
-    """Whether somebody asked the run to stop."""
+    """Whether somebody asked the run to stop.
 
-    def __init__(self) -> None:
+    Args:
+        patient: a second signal changes nothing, instead of ending the process at once.
+    """
+
+    def __init__(self, *, patient: bool = False) -> None:
         self.asked = False
+        self._patient = patient
 
     def ask(self, _number: int, _frame: FrameType | None) -> None:
-        """Signal handler: remember the wish, and let a second signal end the process at once."""
+        """Signal handler: remember the wish; a second signal ends the process at once, if not patient."""
         self.asked = True
+        if self._patient:
+            return
         signal.signal(signal.SIGINT, signal.SIG_DFL)
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
 
 
 @contextmanager
-def watch() -> Iterator[Interruption]:
+def watch(*, patient: bool = False) -> Iterator[Interruption]:
     """Catch SIGINT and SIGTERM for the duration of the block."""
-    interruption = Interruption()
+    interruption = Interruption(patient=patient)
     previous = {number: signal.signal(number, interruption.ask) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         yield interruption

@@ -7,7 +7,7 @@ import torch
 from torch import Generator, Tensor, nn
 
 from training.critics import Critic, build_critic
-from training.encoders import Encoder, Encoding, build_encoder
+from training.encoders import Encoding, build_encoder, layer_shapes
 from training.estimators import build_estimator
 from training.objectives import Global, Local, Measured, Pairwise, PriorMatching
 from training.priors import PRIORS
@@ -34,7 +34,7 @@ class Learner(Trainable):
         super().__init__()
         self.encoder = build_encoder(recipe.encoder.name, recipe.encoder.code_units, recipe.input_size)
         self._objective = objective = recipe.objective
-        shapes = _shapes(self.encoder)
+        shapes = layer_shapes(self.encoder)
         target_units = _layer(shapes, objective.target).shape[1]
         estimator = build_estimator(objective.estimator)
         critic = recipe.critic
@@ -131,12 +131,3 @@ def _by_view(encoding: Encoding, views: int) -> tuple[Encoding, Encoding]:
     """The encodings of the first and the last view, which are the same one when there is one."""
     layers = [layer.chunk(views) for layer in encoding]
     return Encoding(*(parts[0] for parts in layers)), Encoding(*(parts[-1] for parts in layers))
-
-
-@torch.no_grad()
-def _shapes(encoder: Encoder) -> Encoding:
-    """Layers of one empty image, for their shapes; evaluation mode leaves the running statistics alone."""
-    encoder.eval()
-    encoding: Encoding = encoder(torch.zeros(1, 3, encoder.input_size, encoder.input_size))
-    encoder.train()
-    return encoding

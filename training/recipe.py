@@ -13,21 +13,28 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from pydantic_core import ErrorDetails
 
 from training.critics import build_critic
-from training.encoders import build_encoder
+from training.encoders import Encoder, build_encoder, layer_shapes
 from training.errors import RecipeError
 from training.estimators import build_estimator
 from training.views import Share, ViewRecipe
 
 
 class _Section(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
 class EncoderRecipe(_Section):
-    """Which encoder of the registry, and the sizes that it lets one choose."""
+    """Which encoder of the registry, and what it lets one choose.
+
+    Attributes:
+        name: of the registry `training.encoders`.
+        code_units: length of the code.
+        whitened: begin with a first layer that whitens the training images' patches (training/whitening.py).
+    """
 
     name: str
     code_units: int = Field(default=64, ge=1)
+    whitened: bool = False
 
 
 class CriticRecipe(_Section):
@@ -84,11 +91,13 @@ class OptimiserRecipe(_Section):
 
     Attributes:
         learning_rate: at the end of the warm-up.
+        muon_learning_rate: of Muon (training/muon.py), which then moves the kernels of convolutions.
         weight_decay: of matrices and kernels; biases and normalisation are not decayed.
         warmup_share: share of all steps spent warming up.
     """
 
     learning_rate: float = Field(default=2e-3, gt=0)
+    muon_learning_rate: float | None = Field(default=None, gt=0)
     weight_decay: float = Field(default=1e-4, ge=0)
     warmup_share: Share = 0.05
 
@@ -140,15 +149,30 @@ class Recipe(_Section):
 
     @model_validator(mode="after")
     def _buildable(self) -> "Recipe":
-        """Ask the registries now, before anything is read; on the meta device no weight is made."""
+        """Ask the registries now, before anything is read; on the meta device nothing is computed."""
         try:
             with torch.device("meta"):
-                build_encoder(self.encoder.name, self.encoder.code_units, self.input_size)
+                encoder = build_encoder(self.encoder.name, self.encoder.code_units, self.input_size)
                 build_critic(self.critic.name, 1, 1, self.critic.units, self.critic.temperature)
                 build_estimator(self.objective.estimator)
         except RecipeError as error:
             raise ValueError(str(error).removesuffix(".")) from error
+        self._check_positions(encoder)
         return self
+
+    def _check_positions(self, encoder: Encoder) -> None:
+        objective = self.objective
+        if objective.positions is None or not objective.local_weight:
+            return
+        with torch.device("meta"):
+            layers = layer_shapes(encoder)
+        patches = {name: getattr(layers, name)[0, 0].numel() for name in objective.maps}
+        if objective.positions > max(patches.values()):
+            counts = ", ".join(f"{name} has {count}" for name, count in patches.items())
+            raise ValueError(
+                f"objective.positions is {objective.positions}, more than any map of {self.encoder.name} has "
+                f"patches ({counts}); ask for fewer, or leave it out to take all"
+            )
 
 
 SECTIONS: dict[str | int, type] = {

@@ -3,18 +3,23 @@
 import math
 import time
 from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Generator, Tensor
 
-from training import checkpoint
+from training import checkpoint, ranks
 from training.errors import TrainingError
+from training.execution import Execution
+from training.joint_batch_norm import synchronise
 from training.learner import Learner
-from training.recipe import OptimiserRecipe, Recipe
+from training.optimiser import adamw, build_optimisers, rate_share, set_rates
+from training.provenance import Provenance
+from training.recipe import Recipe
 from training.trainable import Trainable
-from training.views import random_views, to_unit
+from training.views import ViewRecipe, apply_views, draw_views, to_unit
 
 RECIPE_FILE = "recipe.json"
 
@@ -27,14 +32,23 @@ class Run:
         folder: of the run.
         total_steps: steps after which it is finished.
         build: makes what is trained; the seed is set before.
+        execution: where and how to compute.
+        images: SHA-256 of the training images; empty when not known.
 
     Attributes:
         step: steps taken so far.
         seconds: time spent in steps so far, over all resumptions.
+        provenance: on what it is computed, and from what.
     """
 
     def __init__(
-        self, recipe: Recipe, folder: Path, total_steps: int, build: Callable[[Recipe], Trainable] = Learner
+        self,
+        recipe: Recipe,
+        folder: Path,
+        total_steps: int,
+        build: Callable[[Recipe], Trainable] = Learner,
+        execution: Execution = Execution(),
+        images: str = "",
     ) -> None:
         torch.manual_seed(recipe.seed)
         self.recipe = recipe
@@ -42,9 +56,20 @@ class Run:
         self.total_steps = total_steps
         self.step = 0
         self.seconds = 0.0
+        # torch's version is a string of a class of its own, which a checkpoint is not read with.
+        version = str(torch.__version__)
+        self.provenance = Provenance(
+            execution.describe(), version, ranks.count(), execution.precision, images
+        )
+        self._execution = execution
         self.learner = build(recipe)
+        if ranks.count() > 1:
+            synchronise(self.learner)
+        self.learner.to(execution.device)
         self.learner.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch's stub lacks it
-        self._optimiser = adamw(self.learner.minimised(), recipe.optimiser)
+        if execution.compiled:
+            self.learner.encoder.compile()
+        self._minimisers = build_optimisers(self.learner.minimised(), recipe.optimiser)
         adversary = self.learner.adversary()
         self._adversary_optimiser = adamw(adversary, recipe.optimiser) if adversary else None
         self._generator = Generator().manual_seed(recipe.seed)
@@ -66,12 +91,19 @@ class Run:
         """Continue where the folder's checkpoint stands.
 
         Raises:
-            TrainingError: there is no usable checkpoint, or it belongs to another recipe.
+            TrainingError: there is no usable checkpoint, or it belongs to another recipe or other images.
         """
         state = checkpoint.load(self.folder)
         if state["recipe"] != self.recipe.model_dump_json():
             raise TrainingError(
                 f"The checkpoint in {self.folder} was made by another recipe; resume with that one."
+            )
+        # Checkpoints of before this was written down have no record of their images.
+        made_of = state.get("provenance", {}).get("images", "")
+        if made_of and self.provenance.images and made_of != self.provenance.images:
+            raise TrainingError(
+                f"The checkpoint in {self.folder} was made of other images (SHA-256 {made_of[:12]}…, these "
+                f"are {self.provenance.images[:12]}…); resume with those, or begin a run in another folder."
             )
         self.learner.load_state_dict(state["learner"])
         for optimiser, saved in zip(self._optimisers(), state["optimisers"], strict=True):
@@ -80,9 +112,12 @@ class Run:
         self.step, self.seconds = state["step"], state["seconds"]
 
     def save(self) -> None:
-        """Write a checkpoint that `resume` continues from bit for bit."""
+        """Write a checkpoint that `resume` continues from bit for bit; of several ranks the first does."""
+        if not ranks.first():
+            return
         state: dict[str, Any] = {
             "recipe": self.recipe.model_dump_json(),
+            "provenance": asdict(self.provenance),
             "learner": self.learner.state_dict(),
             "optimisers": [optimiser.state_dict() for optimiser in self._optimisers()],
             "generator": self._generator.get_state(),
@@ -93,67 +128,62 @@ class Run:
         checkpoint.save(self.folder, state)
 
     def take_step(self, images: Tensor, rows: Tensor | None = None) -> dict[str, float]:
-        """One update from uint8 images [B, H, W, 3]; returns the loss and its terms.
+        """One update from uint8 images [B, H, W, 3].
 
         Args:
-            images: of one batch.
+            images: of this rank's share of one batch.
             rows: int64 [B], their places among the training images; absent where these do not matter.
+
+        Returns:
+            The loss of the joint batch and its terms.
 
         Raises:
             TrainingError: the loss is not finite.
         """
         started = time.monotonic()
-        rate = learning_rate(self.recipe.optimiser, self.step, self.total_steps)
-        for optimiser in self._optimisers():
-            for group in optimiser.param_groups:
-                group["lr"] = rate
-        loss, terms, codes = self.learner(self._views(images), self._generator, rows)
-        if not math.isfinite(loss.item()):
+        share = rate_share(self.recipe.optimiser, self.step, self.total_steps)
+        rate = share * self.recipe.optimiser.learning_rate
+        set_rates(self._optimisers(), share)
+        views = self._views(self._execution.send(images))
+        with self._execution.autocast():
+            loss, terms, codes = self.learner(views, self._generator, rows)
+        values = ranks.average({"loss": loss.item(), **terms})
+        if not math.isfinite(values["loss"]):
             raise TrainingError(
-                f"The loss is {loss.item()} at step {self.step + 1} (learning rate {rate:.2g}); lower "
+                f"The loss is {values['loss']} at step {self.step + 1} (learning rate {rate:.2g}); lower "
                 "optimiser.learning_rate and go on from the last checkpoint with --resume."
             )
-        self._optimiser.zero_grad(set_to_none=True)
+        for optimiser in self._minimisers:
+            optimiser.zero_grad(set_to_none=True)
         loss.backward()
-        self._optimiser.step()
+        ranks.average_gradients(self.learner.minimised())
+        for optimiser in self._minimisers:
+            optimiser.step()
         if self._adversary_optimiser is not None:
-            terms |= self._adversary_step(self._adversary_optimiser, codes)
+            values |= self._adversary_step(self._adversary_optimiser, codes)
         self.step += 1
         self.seconds += time.monotonic() - started
-        return {"loss": loss.item(), **terms, "learning_rate": rate}
+        return {**values, "learning_rate": rate}
 
     def _views(self, images: Tensor) -> tuple[Tensor, ...]:
         if self.recipe.augmentation is None:
             return (to_unit(images).contiguous(memory_format=torch.channels_last),)
-        return tuple(
-            random_views(images, self.recipe.augmentation, self._generator) for _ in range(self.recipe.views)
-        )
+        return tuple(self._random_view(images, self.recipe.augmentation) for _ in range(self.recipe.views))
+
+    def _random_view(self, images: Tensor, recipe: ViewRecipe) -> Tensor:
+        """Drawn for the joint batch, so that the images' views do not depend on the number of ranks."""
+        joint = draw_views(ranks.count() * len(images), recipe, self._generator)
+        return apply_views(images, joint.map(lambda each: self._execution.send(ranks.share(each))))
 
     def _adversary_step(self, optimiser: torch.optim.Optimizer, codes: Tensor) -> dict[str, float]:
-        loss, values = self.learner.adversary_loss(codes, self._generator)
+        with self._execution.autocast():
+            loss, values = self.learner.adversary_loss(codes, self._generator)
         optimiser.zero_grad(set_to_none=True)
         loss.backward()
+        ranks.average_gradients(self.learner.adversary())
         optimiser.step()
-        return values
+        return ranks.average(values)
 
     def _optimisers(self) -> list[torch.optim.Optimizer]:
-        both = (self._optimiser, self._adversary_optimiser)
-        return [optimiser for optimiser in both if optimiser is not None]
-
-
-def learning_rate(recipe: OptimiserRecipe, step: int, total_steps: int) -> float:
-    """Linear warm-up, then a cosine to 0 at the last step (Loshchilov and Hutter 2017)."""
-    warmup = max(1, round(recipe.warmup_share * total_steps))
-    if step < warmup:
-        return recipe.learning_rate * (step + 1) / warmup
-    share = (step - warmup) / max(1, total_steps - warmup)
-    return recipe.learning_rate * (1 + math.cos(math.pi * share)) / 2
-
-
-def adamw(parameters: list[torch.nn.Parameter], recipe: OptimiserRecipe) -> torch.optim.AdamW:
-    """AdamW that leaves biases and normalisation undecayed."""
-    groups = [
-        {"params": [p for p in parameters if p.ndim > 1], "weight_decay": recipe.weight_decay},
-        {"params": [p for p in parameters if p.ndim <= 1], "weight_decay": 0.0},
-    ]
-    return torch.optim.AdamW(groups, lr=recipe.learning_rate, betas=(0.9, 0.95), fused=True)
+        adversary = self._adversary_optimiser
+        return [*self._minimisers, *([] if adversary is None else [adversary])]

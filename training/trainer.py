@@ -15,20 +15,25 @@ import torch
 from numpy.typing import NDArray
 from torch import Generator, Tensor
 
-from contract.progress import Progress
+from training import ranks
 from training.data import ImageSet
+from training.data.image_set import split_rows
+from training.encoders import Encoder
 from training.errors import TrainingError
+from training.execution import Execution, prepare
 from training.interruption import watch
 from training.learner import Learner
 from training.memory import ran_out
-from training.metrics import MetricsLog
 from training.monitor import monitor
 from training.recipe import Recipe
+from training.record import Record
 from training.run import Run
 from training.trainable import Trainable
+from training.views import to_unit
+from training.whitening import first_convolution, whiten
 
 _CHECKPOINT_SECONDS = 120.0
-_LOG_EVERY = 50
+_WHITENED_ON = 5000
 
 
 @dataclass(frozen=True)
@@ -57,28 +62,34 @@ def train(
     *,
     resume: bool,
     build: Callable[[Recipe], Trainable] = Learner,
+    execution: Execution = Execution(),
 ) -> Outcome:
     """Train by the recipe into `folder`, or go on where its checkpoint stands.
 
-    `build` makes what is trained: Deep InfoMax, or a method that it is compared with.
+    Several ranks (training/ranks.py) train together when each calls this with the same arguments.
+
+    Args:
+        recipe: what to train and how.
+        images: all that there are; the recipe's validation share is taken out of them.
+        folder: of the run.
+        resume: go on from its checkpoint.
+        build: makes what is trained: Deep InfoMax, or a method that it is compared with.
+        execution: where and how to compute.
 
     Raises:
         TrainingError: too few images, a loss that is not finite, no memory, a folder that holds another run.
     """
-    torch.use_deterministic_algorithms(True)
+    prepare(execution)
+    steps_per_epoch = check_batches(recipe, len(images))
     training, validation = images.split(recipe.validation_share, recipe.seed)
-    steps_per_epoch = len(training.pixels) // recipe.batch_size
-    if steps_per_epoch == 0:
-        raise TrainingError(
-            f"{len(training.pixels)} training images are fewer than batch_size = {recipe.batch_size}; "
-            "use more images or a smaller batch."
-        )
-    run = Run(recipe, folder, recipe.epochs * steps_per_epoch, build)
+    run = Run(recipe, folder, recipe.epochs * steps_per_epoch, build, execution, images.sha256())
     if resume:
         run.resume()
     else:
-        run.begin()
-        run.learner.encoder.set_statistics(*channel_statistics(training.pixels))
+        with ranks.first_before_others():
+            if ranks.first():
+                run.begin()
+        _fit_input(run.learner.encoder, training.pixels, whitened=recipe.encoder.whitened)
     try:
         _loop(run, training, validation, steps_per_epoch)
     except (MemoryError, RuntimeError) as error:
@@ -91,32 +102,61 @@ def train(
     return Outcome(run.step, run.total_steps, run.seconds)
 
 
+def check_batches(recipe: Recipe, count: int) -> int:
+    """Steps of an epoch on `count` images, the recipe's validation share among them.
+
+    Raises:
+        DataError: nothing would be left to train on, or to validate with.
+        TrainingError: they do not fill one batch, or the ranks cannot share it evenly.
+    """
+    _, kept = split_rows(count, recipe.validation_share, recipe.seed)
+    if len(kept) < recipe.batch_size:
+        raise TrainingError(
+            f"{len(kept)} training images are fewer than batch_size = {recipe.batch_size}; "
+            "use more images or a smaller batch."
+        )
+    if recipe.batch_size % ranks.count():
+        raise TrainingError(
+            f"batch_size = {recipe.batch_size} cannot be shared evenly by {ranks.count()} processes; "
+            f"make it a multiple of {ranks.count()}, or start another number."
+        )
+    return len(kept) // recipe.batch_size
+
+
 def _loop(run: Run, training: ImageSet, validation: ImageSet, steps_per_epoch: int) -> None:
     pixels = torch.from_numpy(training.pixels)
     saved_at = time.monotonic()
-    with watch() as interruption, MetricsLog(run.folder, run.step) as log, Progress("training") as progress:
+    record = Record(run.folder, run.step, run.total_steps, steps_per_epoch)
+    # torchrun passes a signal on that the terminal has sent to everybody: the second is then no second wish.
+    with watch(patient=ranks.count() > 1) as interruption, record:
         while run.step < run.total_steps:
             epoch, number = divmod(run.step, steps_per_epoch)
             rows = epoch_order(run.recipe, epoch, len(pixels))[number * run.recipe.batch_size :]
             for batch in rows.split(run.recipe.batch_size)[: steps_per_epoch - number]:
-                values = run.take_step(pixels[batch], batch)
-                if run.step % _LOG_EVERY == 0 or run.step == run.total_steps:
-                    log.write(run.step, {"epoch": run.step / steps_per_epoch, **values})
-                progress.update(run.step, run.total_steps, f"epoch {epoch + 1}, loss {values['loss']:.3f}")
-                if interruption.asked:
+                own = ranks.share(batch)
+                record.stepped(run.step + 1, run.take_step(pixels[own], own))
+                if ranks.any_of(interruption.asked):
                     run.save()
                     return
                 if time.monotonic() - saved_at > _CHECKPOINT_SECONDS:
                     run.save()
                     saved_at = time.monotonic()
-            log.write(run.step, monitor(run.learner.encoder, training, validation))
-            log.draw()
+            if ranks.first():
+                record.measured(run.step, monitor(run.learner.encoder, training, validation))
             run.save()
 
 
 def epoch_order(recipe: Recipe, epoch: int, count: int) -> Tensor:
     """The order of the training images in one epoch: int64 [count], a function of seed and epoch alone."""
     return torch.randperm(count, generator=Generator().manual_seed(recipe.seed * 1_000_003 + epoch))
+
+
+def _fit_input(encoder: Encoder, pixels: NDArray[np.uint8], *, whitened: bool) -> None:
+    """Tell the encoder how the images' colours are spread and, if asked, whiten its first layer."""
+    encoder.set_statistics(*channel_statistics(pixels))
+    if whitened:
+        sample = to_unit(torch.from_numpy(pixels[:_WHITENED_ON])).to(encoder.mean.device)
+        whiten(first_convolution(encoder), (sample - encoder.mean) / encoder.std)
 
 
 def channel_statistics(pixels: NDArray[np.uint8]) -> tuple[Tensor, Tensor]:

@@ -6,6 +6,7 @@ augmentations is that of SimCLR for CIFAR-10 (Chen et al. 2020, appendix A), wit
 """
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Annotated
 
@@ -39,7 +40,7 @@ class ViewRecipe:
     """
 
     min_crop: Annotated[float, Field(gt=0, le=1)] = 0.2
-    aspect: Annotated[float, Field(ge=1)] = 4 / 3
+    aspect: Annotated[float, Field(ge=1, allow_inf_nan=False)] = 4 / 3
     flip: Share = 0.5
     brightness: Share = 0.4
     contrast: Share = 0.4
@@ -54,19 +55,64 @@ def to_unit(images: Tensor) -> Tensor:
     return images.permute(0, 3, 1, 2).float().div_(255)
 
 
+@dataclass(frozen=True)
+class Draw:
+    """What was drawn for one view of each of B images.
+
+    Randomness is drawn on the CPU whatever computes the views, so a seed means the same views everywhere.
+
+    Attributes:
+        affine: float32 [B, 2, 3], from places in the view to places in the image, each on -1..1.
+        colour: float32 [B, 3, 3], the change of RGB but for contrast.
+        contrast: float32 [B].
+    """
+
+    affine: Tensor
+    colour: Tensor
+    contrast: Tensor
+
+    def map(self, change: Callable[[Tensor], Tensor]) -> "Draw":
+        """The same change, of rows or of device, to all three."""
+        return Draw(change(self.affine), change(self.colour), change(self.contrast))
+
+
+def draw_views(count: int, recipe: ViewRecipe, generator: Generator) -> Draw:
+    """Draw one view for each of `count` images; `generator`, of the CPU, is the source of all randomness."""
+    affine = _draw_crop_and_flip(count, recipe, generator)
+    colour, contrast = _draw_colour(count, recipe, generator)
+    return Draw(affine, colour, contrast)
+
+
+def apply_views(images: Tensor, draw: Draw) -> Tensor:
+    """The views that were drawn.
+
+    Args:
+        images: uint8 [B, H, W, 3].
+        draw: of as many images, on the same device.
+
+    Returns:
+        float32 [B, 3, H, W] on the scale 0..1, in channels-last memory.
+    """
+    unit = to_unit(images)
+    grid = F.affine_grid(draw.affine, list(unit.shape), align_corners=False)
+    cropped = F.grid_sample(unit, grid, mode="bilinear", padding_mode="reflection", align_corners=False)
+    coloured = _colour(cropped, draw.colour, draw.contrast)
+    return coloured.clamp_(0, 1).contiguous(memory_format=torch.channels_last)
+
+
 def random_views(images: Tensor, recipe: ViewRecipe, generator: Generator) -> Tensor:
     """Draw one view of each image.
 
     Args:
         images: uint8 [B, H, W, 3].
         recipe: strengths.
-        generator: source of all randomness, so that a seed fixes the views.
+        generator: of the CPU, the source of all randomness, so that a seed fixes the views.
 
     Returns:
         float32 [B, 3, H, W] on the scale 0..1.
     """
-    cropped = _crop_and_flip(to_unit(images), recipe, generator)
-    return _colour(cropped, recipe, generator).clamp_(0, 1).contiguous(memory_format=torch.channels_last)
+    draw = draw_views(len(images), recipe, generator)
+    return apply_views(images, draw.map(lambda each: each.to(images.device, non_blocking=True)))
 
 
 def _uniform(size: int, low: float, high: float, generator: Generator) -> Tensor:
@@ -77,9 +123,8 @@ def _chance(size: int, probability: float, generator: Generator) -> Tensor:
     return torch.rand(size, generator=generator) < probability
 
 
-def _crop_and_flip(images: Tensor, recipe: ViewRecipe, generator: Generator) -> Tensor:
-    """A crop of random area and aspect, resized back bilinearly, mirrored at random."""
-    count = images.shape[0]
+def _draw_crop_and_flip(count: int, recipe: ViewRecipe, generator: Generator) -> Tensor:
+    """A crop of random area and aspect, mirrored at random: float32 [count, 2, 3]."""
     area = _uniform(count, recipe.min_crop, 1.0, generator)
     aspect = torch.exp(_uniform(count, -math.log(recipe.aspect), math.log(recipe.aspect), generator))
     width = (area * aspect).sqrt().clamp(max=1.0)
@@ -92,12 +137,11 @@ def _crop_and_flip(images: Tensor, recipe: ViewRecipe, generator: Generator) -> 
     affine[:, 0, 2] = left
     affine[:, 1, 1] = height
     affine[:, 1, 2] = top
-    grid = F.affine_grid(affine, list(images.shape), align_corners=False)
-    return F.grid_sample(images, grid, mode="bilinear", padding_mode="reflection", align_corners=False)
+    return affine
 
 
-def _colour(images: Tensor, recipe: ViewRecipe, generator: Generator) -> Tensor:
-    count, _, height, width = images.shape
+def _draw_colour(count: int, recipe: ViewRecipe, generator: Generator) -> tuple[Tensor, Tensor]:
+    """The change of colours and the contrast: float32 [count, 3, 3] and [count]."""
     brightness = _uniform(count, 1 - recipe.brightness, 1 + recipe.brightness, generator)
     contrast = _uniform(count, 1 - recipe.contrast, 1 + recipe.contrast, generator)
     matrix = brightness.view(-1, 1, 1) * _hue_and_saturation(count, recipe, generator)
@@ -105,11 +149,15 @@ def _colour(images: Tensor, recipe: ViewRecipe, generator: Generator) -> Tensor:
     matrix = torch.where(changed.view(-1, 1, 1), matrix, torch.eye(3))
     contrast = torch.where(changed, contrast, 1.0)
     grey = _chance(count, recipe.grey, generator)
-    matrix = torch.where(grey.view(-1, 1, 1), _LUMA.expand(3, 3) @ matrix, matrix)
+    return torch.where(grey.view(-1, 1, 1), _LUMA.expand(3, 3) @ matrix, matrix), contrast
+
+
+def _colour(images: Tensor, matrix: Tensor, contrast: Tensor) -> Tensor:
+    count, _, height, width = images.shape
     flat = images.reshape(count, 3, height * width)
     mixed = torch.bmm(contrast.view(-1, 1, 1) * matrix, flat)
     # Contrast pulls towards the mean grey of the image as jittered so far.
-    middle = torch.einsum("c,bcd,bd->b", _LUMA, matrix, flat.mean(dim=2))
+    middle = torch.einsum("c,bcd,bd->b", _LUMA.to(flat.device), matrix, flat.mean(dim=2))
     return (mixed + ((1 - contrast) * middle).view(-1, 1, 1)).view(count, 3, height, width)
 
 

@@ -123,6 +123,28 @@ def test_a_recipe_survives_the_checkpoint(tmp_path: Path) -> None:
             POSSIBLE + "[objective]\npositions = 0",
             "objective.positions: it has to be greater than or equal to 1, and is 0",
         ),
+        (
+            POSSIBLE + "[objective]\npositions = 65",
+            "objective.positions is 65, more than any map of dim32 has patches (features has 64); ask for",
+        ),
+        (
+            POSSIBLE + "[objective]\npositions = 65\nmaps = { features = 1.0, conv = 1.0 }",
+            "(features has 64, conv has 16)",
+        ),
+        (
+            POSSIBLE + "[optimiser]\nwarmup_share = 1.5",
+            "optimiser.warmup_share: it has to be less than or equal to 1, and is 1.5",
+        ),
+        (
+            POSSIBLE + "[optimiser]\nlearning_rate = inf",
+            "optimiser.learning_rate: it has to be a finite number, and is inf",
+        ),
+        (POSSIBLE + "[augmentation]\naspect = inf", "augmentation.aspect: it has to be a finite number"),
+        (POSSIBLE.replace("epochs = 2", "epochs = 2.5"), "epochs: it has to be a valid integer"),
+        (
+            POSSIBLE.replace("views = 1", "validation_share = 1.0"),
+            "validation_share: it has to be less than 1",
+        ),
         (POSSIBLE + "[critic]\ntemperature = 0", "critic.temperature: it has to be greater than 0, and is 0"),
         (
             POSSIBLE + "[critic]\ntemprature = 1",

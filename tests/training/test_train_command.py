@@ -6,14 +6,11 @@ from pathlib import Path
 import pytest
 import torch
 
-from tests.training.command import RECIPE, Infomax, start
+from tests.training.command import MANY_STEPS, Infomax, start
 from training import checkpoint
 from training.commands.train import STOPPED
 from training.metrics import read_points
 from training.recipe import load_recipe
-
-# Sixteen steps an epoch: a signal that arrives at the first of them meets a run that has far to go.
-MANY_STEPS = RECIPE.replace("batch_size = 64", "batch_size = 16").replace("positions = 4", "positions = 1")
 
 
 @pytest.fixture

@@ -102,6 +102,50 @@ def test_too_few_images(refused: Refused, tmp_path: Path) -> None:
     assert said == ("18 training images are fewer than batch_size = 64; use more images or a smaller batch.")
 
 
+def test_too_few_images_are_known_before_one_is_decoded(
+    infomax: Infomax, sample_train: Path, tmp_path: Path
+) -> None:
+    recipe = tmp_path / "wide.toml"
+    recipe.write_text(RECIPE.replace("batch_size = 64", "batch_size = 271"))
+    answer = infomax("train", "--recipe", recipe, "--data", sample_train, "--out", tmp_path / "run")
+    assert answer.sentence == (
+        "270 training images are fewer than batch_size = 271; use more images or a smaller batch."
+    )
+    assert "decoding" not in answer.err
+
+
+def test_one_image_leaves_nothing_to_validate_with(refused: Refused, tmp_path: Path) -> None:
+    assert "one side would be empty" in refused(folder_of_photos(tmp_path / "photos", 1, broken=0))
+
+
+def test_a_gpu_that_is_not_there(infomax: Infomax, sample_recipe: Path, tmp_path: Path) -> None:
+    if torch.cuda.is_available():
+        pytest.skip("there is a GPU")
+    arguments = ("train", "--recipe", sample_recipe, "--data", tmp_path, "--out", tmp_path / "run")
+    assert "sees no GPU here" in infomax(*arguments, "--device", "cuda").sentence
+
+
+def test_compiling_without_a_compiler(
+    infomax: Infomax, sample_recipe: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CXX", "no-such-compiler")
+    arguments = ("train", "--recipe", sample_recipe, "--data", tmp_path, "--out", tmp_path / "run")
+    assert "there is no no-such-compiler" in infomax(*arguments, "--compile").sentence
+
+
+def test_resuming_with_other_images(
+    infomax: Infomax, sample_recipe: Path, sample_train: Path, finished_run: Path, tmp_path: Path
+) -> None:
+    """As many, so that nothing but what is in them tells them from the run's own."""
+    table = pq.read_table(sample_train)
+    other = tmp_path / "other.parquet"
+    pq.write_table(table.take(list(reversed(range(len(table))))), other)
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "checkpoint.pt").write_bytes((finished_run / "checkpoint.pt").read_bytes())
+    arguments = ("train", "--recipe", sample_recipe, "--data", other, "--out", tmp_path / "run")
+    assert "was made of other images" in infomax(*arguments, "--resume").sentence
+
+
 def test_a_loss_that_is_no_number(infomax: Infomax, sample_train: Path, tmp_path: Path) -> None:
     recipe = tmp_path / "absurd.toml"
     recipe.write_text(RECIPE + "[optimiser]\nlearning_rate = 1e30\n")

@@ -4,21 +4,33 @@ from pathlib import Path
 
 import typer
 
-from training import images
+from training import images, ranks
 from training.checkpoint import FILE as CHECKPOINT
 from training.commands.report import VALIDATION, say
 from training.data import ImageSet, open_source
 from training.errors import TrainingError
+from training.execution import choose
 from training.recipe import load_recipe
 from training.report import write_report
 from training.run import RECIPE_FILE
-from training.trainer import train
+from training.trainer import Outcome, check_batches, train
 
 # sysexits.h: "temporary failure; user is invited to retry". A stopped run is neither done nor broken.
 STOPPED = 75
 
 
-def run(recipe_file: Path, data: Path, out: Path, *, resume: bool, epochs: int | None, report: bool) -> None:
+def run(
+    recipe_file: Path,
+    data: Path,
+    out: Path,
+    *,
+    resume: bool,
+    epochs: int | None,
+    report: bool,
+    device: str,
+    precision: str,
+    compiled: bool,
+) -> None:
     """Train, report on the run where that is asked for, and say what to do next.
 
     Raises:
@@ -28,23 +40,38 @@ def run(recipe_file: Path, data: Path, out: Path, *, resume: bool, epochs: int |
     recipe = load_recipe(recipe_file)
     if epochs is not None:
         recipe = recipe.model_copy(update={"epochs": epochs})
-    _check_folder(out, resume)
-    source = open_source(data)
-    loaded = images.load_images(source, images.rule(recipe))
-    outcome = train(recipe, loaded, out, resume=resume)
+    execution = choose(device, precision, compiled=compiled)
+    with ranks.joined(execution.device):
+        _check_folder(out, resume)
+        source = open_source(data)
+        check_batches(recipe, source.count)
+        with ranks.first_before_others():
+            loaded = images.load_images(source, images.rule(recipe))
+        outcome = train(recipe, loaded, out, resume=resume, execution=execution)
+        first = ranks.first()
+        if first:
+            _say(outcome, data, out)
+        # torchrun ends all processes as soon as one has ended with a status, so they end together.
+        ranks.wait()
+    if not outcome.finished:
+        raise typer.Exit(STOPPED)
+    # Alone: in a group its batches would wait for those of the others.
+    if first and report:
+        _report(out, data, loaded.split(recipe.validation_share, recipe.seed))
+
+
+def _say(outcome: Outcome, data: Path, out: Path) -> None:
     if not outcome.finished:
         typer.echo(
             f"Stopped after step {outcome.step} of {outcome.total_steps}; {out / CHECKPOINT} is written. "
             "Go on with the same command and --resume."
         )
-        raise typer.Exit(STOPPED)
+        return
     typer.echo(
         f"Finished {outcome.total_steps} steps in {outcome.seconds / 60:.1f} minutes; curves are in {out}.\n"
         f"Measure it:      infomax probe --run {out} --train {data} --test HELD_OUT\n"
         f"Make it servable: infomax export --run {out} --train {data} --held-out HELD_OUT --name NAME …"
     )
-    if report:
-        _report(out, data, loaded.split(recipe.validation_share, recipe.seed))
 
 
 def _report(out: Path, data: Path, parts: tuple[ImageSet, ImageSet]) -> None:

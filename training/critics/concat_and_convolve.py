@@ -3,6 +3,7 @@
 import torch.nn.functional as F  # noqa: N812  (torch's own convention)
 from torch import Tensor, nn
 
+from training import ranks
 from training.critics.critic import Critic
 
 
@@ -29,12 +30,12 @@ class ConcatAndConvolve(Critic):
         self._temperature = temperature or 1.0
 
     def forward(self, patches: Tensor, target: Tensor) -> Tensor:
-        """[A, C, P] and [B, Y] to [A, B, P]."""
+        """[A, C, P] and [B, Y] to [A, ranks x B, P]."""
         # A linear map of a concatenation is the sum of one map of each part. So each part is mapped once
         # and only the sum is made for every pair; the concatenation itself never exists.
         weight = self.concatenated.weight
         local = F.linear(patches.transpose(1, 2), weight[:, : self._channels], self.concatenated.bias)
-        global_ = F.linear(target, weight[:, self._channels :])
+        global_ = ranks.gather(F.linear(target, weight[:, self._channels :]))
         hidden = F.relu(local.unsqueeze(1) + global_.unsqueeze(1), inplace=True)
         hidden = F.relu(self.hidden(hidden), inplace=True)
         scores: Tensor = self.score(hidden)

@@ -10,12 +10,12 @@ class Critic(nn.Module, ABC):
 
     @abstractmethod
     def forward(self, patches: Tensor, target: Tensor) -> Tensor:
-        """Score all pairs of a batch.
+        """Score this rank's patches against the global vectors of all ranks.
 
         Args:
             patches: float32 [A, C, P], P patches of each of A images.
             target: float32 [B, Y], one global vector of each of B images.
 
         Returns:
-            float32 [A, B, P].
+            float32 [A, ranks x B, P]; in one process [A, B, P], all pairs of the batch.
         """

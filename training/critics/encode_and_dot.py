@@ -1,7 +1,9 @@
 """Encode-and-dot-product (Hjelm et al. 2019, figure 8): cheap, since all pairs are one matrix product."""
 
+import torch
 from torch import Tensor
 
+from training import ranks
 from training.critics.critic import Critic
 from training.critics.projection import Projection
 
@@ -25,8 +27,11 @@ class EncodeAndDot(Critic):
         self._temperature = temperature or 1.0
 
     def forward(self, patches: Tensor, target: Tensor) -> Tensor:
-        """[A, C, P] and [B, Y] to [A, B, P]."""
+        """[A, C, P] and [B, Y] to [A, ranks x B, P]."""
         count, channels, positions = patches.shape
-        local = self.local(patches.transpose(1, 2).reshape(-1, channels))
-        scores: Tensor = local @ self.global_(target).T / self._temperature
+        local = self.local(patches.transpose(1, 2).reshape(-1, channels)).float()
+        global_ = ranks.gather(self.global_(target).float())
+        # Scores stay float32 under autocast: bfloat16 rounds one of 10 nats by hundredths.
+        with torch.autocast(local.device.type, enabled=False):
+            scores: Tensor = local @ global_.T / self._temperature
         return scores.view(count, positions, -1).transpose(1, 2)

@@ -1,5 +1,6 @@
 """Decoded images with their names and, where there are any, their classes."""
 
+import hashlib
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -27,6 +28,12 @@ class ImageSet:
     def __len__(self) -> int:
         return len(self.pixels)
 
+    def sha256(self) -> str:
+        """Of the pixels and their shape: what tells whether these are the images of an earlier run."""
+        digest = hashlib.sha256(repr(self.pixels.shape).encode())
+        digest.update(np.ascontiguousarray(self.pixels).data)
+        return digest.hexdigest()
+
     def take(self, rows: NDArray[np.int64]) -> "ImageSet":
         """The images of the given rows, in that order."""
         return replace(
@@ -35,6 +42,10 @@ class ImageSet:
             labels=None if self.labels is None else self.labels[rows],
             names=tuple(self.names[row] for row in rows),
         )
+
+    def sample(self, most: int, seed: int) -> "ImageSet":
+        """At most that many of the images, drawn at random, in their own order."""
+        return self.take(np.sort(np.random.default_rng(seed).permutation(len(self))[:most]))
 
     def split(self, fraction: float, seed: int) -> tuple["ImageSet", "ImageSet"]:
         """Part at random, the same way for the same seed, each part in the original order.

@@ -2,10 +2,12 @@
 
 from collections.abc import Callable
 
+from training.encoders.coarse import coarse64, coarse96, coarse128
 from training.encoders.dim import dim32, dim64, dim96, dim128
 from training.encoders.encoder import Encoder
 from training.encoders.encoding import Encoding
 from training.encoders.residual import residual32
+from training.encoders.shapes import layer_shapes
 from training.errors import RecipeError
 
 ENCODERS: dict[str, Callable[[int], Encoder]] = {
@@ -13,6 +15,9 @@ ENCODERS: dict[str, Callable[[int], Encoder]] = {
     "dim64": dim64,
     "dim96": dim96,
     "dim128": dim128,
+    "coarse64": coarse64,
+    "coarse96": coarse96,
+    "coarse128": coarse128,
     "residual32": residual32,
 }
 
@@ -34,4 +39,4 @@ def build_encoder(name: str, code_units: int, input_size: int) -> Encoder:
     return encoder
 
 
-__all__ = ["ENCODERS", "Encoder", "Encoding", "build_encoder"]
+__all__ = ["ENCODERS", "Encoder", "Encoding", "build_encoder", "layer_shapes"]

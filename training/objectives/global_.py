@@ -2,6 +2,7 @@
 
 from torch import Tensor, nn
 
+from training import ranks
 from training.critics import Critic
 from training.estimators import Estimator
 from training.objectives.measured import Measured
@@ -17,5 +18,5 @@ class Global(nn.Module):
 
     def forward(self, features: Tensor, target: Tensor) -> Measured:
         """features: [B, C, M, M]; target: [B, Y]; row b of both comes from one image."""
-        scores = self.critic(features.flatten(1).unsqueeze(2), target)
+        scores = ranks.gather(self.critic(features.flatten(1).unsqueeze(2), target))
         return Measured(self._estimator.loss(scores), self._estimator.bound(scores.detach()))

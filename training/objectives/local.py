@@ -3,6 +3,7 @@
 import torch
 from torch import Generator, Tensor, nn
 
+from training import ranks
 from training.critics import Critic
 from training.estimators import Estimator
 from training.objectives.measured import Measured
@@ -29,5 +30,5 @@ class Local(nn.Module):
         if self._positions is not None and self._positions < count:
             chosen = torch.randperm(count, generator=generator)[: self._positions]
             patches = patches[:, :, chosen.to(patches.device)]
-        scores = self.critic(patches, target)
+        scores = ranks.gather(self.critic(patches, target))
         return Measured(self._estimator.loss(scores), self._estimator.bound(scores.detach()))

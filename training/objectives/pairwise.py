@@ -5,6 +5,7 @@ import math
 import torch
 from torch import Tensor, nn
 
+from training import ranks
 from training.critics import Projection
 from training.estimators import Estimator
 from training.objectives.measured import Measured
@@ -25,9 +26,11 @@ class Pairwise(nn.Module):
 
     def forward(self, first: Tensor, second: Tensor) -> Measured:
         """first, second: [B, Y]; row b of both comes from one image."""
-        count = len(first)
-        vectors = self.projection(torch.cat([first, second]))
-        scores = vectors @ vectors.roll(count, dims=0).T / self._temperature
+        own = self.projection(torch.cat([first, second]))
+        vectors = torch.cat([ranks.gather(view) for view in own.float().chunk(2)])
+        count = len(vectors) // 2
+        with torch.autocast(vectors.device.type, enabled=False):
+            scores = vectors @ vectors.roll(count, dims=0).T / self._temperature
         rows = torch.arange(2 * count, device=scores.device)
         itself = torch.zeros_like(scores, dtype=torch.bool)
         itself[rows, rows.roll(count)] = True

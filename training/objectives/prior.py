@@ -9,6 +9,7 @@ import torch
 import torch.nn.functional as F  # noqa: N812  (torch's own convention)
 from torch import Generator, Tensor, nn
 
+from training import ranks
 from training.priors import Prior
 
 
@@ -44,7 +45,8 @@ class PriorMatching(nn.Module):
         Returns:
             The cross-entropy, 2 log 2 when it cannot tell them; and its accuracy, 0.5 then.
         """
-        samples = self._prior.draw(code.shape, generator).to(code.device)
+        joint = torch.Size([ranks.count() * len(code), code.shape[1]])
+        samples = ranks.share(self._prior.draw(joint, generator)).to(code.device)
         real = self.discriminator(samples)
         fake = self.discriminator(self._prior.onto_support(code.detach()))
         loss = F.softplus(-real).mean() + F.softplus(fake).mean()

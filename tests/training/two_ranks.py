@@ -1,0 +1,105 @@
+"""What each of two processes does in test_ranks.py: `python -m tests.training.two_ranks FOLDER`, by torchrun.
+
+Takes three steps of every case and leaves what came out of them in `FOLDER/RANK-OF-COUNT.pt`.
+"""
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import torch
+import torch.distributed as dist
+from torch import Generator, Tensor
+
+from training import ranks
+from training.execution import Execution, prepare
+from training.recipe import Recipe
+from training.run import Run
+
+STEPS = 3
+BATCH = 8
+_PARTS: dict[str, Any] = {
+    "name": "test",
+    "epochs": 1,
+    "batch_size": BATCH,
+    "encoder": {"name": "dim32", "code_units": 4},
+    "critic": {"units": 4, "temperature": 0.5},
+    # Small, because rounding errors grow from step to step.
+    "optimiser": {"learning_rate": 1e-4},
+}
+# One case for each way in which ranks exchange something.
+CASES: dict[str, dict[str, Any]] = {
+    "two views, pairwise, prior": {
+        "views": 2,
+        "augmentation": {},
+        "objective": {
+            "maps": {"features": 0.5, "conv": 1.0},
+            "positions": 2,
+            "pairwise_weight": 1.0,
+            "prior_weight": 0.5,
+        },
+    },
+    "one view, dv, global": {
+        "views": 1,
+        "objective": {"estimator": "dv", "global_weight": 0.5, "positions": 2},
+        "critic": {"units": 4},
+    },
+    "concat and convolve, jsd": {
+        "views": 1,
+        "objective": {"estimator": "jsd", "positions": 2},
+        "critic": {"name": "concat_and_convolve", "units": 4},
+    },
+}
+RESUMED = next(iter(CASES))
+
+
+def batches() -> Tensor:
+    """uint8 [STEPS, BATCH, 32, 32, 3]."""
+    generator = Generator().manual_seed(0)
+    return torch.randint(0, 256, (STEPS, BATCH, 32, 32, 3), dtype=torch.uint8, generator=generator)
+
+
+def outcome(changes: dict[str, Any], folder: Path, execution: Execution = Execution()) -> dict[str, Any]:
+    """Values of each step, the first step's gradients, and the state after the last."""
+    recipe = Recipe.model_validate(_PARTS | changes)
+    run = Run(recipe, folder, total_steps=2 * STEPS, execution=execution)
+    values, gradients = [], {}
+    for batch in batches():
+        values.append(run.take_step(ranks.share(batch)))
+        if not gradients:
+            gradients = {
+                name: parameter.grad.clone()
+                for name, parameter in run.learner.named_parameters()
+                if parameter.grad is not None
+            }
+    return {"values": values, "gradients": gradients, "state": run.learner.state_dict()}
+
+
+def resumed(changes: dict[str, Any], folder: Path) -> dict[str, Tensor]:
+    """The state after all steps, when a checkpoint was written and read before the last one."""
+    recipe = Recipe.model_validate(_PARTS | changes)
+    *before, last = batches()
+    first = Run(recipe, folder, total_steps=2 * STEPS)
+    for batch in before:
+        first.take_step(ranks.share(batch))
+    first.save()
+    ranks.wait()
+    second = Run(recipe, folder, total_steps=2 * STEPS)
+    second.resume()
+    second.take_step(ranks.share(last))
+    return second.learner.state_dict()
+
+
+def main() -> None:
+    folder = Path(sys.argv[1])
+    torch.set_num_threads(1)
+    execution = Execution()
+    prepare(execution)
+    with ranks.joined(execution.device):
+        results = {name: outcome(changes, folder) for name, changes in CASES.items()}
+        results[RESUMED]["resumed"] = resumed(CASES[RESUMED], folder)
+        torch.save(results, folder / f"{dist.get_rank()}-of-{ranks.count()}.pt")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,16 @@
+"""The sizes of an encoder's layers, found by asking it."""
+
+import torch
+
+from training.encoders.encoder import Encoder
+from training.encoders.encoding import Encoding
+
+
+@torch.no_grad()
+def layer_shapes(encoder: Encoder) -> Encoding:
+    """Layers of one empty image, for their shapes; evaluation mode leaves the running statistics alone."""
+    was_training = encoder.training
+    encoder.eval()
+    encoding: Encoding = encoder(torch.zeros(1, 3, encoder.input_size, encoder.input_size))
+    encoder.train(was_training)
+    return encoding

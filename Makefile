@@ -5,7 +5,7 @@ SOAK_SECONDS ?= 3600
 MINUTES ?= 120
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --constraint constraints.txt
 
-.PHONY: help setup serve test lint types unit lint-ops pictures reproduce audit sbom bench-serving soak overload clean
+.PHONY: help setup serve test lint types unit lint-ops pictures reproduce audit sbom bench-serving bench-training soak overload clean
 
 help:
 	@echo "make serve   serve the shipped model on http://localhost:8000"
@@ -17,6 +17,7 @@ help:
 	@echo "make sbom    sbom.cdx.json: what is installed, as CycloneDX"
 	@echo "make reproduce TRAIN=train.parquet TEST=test.parquet   the paper's comparisons, MINUTES at a time"
 	@echo "make bench-serving   this service beside LitServe, BentoML, MLServer and mosec (ARGS=--help)"
+	@echo "make bench-training   the whole training step against the bare encoder (ARGS=--help)"
 	@echo "make soak   random clients for an hour (SOAK_SECONDS): no failure, flat memory"
 	@echo "make overload   ten times full load: latency, refusals, whether Retry-After is true"
 	@echo "make clean   remove .venv, the embedded index and training runs"
@@ -105,6 +106,9 @@ bench/.venv-peers/ready: bench/requirements-peers.txt
 
 bench-serving: .venv/serving bench/.venv-peers/ready
 	$(BIN)/python -m bench.serving $(ARGS)
+
+bench-training: .venv/complete
+	$(BIN)/python -m bench.training $(ARGS)
 
 soak: .venv/complete
 	$(BIN)/python -m bench.soak --seconds $(SOAK_SECONDS)

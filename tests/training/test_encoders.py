@@ -13,7 +13,7 @@ def test_layers_have_the_stated_shapes(name: str) -> None:
     size = encoder.input_size
     encoding = encoder(torch.rand(2, 3, size, size))
     grid = encoder.patch_grid()
-    side = 12 if size == 96 else 8
+    side = 12 if name == "dim96" else 8
     assert encoding.features.shape[2:] == (grid.rows, grid.columns) == (side, side)
     assert encoding.conv.shape[2:] == (side // 2, side // 2)
     assert encoding.fc.shape == (2, 1024)

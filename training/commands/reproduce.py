@@ -1,18 +1,12 @@
 """`infomax reproduce`: from the name of a comparison to its table and its figure."""
 
-import os
-import signal
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
-import numpy as np
 import typer
 
 from training import images as image_files
 from training.commands.train import STOPPED
-from training.data import ImageSet, open_source
+from training.data import open_source
 from training.errors import DataError, TrainingError
 from training.interruption import watch
 from training.quality import shared_labels
@@ -23,6 +17,7 @@ from training.reproduce.figure import draw
 from training.reproduce.markdown import render
 from training.reproduce.running import Images
 from training.reproduce.running import run as run_experiment
+from training.time_limit import time_limit
 
 TABLE = "table.md"
 FIGURE = "figure.png"
@@ -48,7 +43,7 @@ def run(name: str, budget: Budget, out: Path, minutes: float | None) -> None:
     failures: dict[str, TrainingError] = {}
     if missing:
         rule = image_files.rule(missing[0].recipe(budget))
-        drawn = _draw(image_files.load_images(training, rule), budget)
+        drawn = image_files.load_images(training, rule).sample(budget.images, budget.seed)
         images = Images(drawn, image_files.load_images(test, rule))
         failures = _run_all(missing, budget, images, out, minutes)
     _show(out)
@@ -60,18 +55,12 @@ def run(name: str, budget: Budget, out: Path, minutes: float | None) -> None:
         raise typer.Exit(STOPPED)
 
 
-def _draw(images: ImageSet, budget: Budget) -> ImageSet:
-    """The budget's share of the images, in their own order."""
-    rows = np.random.default_rng(budget.seed).permutation(len(images))[: budget.images]
-    return images.take(np.sort(rows))
-
-
 def _run_all(
     missing: list[Experiment], budget: Budget, images: Images, out: Path, minutes: float | None
 ) -> dict[str, TrainingError]:
     """Run one after the other until a signal or the time limit comes; why some failed, by name."""
     failures: dict[str, TrainingError] = {}
-    with watch() as interruption, _time_limit(minutes):
+    with watch() as interruption, time_limit(minutes):
         for number, experiment in enumerate(missing, start=1):
             if interruption.asked:
                 break
@@ -81,21 +70,6 @@ def _run_all(
             except TrainingError as error:
                 failures[experiment.name] = error
     return failures
-
-
-@contextmanager
-def _time_limit(minutes: float | None) -> Iterator[None]:
-    """After the limit, the same signal that a user would send: there is one way to stop."""
-    if minutes is None:
-        yield
-        return
-    timer = threading.Timer(60 * minutes, os.kill, (os.getpid(), signal.SIGTERM))
-    timer.daemon = True
-    timer.start()
-    try:
-        yield
-    finally:
-        timer.cancel()
 
 
 def _show(out: Path) -> None:

@@ -98,8 +98,8 @@ def gather(subject: Subject, training: ImageSet, held_out: ImageSet, split: str)
         )
     recipe, learner = subject.recipe, subject.learner
     known, asked = (
-        _sample(training, _MOST_TRAINING, recipe.seed),
-        _sample(held_out, _MOST_HELD_OUT, recipe.seed),
+        training.sample(_MOST_TRAINING, recipe.seed),
+        held_out.sample(_MOST_HELD_OUT, recipe.seed),
     )
     encoder = in_training(EncoderGraph(learner.encoder, recipe.embedding_layer))
     quality = measure_quality(encoder, known, asked, split=split, seed=recipe.seed)
@@ -177,10 +177,3 @@ def _pixel_accuracy(training: ImageSet, held_out: ImageSet) -> float | None:
         for images in (training, held_out)
     )
     return knn_accuracy(bank, labels, queries, truth)
-
-
-def _sample(images: ImageSet, most: int, seed: int) -> ImageSet:
-    """At most so many images, drawn by the seed."""
-    if len(images) <= most:
-        return images
-    return images.take(np.sort(np.random.default_rng(seed).permutation(len(images))[:most]))

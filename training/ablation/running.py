@@ -1,0 +1,61 @@
+"""One cell from images to figures."""
+
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import torch
+
+from training import checkpoint
+from training.ablation.cell import Cell
+from training.data import ImageSet
+from training.frozen import in_training
+from training.graphs import EncoderGraph
+from training.probes import fit_linear, knn_accuracy
+from training.recipe import Recipe
+from training.trained import TrainedEncoder, load_run
+from training.trainer import train
+
+
+def run(without: str, recipe: Recipe, images: ImageSet, folder: Path) -> Cell | None:
+    """Train, or go on training, in `folder`, and measure; None when a signal stopped it.
+
+    Raises:
+        TrainingError: the loss is not finite, or there are too few images.
+    """
+    trained = _trained(recipe, images, folder)
+    if trained is None:
+        return None
+    known, asked = images.split(recipe.validation_share, recipe.seed)
+    assert known.labels is not None and asked.labels is not None  # noqa: S101  (the command has looked)
+    labels, truth = torch.from_numpy(known.labels), torch.from_numpy(asked.labels)
+    frozen = in_training(EncoderGraph(trained.encoder, "fc"))
+    bank, queries = frozen.layers(known.pixels), frozen.layers(asked.pixels)
+
+    def linear(layer: str) -> float:
+        probe = fit_linear(bank[layer], labels, len(images.class_names), recipe.seed, f"linear {layer}")
+        return probe.accuracy(queries[layer], truth)
+
+    return Cell(
+        without=without,
+        seed=recipe.seed,
+        recipe=recipe.model_dump_json(),
+        images=len(images),
+        linear_conv=linear("conv"),
+        linear_fc=linear("fc"),
+        neighbours_fc=knn_accuracy(bank["fc"], labels, queries["fc"], truth),
+        neighbours=knn_accuracy(bank["embedding"], labels, queries["embedding"], truth),
+        seconds=trained.seconds,
+    )
+
+
+def _trained(recipe: Recipe, images: ImageSet, folder: Path) -> TrainedEncoder | None:
+    resume = (folder / checkpoint.FILE).is_file()
+    if not resume:
+        # What a training left that was killed before its first checkpoint.
+        shutil.rmtree(folder, ignore_errors=True)
+    # Without labels, which the monitor would spend time on.
+    unlabelled = replace(images, labels=None, class_names=())
+    if not train(recipe, unlabelled, folder, resume=resume).finished:
+        return None
+    return load_run(folder)

@@ -1,0 +1,78 @@
+"""The tricks, and a recipe without one of them."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from training.errors import RecipeError
+from training.recipe import Recipe
+
+FULL = "nothing"
+
+
+@dataclass(frozen=True)
+class Trick:
+    """One thing that a recipe does and could do without.
+
+    Attributes:
+        name: as the table and `--only` have it.
+        undone: keys of the recipe, sections before a point, with the values that undo it.
+    """
+
+    name: str
+    undone: Mapping[str, Any]
+
+    def used_by(self, recipe: Recipe) -> bool:
+        """Whether undoing it leaves another recipe, and one that still has something to learn."""
+        try:
+            return without(recipe, self) != recipe
+        except RecipeError:
+            return False
+
+
+TRICKS = (
+    Trick("whitened first layer", {"encoder.whitened": False}),
+    Trick("Muon", {"optimiser.muon_learning_rate": None}),
+    Trick("pairwise term", {"objective.pairwise_weight": 0.0}),
+    Trick("local term", {"objective.local_weight": 0.0}),
+    Trick("patches of the last map", {"objective.maps": {"features": 1.0}}),
+    Trick("cosine scores", {"critic.temperature": None}),
+    Trick("colour changes", {"augmentation.jitter": 0.0, "augmentation.grey": 0.0}),
+    Trick("second view", {"views": 1, "objective.pairwise_weight": 0.0}),
+    Trick("sampled positions", {"objective.positions": None}),
+)
+
+
+def without(recipe: Recipe, trick: Trick) -> Recipe:
+    """The recipe with the trick undone, checked like any other.
+
+    Raises:
+        RecipeError: what is left of it is no recipe.
+    """
+    content = recipe.model_dump()
+    for key, value in trick.undone.items():
+        *sections, last = key.split(".")
+        place = content
+        for section in sections:
+            if place[section] is None:
+                # There is nothing to undo, such as the colours of an augmentation that is not there.
+                return recipe
+            place = place[section]
+        place[last] = value
+    try:
+        return Recipe.model_validate(content)
+    except ValueError as error:
+        raise RecipeError(f"Without {trick.name}, {recipe.name} is no recipe: {error}.") from error
+
+
+def choose(recipe: Recipe, only: tuple[str, ...]) -> tuple[Trick, ...]:
+    """The tricks of those names, or all that the recipe uses.
+
+    Raises:
+        RecipeError: there is no such trick, or the recipe does not use it.
+    """
+    used = {trick.name: trick for trick in TRICKS if trick.used_by(recipe)}
+    unknown = [name for name in only if name not in used]
+    if unknown:
+        raise RecipeError(f"{recipe.name} has no trick {unknown[0]!r}; choose of {', '.join(used)}.")
+    return tuple(used[name] for name in only) if only else tuple(used.values())

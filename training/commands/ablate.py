@@ -1,0 +1,121 @@
+"""`infomax ablate`: from a recipe to what each of its tricks is worth."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import typer
+
+from training import images as image_files
+from training.ablation import cell as cells
+from training.ablation.cell import Cell
+from training.ablation.running import run as run_cell
+from training.ablation.table import render
+from training.ablation.tricks import FULL, choose, without
+from training.commands.train import STOPPED
+from training.data import ImageSet, open_source
+from training.data.source import Source
+from training.errors import DataError
+from training.recipe import Recipe, load_recipe
+from training.time_limit import time_limit
+
+TABLE = "ablation.md"
+_RUNS = "runs"
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What to run.
+
+    Attributes:
+        recipe_file, data: as the user named them.
+        images: drawn from the data.
+        epochs: instead of the recipe's own.
+        seeds: how many, from the recipe's own upwards.
+        only: names of tricks; empty takes all that the recipe uses.
+    """
+
+    recipe_file: Path
+    data: Path
+    images: int
+    epochs: int
+    seeds: int
+    only: tuple[str, ...]
+
+    def command(self) -> str:
+        """What has to be typed, with file names in place of paths of this machine."""
+        only = "".join(f" --only '{name}'" for name in self.only)
+        return (
+            f"infomax ablate --recipe {self.recipe_file} --data {self.data.name} --out ablation "
+            f"--images {self.images} --epochs {self.epochs} --seeds {self.seeds}{only}"
+        )
+
+
+def run(plan: Plan, out: Path, minutes: float | None) -> None:
+    """Run the cells that are not finished, a seed of every row before the next seed, and show the table.
+
+    Raises:
+        InfomaxError: before any image is decoded where that is possible.
+        typer.Exit: with status 75 when a signal or the time limit stopped it.
+    """
+    recipe = load_recipe(plan.recipe_file).model_copy(update={"epochs": plan.epochs})
+    rows = {FULL: recipe} | {trick.name: without(recipe, trick) for trick in choose(recipe, plan.only)}
+    wanted = [
+        (name, one.model_copy(update={"seed": recipe.seed + seed}))
+        for seed in range(plan.seeds)
+        for name, one in rows.items()
+    ]
+    source = _labelled(plan)
+    out.mkdir(parents=True, exist_ok=True)
+    missing = [each for each in wanted if _read(out, *each, plan.images) is None]
+    if missing:
+        images = image_files.load_images(source, image_files.rule(recipe)).sample(plan.images, recipe.seed)
+        with time_limit(minutes):
+            stopped = not _run_all(missing, images, out)
+    _show(out, plan, recipe, list(_finished(out, wanted, plan.images)))
+    if missing and stopped:
+        typer.echo("Stopped. Go on with the same command.")
+        raise typer.Exit(STOPPED)
+
+
+def _labelled(plan: Plan) -> Source:
+    source = open_source(plan.data)
+    if source.labels is None:
+        raise DataError(f"{plan.data} has no labels, by which tricks are compared; name labelled images.")
+    if source.count < plan.images:
+        raise DataError(
+            f"--images is {plan.images:,}, but {plan.data} holds only {source.count:,}; ask for fewer."
+        )
+    return source
+
+
+def _run_all(missing: list[tuple[str, Recipe]], images: ImageSet, out: Path) -> bool:
+    """Run one after the other; False when a signal or the time limit stopped it."""
+    for number, (name, recipe) in enumerate(missing, start=1):
+        typer.echo(f"without {name}, seed {recipe.seed} ({number} of {len(missing)})", err=True)
+        found = run_cell(name, recipe, images, out / _RUNS / cells.path(out, name, recipe.seed).stem)
+        if found is None:
+            return False
+        cells.write(out, found)
+    return True
+
+
+def _read(out: Path, name: str, recipe: Recipe, images: int) -> Cell | None:
+    return cells.read(out, name, recipe.seed, recipe.model_dump_json(), images)
+
+
+def _finished(out: Path, wanted: list[tuple[str, Recipe]], images: int) -> Iterator[Cell]:
+    for name, recipe in wanted:
+        cell = _read(out, name, recipe, images)
+        if cell is not None:
+            yield cell
+
+
+def _show(out: Path, plan: Plan, recipe: Recipe, finished: list[Cell]) -> None:
+    if not finished:
+        typer.echo("No run is finished yet.")
+        return
+    table = render(finished, recipe, plan.command())
+    (out / TABLE).write_text(table)
+    typer.echo(table)
+    typer.echo(f"{out / TABLE} holds {len(finished)} runs.")

@@ -1,0 +1,22 @@
+"""A limit on how long a command may take, after which it stops as it does for a signal."""
+
+import os
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+
+@contextmanager
+def time_limit(minutes: float | None) -> Iterator[None]:
+    """After the limit, the same signal that a user would send: there is one way to stop."""
+    if minutes is None:
+        yield
+        return
+    timer = threading.Timer(60 * minutes, os.kill, (os.getpid(), signal.SIGTERM))
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()

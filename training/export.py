@@ -129,6 +129,12 @@ def _check_images(
             f"{len(fit_images)} training images and {len(held_out)} held-out ones are too few to calibrate "
             f"with; at least {_FEWEST_TRAINING} and {_FEWEST_HELD_OUT} are needed."
         )
+    made_of = "" if trained.provenance is None else trained.provenance.images
+    if made_of and made_of != training.sha256():
+        raise ExportError(
+            f"The {len(training)} training images are not those that the run was made of (SHA-256 "
+            f"{training.sha256()[:12]}… instead of {made_of[:12]}…); name the same images in the same order."
+        )
     steps = trained.recipe.epochs * (len(fit_images) // trained.recipe.batch_size)
     if steps != trained.total_steps:
         raise ExportError(

@@ -7,7 +7,6 @@ from datetime import UTC, datetime
 import numpy as np
 import onnx
 import onnxruntime
-import torch
 from numpy.typing import NDArray
 
 from contract.card import (
@@ -25,7 +24,6 @@ from contract.precision import InferenceCost
 from training import images, recipe_text
 from training.errors import ExportError
 from training.golden import golden
-from training.hardware import hardware
 from training.onnx_files import OPSET, digest
 from training.trained import TrainedEncoder
 
@@ -100,7 +98,7 @@ def build_card(
     """Put everything known about a model into its card.
 
     Args:
-        trained: the encoder and its run; hardware and torch are taken to be this machine's.
+        trained: the encoder and its run.
         release: names and statements.
         training_images: how many the run was given.
         graphs: what will be served.
@@ -143,8 +141,8 @@ def build_card(
             seed=recipe.seed,
             epochs=trained.epochs,
             seconds=round(trained.seconds, 1),
-            hardware=hardware(),
-            torch=torch.__version__,
+            hardware=trained.hardware,
+            torch=trained.torch,
         ),
         quality=measured.quality,
         golden=golden(graphs.encoder_session, graphs.critic_session, picture),

@@ -3,8 +3,12 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+import torch
+
 from training import checkpoint
 from training.encoders import Encoder, build_encoder
+from training.hardware import hardware
+from training.provenance import Provenance
 from training.recipe import Recipe
 
 
@@ -17,6 +21,7 @@ class TrainedEncoder:
         recipe: of the run, complete.
         steps, total_steps: steps taken, and steps that the recipe asks for.
         seconds: time spent in steps.
+        provenance: on what it was trained, and from what; None in checkpoints of before that was recorded.
     """
 
     encoder: Encoder
@@ -24,6 +29,17 @@ class TrainedEncoder:
     steps: int
     total_steps: int
     seconds: float
+    provenance: Provenance | None = None
+
+    @property
+    def hardware(self) -> str:
+        """That trained it; where it is not recorded, this machine's."""
+        return hardware() if self.provenance is None else self.provenance.hardware
+
+    @property
+    def torch(self) -> str:
+        """Version that trained it; where it is not recorded, the one that runs."""
+        return str(torch.__version__) if self.provenance is None else self.provenance.torch
 
     @property
     def epochs(self) -> int:
@@ -45,4 +61,12 @@ def load_run(folder: Path) -> TrainedEncoder:
     # Runs of before embeddings were fitted have none; theirs only scale.
     unfitted = {name: value for name, value in encoder.state_dict().items() if "_embedding." in name}
     encoder.load_state_dict({**unfitted, **weights})
-    return TrainedEncoder(encoder.eval(), recipe, state["step"], state["total_steps"], state["seconds"])
+    made = state.get("provenance")
+    return TrainedEncoder(
+        encoder.eval(),
+        recipe,
+        state["step"],
+        state["total_steps"],
+        state["seconds"],
+        None if made is None else Provenance(**made),
+    )

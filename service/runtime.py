@@ -57,7 +57,13 @@ class Runtime:
             ArtefactError: a model's outputs are not those of its card.
         """
         await self.database.open()
-        await self.models.start()
+        try:
+            await self.models.start()
+        except BaseException:
+            # Nobody stops what has not started; and connections that are being made outlive a cancelled loop.
+            await self.models.stop(0)
+            await self.database.close()
+            raise
 
     async def drain(self) -> None:
         """Be ready no more, refuse new requests, and let those in flight be answered within the time given.

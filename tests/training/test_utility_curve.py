@@ -6,7 +6,19 @@ import pytest
 from PIL import Image
 
 from training.errors import TrainingError
-from training.utility import FILE, Cell, Schedule, Subject, UtilityCurve, draw, load, save, sentence, show
+from training.utility import (
+    FILE,
+    Cell,
+    Schedule,
+    Spread,
+    Subject,
+    UtilityCurve,
+    draw,
+    load,
+    save,
+    sentence,
+    show,
+)
 from training.utility.cells import METHODS
 from training.utility.equivalent import Equivalent
 from training.views import ViewRecipe
@@ -62,7 +74,7 @@ def test_a_point_has_mean_deviation_and_worth(curve: UtilityCurve) -> None:
     assert most.worth["linear"].utility == pytest.approx(10**-0.5 - 1)
 
 
-def test_points_are_of_complete_seeds_only(curve: UtilityCurve) -> None:
+def test_points_are_of_complete_seeds_only(curve: UtilityCurve, capsys: pytest.CaptureFixture[str]) -> None:
     incomplete = UtilityCurve(
         subject=SUBJECT,
         cells=tuple(
@@ -73,7 +85,9 @@ def test_points_are_of_complete_seeds_only(curve: UtilityCurve) -> None:
     )
     assert [point.labels for point in incomplete.points] == [10, 100]
     assert all(len(point.worth["linear"].by_seed) == 1 for point in incomplete.points)
-    assert incomplete.points[1].accuracy["fine_tuned"].mean == 0.7
+    assert incomplete.points[1].accuracy["fine_tuned"] == Spread(mean=0.7, deviation=None)
+    show(incomplete)
+    assert "\t70.0 %\t" in capsys.readouterr().out
     assert UtilityCurve(subject=SUBJECT).points == ()
 
 

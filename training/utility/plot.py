@@ -51,7 +51,7 @@ def _accuracies(axes: Axes, points: tuple[Point, ...]) -> None:
         axes.errorbar(
             [point.labels * _ASIDE[method] for point in points],
             [100 * spread.mean for spread in spreads],
-            yerr=[100 * spread.deviation for spread in spreads],
+            yerr=[100 * (spread.deviation or 0.0) for spread in spreads],
             color=_COLOURS[method],
             marker=_MARKERS[method],
             markersize=4,

@@ -16,10 +16,10 @@ class _Record(BaseModel):
 
 
 class Spread(_Record):
-    """An accuracy over the seeds: mean and sample standard deviation (0 with one seed)."""
+    """An accuracy over the seeds: mean and sample standard deviation, which one seed does not have."""
 
     mean: float
-    deviation: float
+    deviation: float | None
 
 
 class Worth(_Record):
@@ -84,5 +84,5 @@ def _point(measured: _Accuracies, count: int, counts: Sequence[int], seeds: Sequ
 
 def _spread(measured: _Accuracies, count: int, seeds: Sequence[int], method: Method) -> Spread:
     values = [measured[count, seed, method] for seed in seeds]
-    deviation = statistics.stdev(values) if len(values) > 1 else 0.0
+    deviation = statistics.stdev(values) if len(values) > 1 else None
     return Spread(mean=statistics.fmean(values), deviation=deviation)

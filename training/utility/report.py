@@ -23,7 +23,8 @@ def _row(point: Point) -> tuple[str, ...]:
 
 
 def _percent(spread: Spread) -> str:
-    return f"{100 * spread.mean:.1f} ± {100 * spread.deviation:.1f} %"
+    deviation = "" if spread.deviation is None else f" ± {100 * spread.deviation:.1f}"
+    return f"{100 * spread.mean:.1f}{deviation} %"
 
 
 def _utility(worth: Worth, given: int) -> str:

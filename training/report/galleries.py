@@ -74,4 +74,8 @@ def _shown(images: ImageSet, row: int, said: str, name: str | None, mark: str = 
 
 
 def _class(images: ImageSet, row: int) -> str | None:
-    return None if images.labels is None else images.class_names[images.labels[row]]
+    if images.labels is None:
+        return None
+    name = images.class_names[images.labels[row]]
+    # Classes without names are numbered.
+    return f"class {name}" if name.isdigit() else name

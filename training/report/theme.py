@@ -49,7 +49,7 @@ class Chart:
     alt: str
 
 
-def chart(draw: Callable[[Axes, Theme], None], alt: str, size: tuple[float, float] = (5.6, 3.2)) -> Chart:
+def chart(draw: Callable[[Axes, Theme], None], alt: str, size: tuple[float, float] = (4.4, 2.9)) -> Chart:
     """Draw a chart in both themes; `size` is in inches."""
     return Chart(_drawn(draw, LIGHT, size), _drawn(draw, DARK, size), alt)
 

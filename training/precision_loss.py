@@ -69,13 +69,13 @@ def check_loss(loss: PrecisionLoss, largest_points: float) -> None:
         if loss.mean_cosine < LEAST_COSINE:
             raise ExportError(
                 f"Embeddings in int8 have a mean cosine of {loss.mean_cosine:.4f} with those in fp32, less "
-                f"than {LEAST_COSINE}, and without labels nothing says what that costs; export with "
-                "--precision fp32, or name labelled images. Nothing was written."
+                f"than {LEAST_COSINE}, and without labels nothing says what that costs; keep to fp32, or "
+                "name labelled images. Nothing was written."
             )
     elif loss.points > largest_points:
         raise ExportError(
             f"In int8 the encoder loses {loss.points:.2f} points of accuracy, more than {largest_points:g}; "
-            "export with --precision fp32, or allow more with --largest-loss. Nothing was written."
+            "keep to fp32, or allow more with --largest-loss. Nothing was written."
         )
 
 

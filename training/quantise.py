@@ -30,7 +30,7 @@ SCHEME = (
     "the critic in float32"
 )
 _PRODUCTS = ("Gemm", "MatMul")
-_QUANTISED = ("Conv", *_PRODUCTS, "Add", "MaxPool", "AveragePool", "GlobalAveragePool")
+_QUANTISED = ("Conv", *_PRODUCTS, "Relu", "Add", "MaxPool", "AveragePool", "GlobalAveragePool")
 # The few largest activations of half a million images' patches would make every step coarser.
 _PERCENTILE = 99.999
 
@@ -44,14 +44,14 @@ def quantise(encoder: onnx.ModelProto, pixels: NDArray[np.uint8]) -> onnx.ModelP
     """
     with tempfile.TemporaryDirectory(prefix="infomax-quantise-") as folder, _quietly():
         source, target = Path(folder) / "fp32.onnx", Path(folder) / "int8.onnx"
-        named = _named(encoder)
-        onnx.save(named, source)
+        prepared = _prepared(encoder)
+        onnx.save(prepared, source)
         quantize_static(
             source,
             target,
             _Reader(encoder.graph.input[0].name, pixels[:CALIBRATION_IMAGES]),
             op_types_to_quantize=list(_QUANTISED),
-            nodes_to_exclude=_kept_in_floats(named.graph),
+            nodes_to_exclude=_kept_in_floats(prepared.graph),
             per_channel=True,
             reduce_range=True,
             activation_type=QuantType.QUInt8,
@@ -70,12 +70,24 @@ def quantise(encoder: onnx.ModelProto, pixels: NDArray[np.uint8]) -> onnx.ModelP
     return model
 
 
-def _named(encoder: onnx.ModelProto) -> onnx.ModelProto:
-    """A copy whose nodes all have names: the quantiser knows the nodes that it is to leave alone by them."""
+def _prepared(encoder: onnx.ModelProto) -> onnx.ModelProto:
+    """A copy that the quantiser makes the most of.
+
+    Nodes have names, by which it knows those that it is to leave alone. And outputs are copies of inner
+    values: a rectified value that is itself an output would be rounded twice, before and after it is
+    rectified, and half of the first steps would be spent on numbers below zero.
+    """
     copy = onnx.ModelProto()
     copy.CopyFrom(encoder)
+    inner = {value.name: f"{value.name}_inner" for value in copy.graph.output}
     for number, node in enumerate(copy.graph.node):
         node.name = node.name or f"{node.op_type}_{number}"
+        for names in (node.input, node.output):
+            names[:] = [inner.get(name, name) for name in names]
+    copy.graph.node.extend(
+        onnx.helper.make_node("Identity", [source], [output], f"{output}_output")
+        for output, source in inner.items()
+    )
     return copy
 
 

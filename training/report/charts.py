@@ -52,7 +52,7 @@ def bound_chart(points: Points, terms: Sequence[str], caps: dict[str, float]) ->
         axes.set_xlabel("step")
         axes.set_ylabel("nats")
         axes.set_ylim(bottom=0)
-        axes.legend(fontsize=8, frameon=False, loc="best")
+        axes.legend(fontsize=8, frameon=False, ncols=2, loc="lower center", bbox_to_anchor=(0.5, 1))
 
     last = ", ".join(f"{term} {values[-1]:.2f}" for term, (_, values) in series.items())
     return chart(draw, f"Lower bounds on mutual information in nats over steps; at the end {last}.")

@@ -25,6 +25,9 @@ _EVALUATED_AT_ONCE = 512
 class Schedule(BaseModel):
     """How a classifier is trained; the same with few labels and many but for the number of steps.
 
+    Long enough for training from scratch, which needs it more than fine-tuning does: a schedule that only
+    fine-tuning gets to the end of would make pretraining look better than it is.
+
     Attributes:
         batch_size: images of a step.
         fewest_steps: taken however few labels there are.
@@ -36,8 +39,8 @@ class Schedule(BaseModel):
     model_config = ConfigDict(frozen=True)
 
     batch_size: int = 32
-    fewest_steps: int = 200
-    epochs: int = 15
+    fewest_steps: int = 600
+    epochs: int = 45
     scratch: OptimiserRecipe = OptimiserRecipe(learning_rate=1e-3, weight_decay=0.05)
     fine_tuned: OptimiserRecipe = OptimiserRecipe(learning_rate=1e-3, weight_decay=0.05)
     views: ViewRecipe

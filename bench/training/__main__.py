@@ -18,6 +18,7 @@ from training.execution import choose, prepare
 from training.recipe import load_recipe
 
 _RECIPES = Path("training/recipes")
+_DEFAULT = ("two_view_whitened", "two_view", "paper_dim_local_infonce")
 
 
 def main(
@@ -42,9 +43,7 @@ def main(
         torch.set_num_threads(threads)
     execution = choose(device, precision, compiled=compile_encoder)
     prepare(execution)
-    recipes = [
-        load_recipe(_RECIPES / f"{name}.toml") for name in recipe or ["two_view", "paper_dim_local_infonce"]
-    ]
+    recipes = [load_recipe(_RECIPES / f"{name}.toml") for name in recipe or _DEFAULT]
     results = Results(
         {
             "hardware": execution.describe(),

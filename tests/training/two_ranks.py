@@ -25,7 +25,7 @@ _PARTS: dict[str, Any] = {
     "encoder": {"name": "dim32", "code_units": 4},
     "critic": {"units": 4, "temperature": 0.5},
     # Small, because rounding errors grow from step to step.
-    "optimiser": {"learning_rate": 1e-4},
+    "optimiser": {"learning_rate": 1e-5},
 }
 # One case for each way in which ranks exchange something.
 CASES: dict[str, dict[str, Any]] = {

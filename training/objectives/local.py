@@ -25,10 +25,11 @@ class Local(nn.Module):
 
     def forward(self, features: Tensor, target: Tensor, generator: Generator) -> Measured:
         """features: [B, C, M, M]; target: [B, Y]; row b of both comes from one image."""
-        patches = features.flatten(2)
-        count = patches.shape[2]
+        # Channels last, as the map lies in memory: picking patches, and the gradient's way back, copy rows.
+        patches = features.permute(0, 2, 3, 1).flatten(1, 2)
+        count = patches.shape[1]
         if self._positions is not None and self._positions < count:
             chosen = torch.randperm(count, generator=generator)[: self._positions]
-            patches = patches[:, :, chosen.to(patches.device)]
-        scores = ranks.gather(self.critic(patches, target))
+            patches = patches.index_select(1, chosen.to(patches.device))
+        scores = ranks.gather(self.critic(patches.transpose(1, 2), target))
         return Measured(self._estimator.loss(scores), self._estimator.bound(scores.detach()))

@@ -26,7 +26,8 @@ def _lines(card: ModelCard) -> Iterator[str]:
     side = f"{card.preprocessing.width} x {card.preprocessing.height}"
     yield f"- Input: images of {side} pixels, stretched from whatever size they have."
     yield (
-        f"- `embedding`: {shapes.embedding} numbers, the layer `{card.embedding_layer}` at unit length; "
+        f"- `embedding`: {shapes.embedding} numbers of length one, the principal components of the layer "
+        f"`{card.embedding_layer}`, strongest first, whitened in part; "
         f"`code`: {shapes.code} numbers, E(x)."
     )
     yield (

@@ -14,7 +14,7 @@ from training.errors import DataError
 from training.frozen import FrozenEncoder
 from training.probes import K, fit_linear, knn_accuracy
 
-# The served embedding is one of the other layers at unit length: neighbours tell whether that hurts.
+# The served embedding is made of one of these layers: its neighbours tell what that brings or costs.
 _LINEAR = ("conv", "fc", "Y")
 
 

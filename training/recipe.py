@@ -110,7 +110,7 @@ class Recipe(_Section):
         input_size: height and width of the encoder's input in pixels.
         views: 1 trains on each image as its own partner (the paper), or on one random view of it where
             there is an augmentation; 2 on two random views.
-        embedding_layer: layer that becomes the L2-normalised `embedding` of the exported encoder.
+        embedding_layer: layer that `embedding` of the exported encoder is made of (encoders/embedding.py).
         validation_share: share of the training images held out for every choice.
     """
 

@@ -19,12 +19,21 @@ MANY = 10**9
 @asynccontextmanager
 async def opened(url: str, card: ModelCard, exact_items: int = MANY) -> AsyncIterator[Index]:
     """An open index on the database at `url`."""
+    async with opened_with_database(url, card, exact_items) as (_, index):
+        yield index
+
+
+@asynccontextmanager
+async def opened_with_database(
+    url: str, card: ModelCard, exact_items: int = MANY
+) -> AsyncIterator[tuple[Database, Index]]:
+    """The database at `url` and an open index on it."""
     database = Database(url)
     index = Index(database, card, exact_items)
     await database.open()
     index.start()
     try:
-        yield index
+        yield database, index
     finally:
         await index.stop()
         await database.close()

@@ -146,7 +146,9 @@ def test_a_model_whose_outputs_are_not_the_card_s_does_not_start(tiny_models: Pa
 
     async def scenario() -> None:
         pipeline = Pipeline(settings(tiny_models), Drifted(tiny_models))
-        with pytest.raises(ArtefactError, match=r"self-test.*embedding differs from the card by 0\.01"):
+        with pytest.raises(
+            ArtefactError, match=r"self-test.*embedding differs in fp32 from the card by 0\.01"
+        ):
             await pipeline.start()
         assert not pipeline.readiness.ready
 

@@ -18,7 +18,7 @@ from service.index.cluster import Cluster
 from service.index.embedded import EmbeddedPostgres
 from service.index.errors import IndexStartError, IndexUnavailableError
 from service.index.schema import migrate
-from tests.service.index_session import directions, items_of, opened, tiny_card
+from tests.service.index_session import directions, items_of, opened, opened_with_database, tiny_card
 
 
 @pytest.fixture
@@ -94,13 +94,13 @@ def test_a_killed_server_is_started_again_and_the_index_recovers(tmp_path: Path,
     vectors = directions(card, 5)
 
     async def run(server: EmbeddedPostgres) -> None:
-        async with opened(server.url, card) as index:
+        async with opened_with_database(server.url, card) as (database, index):
             await index.put(items_of(vectors))
             killed = server.pid
             assert killed is not None
             os.kill(killed, signal.SIGKILL)
             async with asyncio.timeout(60):
-                while server.pid in (killed, None) or not await index.healthy():
+                while server.pid in (killed, None) or not await database.healthy():
                     await asyncio.to_thread(os.sched_yield)
             assert len(await index.search(vectors[0], 10)) == 5
 
@@ -125,12 +125,12 @@ def test_while_the_database_is_away_requests_fail_by_code_and_succeed_after(
             )
 
     async def run() -> None:
-        async with opened(index_url, card) as index:
+        async with opened_with_database(index_url, card) as (database, index):
             await index.put(items_of(vectors))
-            assert await index.healthy()
+            assert await database.healthy()
             take_away()
             try:
-                assert not await index.healthy()
+                assert not await database.healthy()
                 with pytest.raises(IndexUnavailableError) as refusal:
                     await index.search(vectors[0], 5)
             finally:
@@ -138,7 +138,7 @@ def test_while_the_database_is_away_requests_fail_by_code_and_succeed_after(
             assert (refusal.value.status, refusal.value.code) == (503, "index_unavailable")
             assert refusal.value.retry_after is not None
             async with asyncio.timeout(60):
-                while not await index.healthy():
+                while not await database.healthy():
                     pass
             assert len(await index.search(vectors[0], 10)) == 5
 

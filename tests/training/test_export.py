@@ -196,8 +196,12 @@ def test_too_few_images_are_refused(
 def test_images_of_another_run_are_refused(
     trained: TrainedEncoder, training: ImageSet, held_out: ImageSet, tmp_path: Path
 ) -> None:
+    others = training.take(np.arange(200))
+    with pytest.raises(ExportError, match="The 200 training images are not those that the run was made of"):
+        export(trained, RELEASE, others, held_out, tmp_path)
+    unrecorded = replace(trained, provenance=None)
     with pytest.raises(ExportError, match="200 training images would make 4 steps, the run has 8"):
-        export(trained, RELEASE, training.take(np.arange(200)), held_out, tmp_path)
+        export(unrecorded, RELEASE, others, held_out, tmp_path)
 
 
 def test_held_out_images_that_were_trained_on_are_refused(

@@ -51,7 +51,7 @@ def test_every_layer_has_its_scores(
         ("knn", "conv", 4096, 20),
         ("knn", "fc", 1024, 20),
         ("knn", "Y", 16, 20),
-        ("knn", "embedding", 1024, 20),
+        ("knn", "embedding", 512, 20),
     ]
     assert quality.majority == pytest.approx(0.1)
     assert quality.images == 100

@@ -6,6 +6,7 @@ that may not fall back has answered a batch on it.
 """
 
 import multiprocessing
+import os
 from collections import Counter
 from collections.abc import Mapping
 from concurrent.futures import ProcessPoolExecutor
@@ -16,6 +17,7 @@ from typing import Literal
 
 import numpy as np
 import onnxruntime as ort
+from prometheus_client.multiprocess import mark_process_dead
 
 from service import gpu
 from service.bound_session import BoundSession
@@ -125,7 +127,18 @@ def place_in_child(device: Device, encoder: Path, options: GpuOptions = _DEFAULT
         return place(device, encoder, options)
     spawn = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(max_workers=1, mp_context=spawn) as pool:
-        return pool.submit(place, device, encoder, options).result()
+        return pool.submit(_place_unseen, device, encoder, options).result()
+
+
+def _place_unseen(device: Device, encoder: Path, options: GpuOptions) -> Placement:
+    """`place`, in a process that shows no metrics.
+
+    A child of the running service inherits the folder of the workers' metrics and, by loading them, begins
+    every gauge there at 0: the service would look as if one of its workers were not ready.
+    """
+    if "PROMETHEUS_MULTIPROC_DIR" in os.environ:
+        mark_process_dead(os.getpid())  # type: ignore[no-untyped-call]
+    return place(device, encoder, options)
 
 
 def open_session(graph: Path, placement: Placement, threads: int) -> ort.InferenceSession:

@@ -51,6 +51,14 @@ def test_auto_takes_the_processor_and_says_why(tiny_models: Path) -> None:
 
 
 @needs_no_gpu
+def test_a_process_that_only_decides_where_to_run_leaves_no_gauge_among_the_workers(
+    tiny_models: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PROMETHEUS_MULTIPROC_DIR", str(tmp_path))
+    place_in_child("auto", encoder(tiny_models))
+    assert not list(tmp_path.glob("gauge_live*"))
+
+
 @pytest.mark.parametrize("decide", [place, place_in_child])
 def test_a_demanded_gpu_that_does_not_work_stops_the_start_and_says_why(
     tiny_models: Path, decide: object

@@ -7,7 +7,7 @@ import torch
 
 from contract.preprocessing import Preprocessing
 from tests.training.command import RECIPE, Infomax, start
-from training.data import load
+from training.data import ImageSet, load
 from training.export import export
 from training.model_card import Release
 from training.trained import load_run
@@ -31,6 +31,18 @@ def sample_train() -> Path:
 def sample_test() -> Path:
     """100 labelled CIFAR-10 images, 10 of each class, none of them in `sample_train`."""
     return DATA / "sample_test.parquet"
+
+
+@pytest.fixture(scope="module")
+def training(sample_train: Path) -> ImageSet:
+    """The images of `sample_train`, decoded."""
+    return load(sample_train, Preprocessing(height=32, width=32))
+
+
+@pytest.fixture(scope="module")
+def held_out(sample_test: Path) -> ImageSet:
+    """Those of `sample_test`."""
+    return load(sample_test, Preprocessing(height=32, width=32))
 
 
 @pytest.fixture(scope="session")

@@ -17,13 +17,12 @@ from torch import Tensor
 
 from contract.artefact import open_artefact
 from contract.images import decode
-from contract.preprocessing import Preprocessing
 from service.model import open_model
 from service.settings import Settings
 from tests.training.command import Answer, Infomax
 from training import export as export_module
 from training import model_folder
-from training.data import ImageSet, load
+from training.data import ImageSet
 from training.errors import DataError, ExportError
 from training.export import export
 from training.graphs import EncoderGraph
@@ -32,16 +31,6 @@ from training.recipe import Recipe
 from training.trained import TrainedEncoder, load_run
 
 RELEASE = Release("sample", 1, "none", "For tests.", ("None.",), "some images", "other images")
-
-
-@pytest.fixture(scope="module")
-def training(sample_train: Path) -> ImageSet:
-    return load(sample_train, Preprocessing(height=32, width=32))
-
-
-@pytest.fixture(scope="module")
-def held_out(sample_test: Path) -> ImageSet:
-    return load(sample_test, Preprocessing(height=32, width=32))
 
 
 @pytest.fixture

@@ -10,7 +10,6 @@ import pytest
 from contract.artefact import open_artefact
 from contract.card import INT8_ENCODER_FILE
 from contract.precision import PrecisionLoss
-from contract.preprocessing import Preprocessing
 from service.execution import Placement
 from service.model import Model
 from tests.tiny_int8 import int8_record
@@ -18,23 +17,13 @@ from tests.training.command import Answer, Infomax
 from tests.training.test_export import export_command
 from training import int8_encoder
 from training.agreement import compare_int8
-from training.data import ImageSet, load
+from training.data import ImageSet
 from training.errors import ExportError
 from training.frozen import FrozenEncoder, exported
 from training.inference_cost import BATCHES, measure_costs
 from training.onnx_files import session_of
 from training.precision_loss import check_loss, measure_loss
 from training.quantise import quantise
-
-
-@pytest.fixture(scope="module")
-def training(sample_train: Path) -> ImageSet:
-    return load(sample_train, Preprocessing(height=32, width=32))
-
-
-@pytest.fixture(scope="module")
-def held_out(sample_test: Path) -> ImageSet:
-    return load(sample_test, Preprocessing(height=32, width=32))
 
 
 @pytest.fixture(scope="module")

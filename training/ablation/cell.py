@@ -5,6 +5,7 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from training.errors import TrainingError
+from training.whole_file import write_whole
 
 
 class Cell(BaseModel):
@@ -40,10 +41,7 @@ def path(out: Path, without: str, seed: int) -> Path:
 
 def write(out: Path, cell: Cell) -> None:
     """Write a cell atomically."""
-    file = path(out, cell.without, cell.seed)
-    partial = file.with_suffix(".partial")
-    partial.write_text(cell.model_dump_json(indent=2) + "\n")
-    partial.replace(file)
+    write_whole(path(out, cell.without, cell.seed), cell.model_dump_json(indent=2) + "\n")
 
 
 def read(out: Path, without: str, seed: int, recipe: str, images: int) -> Cell | None:

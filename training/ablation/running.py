@@ -1,20 +1,16 @@
 """One cell from images to figures."""
 
-import shutil
-from dataclasses import replace
 from pathlib import Path
 
 import torch
 
-from training import checkpoint
 from training.ablation.cell import Cell
 from training.data import ImageSet
 from training.frozen import in_training
+from training.going_on import train_or_go_on
 from training.graphs import EncoderGraph
 from training.probes import fit_linear, knn_accuracy
 from training.recipe import Recipe
-from training.trained import TrainedEncoder, load_run
-from training.trainer import train
 
 
 def run(without: str, recipe: Recipe, images: ImageSet, folder: Path) -> Cell | None:
@@ -23,7 +19,7 @@ def run(without: str, recipe: Recipe, images: ImageSet, folder: Path) -> Cell | 
     Raises:
         TrainingError: the loss is not finite, or there are too few images.
     """
-    trained = _trained(recipe, images, folder)
+    trained = train_or_go_on(recipe, images, folder)
     if trained is None:
         return None
     known, asked = images.split(recipe.validation_share, recipe.seed)
@@ -47,15 +43,3 @@ def run(without: str, recipe: Recipe, images: ImageSet, folder: Path) -> Cell | 
         neighbours=knn_accuracy(bank["embedding"], labels, queries["embedding"], truth),
         seconds=trained.seconds,
     )
-
-
-def _trained(recipe: Recipe, images: ImageSet, folder: Path) -> TrainedEncoder | None:
-    resume = (folder / checkpoint.FILE).is_file()
-    if not resume:
-        # What a training left that was killed before its first checkpoint.
-        shutil.rmtree(folder, ignore_errors=True)
-    # Without labels, which the monitor would spend time on.
-    unlabelled = replace(images, labels=None, class_names=())
-    if not train(recipe, unlabelled, folder, resume=resume).finished:
-        return None
-    return load_run(folder)

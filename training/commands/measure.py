@@ -19,6 +19,7 @@ from training.measures import MEASURES, Figure, Stopped, Subject, subject_of
 from training.measures.report import MeasureReport, show, sizes
 from training.quality import shared_labels
 from training.trained import load_run
+from training.whole_file import write_whole
 
 
 @dataclass(frozen=True)
@@ -106,7 +107,8 @@ def _measure(name: str, encoder: FrozenEncoder, rule: Preprocessing, seed: int, 
             except Stopped:
                 break
             if request.report_file is not None:
-                _write(request.report_file, report())
+                # After each measure: a crash costs only the one that was being made.
+                write_whole(request.report_file, report().model_dump_json(indent=2) + "\n")
     _answer(report())
 
 
@@ -114,13 +116,6 @@ def _figures(measure: str, subject: Subject) -> list[Figure]:
     if subject.interruption.asked:
         raise Stopped
     return MEASURES[measure](subject)
-
-
-def _write(file: Path, report: MeasureReport) -> None:
-    """Whole or not at all, after each measure: a crash costs only the measure that was being made."""
-    partial = file.with_name(f".{file.name}.partial")
-    partial.write_text(report.model_dump_json(indent=2) + "\n")
-    partial.replace(file)
 
 
 def _answer(report: MeasureReport) -> None:

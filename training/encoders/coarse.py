@@ -7,9 +7,8 @@ much at 64 pixels. With few images and little time the passes that this saves ar
 varies most, as principal components do.
 """
 
-from torch import nn
-
 from training.encoders.encoder import Encoder
+from training.encoders.strided import strided
 
 _FIRST_MAP = 16
 
@@ -31,21 +30,4 @@ def coarse128(code_units: int = 64) -> Encoder:
 
 def _coarse(input_size: int, code_units: int) -> Encoder:
     stride = input_size // _FIRST_MAP
-    first = (2 * stride, stride, stride // 2)
-    halving = (4, 2, 1)
-    return Encoder(
-        input_size,
-        local=nn.Sequential(_block(3, 64, *first), _block(64, 128, *halving)),
-        conv=_block(128, 256, *halving),
-        fc=nn.Sequential(
-            nn.Flatten(), nn.Linear(256 * 4 * 4, 1024, bias=False), nn.BatchNorm1d(1024), nn.ReLU()
-        ),
-        code=nn.Linear(1024, code_units),
-        kernels=[first, halving],
-    )
-
-
-def _block(inputs: int, outputs: int, kernel: int, stride: int, padding: int) -> nn.Sequential:
-    return nn.Sequential(
-        nn.Conv2d(inputs, outputs, kernel, stride, padding, bias=False), nn.BatchNorm2d(outputs), nn.ReLU()
-    )
+    return strided(input_size, (64, 128), (256,), code_units, first=(2 * stride, stride, stride // 2))

@@ -4,21 +4,18 @@ The paper stops at 64 pixels. The two for larger images are ours, in its style: 
 2, batch normalisation and ReLU. A pixel of a larger image costs less, so that a step takes about as long.
 """
 
-from torch import nn
-
 from training.encoders.encoder import Encoder
-
-_KERNEL, _STRIDE, _PADDING = 4, 2, 1
+from training.encoders.strided import strided
 
 
 def dim32(code_units: int = 64) -> Encoder:
     """32 x 32: convolutions of 64, 128 and 256 channels, fc 1024; C(x) is the second map, 128 x 8 x 8."""
-    return _strided(32, local_channels=(64, 128), conv_channels=(256,), code_units=code_units)
+    return strided(32, local_channels=(64, 128), conv_channels=(256,), code_units=code_units)
 
 
 def dim64(code_units: int = 64) -> Encoder:
     """64 x 64: convolutions of 64, 128, 256 and 512 channels, fc 1024; C(x) is the third map, 256 x 8 x 8."""
-    return _strided(64, local_channels=(64, 128, 256), conv_channels=(512,), code_units=code_units)
+    return strided(64, local_channels=(64, 128, 256), conv_channels=(512,), code_units=code_units)
 
 
 def dim96(code_units: int = 64) -> Encoder:
@@ -26,7 +23,7 @@ def dim96(code_units: int = 64) -> Encoder:
 
     The last map, 256 x 6 x 6, is about as long as that of `dim64`, and so are the weights of fc behind it.
     """
-    return _strided(96, local_channels=(48, 96, 192), conv_channels=(256,), code_units=code_units)
+    return strided(96, local_channels=(48, 96, 192), conv_channels=(256,), code_units=code_units)
 
 
 def dim128(code_units: int = 64) -> Encoder:
@@ -34,29 +31,4 @@ def dim128(code_units: int = 64) -> Encoder:
 
     All maps but the first have the shapes of those of `dim64`, so that probes of both compare like with like.
     """
-    return _strided(128, local_channels=(32, 64, 128, 256), conv_channels=(512,), code_units=code_units)
-
-
-def _strided(
-    input_size: int, local_channels: tuple[int, ...], conv_channels: tuple[int, ...], code_units: int
-) -> Encoder:
-    local = [_block(i, o) for i, o in zip((3, *local_channels), local_channels, strict=False)]
-    conv = [_block(i, o) for i, o in zip((local_channels[-1], *conv_channels), conv_channels, strict=False)]
-    last = input_size // _STRIDE ** (len(local) + len(conv))
-    flat = conv_channels[-1] * last * last
-    return Encoder(
-        input_size,
-        local=nn.Sequential(*local),
-        conv=nn.Sequential(*conv),
-        fc=nn.Sequential(nn.Flatten(), nn.Linear(flat, 1024, bias=False), nn.BatchNorm1d(1024), nn.ReLU()),
-        code=nn.Linear(1024, code_units),
-        kernels=[(_KERNEL, _STRIDE, _PADDING)] * len(local),
-    )
-
-
-def _block(inputs: int, outputs: int) -> nn.Sequential:
-    return nn.Sequential(
-        nn.Conv2d(inputs, outputs, _KERNEL, _STRIDE, _PADDING, bias=False),
-        nn.BatchNorm2d(outputs),
-        nn.ReLU(),
-    )
+    return strided(128, local_channels=(32, 64, 128, 256), conv_channels=(512,), code_units=code_units)

@@ -8,6 +8,7 @@ units busy.
 from torch import Tensor, nn
 
 from training.encoders.encoder import Encoder
+from training.encoders.strided import HALVING, HIDDEN_UNITS, convolution, hidden
 
 
 class Residual(nn.Module):
@@ -38,18 +39,12 @@ def residual32(code_units: int = 64) -> Encoder:
     C(x) is 128 x 8 x 8, the last map 256 x 4 x 4, fc 1024: the layers have the sizes of `dim32`, so that the
     probes of both compare like with like.
     """
-    local = nn.Sequential(_halve(3, 64), _halve(64, 128), Residual(128))
+    local = nn.Sequential(convolution(3, 64), convolution(64, 128), Residual(128))
     return Encoder(
         32,
         local=local,
-        conv=nn.Sequential(_halve(128, 256), Residual(256)),
-        fc=nn.Sequential(
-            nn.Flatten(), nn.Linear(256 * 4 * 4, 1024, bias=False), nn.BatchNorm1d(1024), nn.ReLU()
-        ),
-        code=nn.Linear(1024, code_units),
-        kernels=[(4, 2, 1), (4, 2, 1), (3, 1, 1), (3, 1, 1)],
+        conv=nn.Sequential(convolution(128, 256), Residual(256)),
+        fc=hidden(256 * 4 * 4),
+        code=nn.Linear(HIDDEN_UNITS, code_units),
+        kernels=[HALVING, HALVING, (3, 1, 1), (3, 1, 1)],
     )
-
-
-def _halve(inputs: int, outputs: int) -> nn.Sequential:
-    return nn.Sequential(nn.Conv2d(inputs, outputs, 4, 2, 1, bias=False), nn.BatchNorm2d(outputs), nn.ReLU())

@@ -8,6 +8,7 @@ from training.report.findings import Finding
 from training.report.page import render
 from training.report.subject import load_subject
 from training.report.verdict import health, worth
+from training.whole_file import write_whole
 
 FILE = "report.html"
 
@@ -30,9 +31,7 @@ def write_report(folder: Path, training: ImageSet, held_out: ImageSet, split: st
         OSError: the folder cannot be written.
     """
     evidence = gather(load_subject(folder), training, held_out, split)
-    partial = folder / f"{FILE}.partial"
-    partial.write_text(render(evidence), encoding="utf-8")
-    partial.replace(folder / FILE)
+    write_whole(folder / FILE, render(evidence))
     return evidence
 
 

@@ -6,6 +6,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from training.errors import TrainingError
 from training.reproduce.budget import Budget
+from training.whole_file import write_whole
 
 
 class Score(BaseModel):
@@ -53,10 +54,7 @@ class Result(BaseModel):
 
 def write(out: Path, result: Result) -> None:
     """Write `<out>/<name>.json` atomically."""
-    path = _path(out, result.name)
-    partial = path.with_suffix(".partial")
-    partial.write_text(result.model_dump_json(indent=2) + "\n")
-    partial.replace(path)
+    write_whole(_path(out, result.name), result.model_dump_json(indent=2) + "\n")
 
 
 def read(out: Path, name: str) -> Result | None:

@@ -1,17 +1,16 @@
 """One experiment from images to a result: train, or go on training, then probe."""
 
-import shutil
 import time
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
-from training import checkpoint
 from training.data import ImageSet
 from training.encoders import Encoder
+from training.going_on import train_or_go_on
 from training.hardware import hardware
 from training.interruption import Interruption
 from training.recipe import Recipe
@@ -21,8 +20,7 @@ from training.reproduce.experiments import Build, Experiment, encoder_of
 from training.reproduce.probing import probe
 from training.reproduce.result import Result, Score
 from training.trainable import Trainable
-from training.trained import load_run
-from training.trainer import channel_statistics, train
+from training.trainer import channel_statistics
 
 RUNS = "runs"
 
@@ -85,17 +83,10 @@ def _encoder(
         encoder.set_statistics(*channel_statistics(training.pixels))
         return encoder.eval(), 0.0
     assert training.labels is not None  # noqa: S101  (checked before anything was decoded)
-    folder = out / RUNS / experiment.name
-    resume = (folder / checkpoint.FILE).is_file()
-    if not resume:
-        # What a training left that was killed before its first checkpoint.
-        shutil.rmtree(folder, ignore_errors=True)
-    # Without labels, which the monitor would spend time on: choices are made by the probes alone.
-    unlabelled = replace(images, labels=None, class_names=())
     build = partial(_build, experiment.build, torch.from_numpy(training.labels))
-    if not train(recipe, unlabelled, folder, resume=resume, build=build).finished:
+    trained = train_or_go_on(recipe, images, out / RUNS / experiment.name, build)
+    if trained is None:
         return None, 0.0
-    trained = load_run(folder)
     return trained.encoder, trained.seconds
 
 

@@ -1,7 +1,6 @@
 """`utility.json`: what was measured of what, written after each classifier and read again to go on."""
 
 import hashlib
-import os
 from pathlib import Path
 
 import torch
@@ -13,6 +12,7 @@ from training.errors import TrainingError
 from training.utility.cells import Cell, Method
 from training.utility.classifier import Schedule
 from training.utility.points import Point, points
+from training.whole_file import write_whole
 
 FILE = "utility.json"
 
@@ -89,12 +89,7 @@ def load(folder: Path) -> UtilityCurve | None:
 def save(folder: Path, curve: UtilityCurve) -> Path:
     """Write `folder/utility.json` atomically: a crash leaves the previous one intact."""
     path = folder / FILE
-    partial = path.with_suffix(".partial")
-    with partial.open("w", encoding="utf-8") as file:
-        file.write(curve.model_dump_json(indent=2) + "\n")
-        file.flush()
-        os.fsync(file.fileno())
-    partial.replace(path)
+    write_whole(path, curve.model_dump_json(indent=2) + "\n")
     return path
 
 

@@ -1,0 +1,33 @@
+"""A training as one step of a longer command, which may be stopped and called again."""
+
+import shutil
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+from training import checkpoint
+from training.data import ImageSet
+from training.learner import Learner
+from training.recipe import Recipe
+from training.trainable import Trainable
+from training.trained import TrainedEncoder, load_run
+from training.trainer import train
+
+
+def train_or_go_on(
+    recipe: Recipe, images: ImageSet, folder: Path, build: Callable[[Recipe], Trainable] = Learner
+) -> TrainedEncoder | None:
+    """Train in `folder`, or go on where a call before was stopped; None when a signal stopped it again.
+
+    Raises:
+        TrainingError: the loss is not finite, or there are too few images.
+    """
+    resume = (folder / checkpoint.FILE).is_file()
+    if not resume:
+        # What a training left that was killed before its first checkpoint.
+        shutil.rmtree(folder, ignore_errors=True)
+    # Without labels, which the monitor would spend time on: whoever calls measures by probes of its own.
+    unlabelled = replace(images, labels=None, class_names=())
+    if not train(recipe, unlabelled, folder, resume=resume, build=build).finished:
+        return None
+    return load_run(folder)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from training import checkpoint
 from training.data import ImageSet
+from training.execution import Execution
 from training.learner import Learner
 from training.recipe import Recipe
 from training.trainable import Trainable
@@ -15,7 +16,11 @@ from training.trainer import train
 
 
 def train_or_go_on(
-    recipe: Recipe, images: ImageSet, folder: Path, build: Callable[[Recipe], Trainable] = Learner
+    recipe: Recipe,
+    images: ImageSet,
+    folder: Path,
+    build: Callable[[Recipe], Trainable] = Learner,
+    execution: Execution = Execution(),
 ) -> TrainedEncoder | None:
     """Train in `folder`, or go on where a call before was stopped; None when a signal stopped it again.
 
@@ -28,6 +33,6 @@ def train_or_go_on(
         shutil.rmtree(folder, ignore_errors=True)
     # Without labels, which the monitor would spend time on: whoever calls measures by probes of its own.
     unlabelled = replace(images, labels=None, class_names=())
-    if not train(recipe, unlabelled, folder, resume=resume, build=build).finished:
+    if not train(recipe, unlabelled, folder, resume=resume, build=build, execution=execution).finished:
         return None
     return load_run(folder)

@@ -53,10 +53,12 @@ def test_the_table_has_mean_and_standard_deviation_of_each_row() -> None:
 
 def test_a_cell_of_another_recipe_is_refused(tmp_path: Path) -> None:
     cells.write(tmp_path, cell(FULL, 0, 0.6))
-    assert cells.read(tmp_path, FULL, 0, "{}", 1000) == cell(FULL, 0, 0.6)
-    assert cells.read(tmp_path, FULL, 1, "{}", 1000) is None
-    with pytest.raises(TrainingError, match="was made by another recipe or budget; name another --out"):
-        cells.read(tmp_path, FULL, 0, '{"epochs": 2}', 1000)
+    assert cells.read(tmp_path, FULL, 0, "{}", 1000, "float32") == cell(FULL, 0, 0.6)
+    assert cells.read(tmp_path, FULL, 1, "{}", 1000, "float32") is None
+    with pytest.raises(TrainingError, match="another recipe, budget or precision; name another"):
+        cells.read(tmp_path, FULL, 0, '{"epochs": 2}', 1000, "float32")
+    with pytest.raises(TrainingError, match="another recipe, budget or precision"):
+        cells.read(tmp_path, FULL, 0, "{}", 1000, "bfloat16")
 
 
 def test_the_command_measures_every_row_and_leaves_finished_ones_alone(

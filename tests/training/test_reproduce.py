@@ -16,6 +16,7 @@ from training.commands import reproduce as command
 from training.commands.train import STOPPED
 from training.errors import TrainingError
 from training.estimators import ESTIMATORS
+from training.execution import Execution, Precision
 from training.reproduce import result, running
 from training.reproduce.budget import Budget
 from training.reproduce.experiments import EXPERIMENTS, choose
@@ -72,12 +73,16 @@ def test_there_is_every_comparison_that_the_paper_makes() -> None:
     assert choose("all") == tuple(EXPERIMENTS.values())
 
 
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
 @pytest.mark.parametrize("name", [name for name, one in EXPERIMENTS.items() if one.build is not None])
-def test_every_experiment_takes_finite_steps(name: str, tmp_path: Path) -> None:
+def test_every_experiment_takes_finite_steps(name: str, precision: Precision, tmp_path: Path) -> None:
     experiment = EXPERIMENTS[name]
     assert experiment.build is not None
     build = experiment.build
-    run = Run(experiment.recipe(BUDGET), tmp_path, 2, lambda recipe: build(recipe, torch.arange(8) % 3))
+    run = Run(
+        *(experiment.recipe(BUDGET), tmp_path, 2, lambda recipe: build(recipe, torch.arange(8) % 3)),
+        Execution(precision=precision),
+    )
     images = torch.randint(0, 256, (8, 32, 32, 3), dtype=torch.uint8, generator=torch.Generator())
     for _ in range(2):
         assert all(math.isfinite(value) for value in run.take_step(images, torch.arange(8)).values())
@@ -151,6 +156,14 @@ def test_a_folder_belongs_to_one_budget(reproduce: Command) -> None:
     assert reproduce("all", "--minutes", 0).status == STOPPED
     sentence = reproduce("random", images=90).sentence
     assert sentence.startswith(f"{reproduce.out} holds experiments of another budget (images 80, not 90);")
+
+
+def test_a_narrow_precision_is_part_of_the_budget_and_of_the_command(reproduce: Command) -> None:
+    answer = reproduce("nat", "--precision", "bfloat16")
+    assert answer.status == 0
+    assert "--seed 0 --precision bfloat16\n" in answer.out
+    sentence = reproduce("nat").sentence
+    assert "another budget (precision bfloat16, not float32)" in sentence
 
 
 def test_impossible_requests_are_refused_before_any_image_is_decoded(

@@ -6,6 +6,7 @@ import torch
 
 from training.ablation.cell import Cell
 from training.data import ImageSet
+from training.execution import Execution
 from training.frozen import in_training
 from training.going_on import train_or_go_on
 from training.graphs import EncoderGraph
@@ -13,13 +14,13 @@ from training.probes import fit_linear, knn_accuracy
 from training.recipe import Recipe
 
 
-def run(without: str, recipe: Recipe, images: ImageSet, folder: Path) -> Cell | None:
+def run(without: str, recipe: Recipe, images: ImageSet, folder: Path, execution: Execution) -> Cell | None:
     """Train, or go on training, in `folder`, and measure; None when a signal stopped it.
 
     Raises:
         TrainingError: the loss is not finite, or there are too few images.
     """
-    trained = train_or_go_on(recipe, images, folder)
+    trained = train_or_go_on(recipe, images, folder, execution=execution)
     if trained is None:
         return None
     known, asked = images.split(recipe.validation_share, recipe.seed)
@@ -37,6 +38,7 @@ def run(without: str, recipe: Recipe, images: ImageSet, folder: Path) -> Cell | 
         seed=recipe.seed,
         recipe=recipe.model_dump_json(),
         images=len(images),
+        precision=execution.precision,
         linear_conv=linear("conv"),
         linear_fc=linear("fc"),
         neighbours_fc=knn_accuracy(bank["fc"], labels, queries["fc"], truth),

@@ -45,12 +45,15 @@ class NoiseAsTargets(Trainable):
         `exchanged` is the share of images that were given another target.
         """
         code = self.encoder(torch.cat(list(views))).code
-        unit = F.normalize(code, dim=1)
+        # In float32 from here on, whatever precision the encoder computes in: cosines decide the exchange.
+        unit = F.normalize(code.float(), dim=1)
         mean = torch.stack(unit.chunk(len(views))).mean(dim=0).detach()
         rows = rows.to(unit.device)
         before = self.owned[rows]
         # Between unit vectors the squared distance is 2 - 2 cos, so the largest total cosine is wanted.
-        order = cheapest_assignment(-(mean @ self._targets[before].T).cpu().numpy())
+        with torch.autocast(unit.device.type, enabled=False):
+            cosines = mean @ self._targets[before].T
+        order = cheapest_assignment(-cosines.cpu().numpy())
         after = before[torch.from_numpy(order).to(before.device)]
         self.owned[rows] = after
         targets = self._targets[after].repeat(len(views), 1)

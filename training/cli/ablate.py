@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from training.cli.offline import offline
+from training.cli.options import InPrecision, Precision
 
 
 def ablate(
@@ -16,6 +17,7 @@ def ablate(
     epochs: Annotated[int, typer.Option(min=1, help="Instead of the recipe's own number.")] = 6,
     seeds: Annotated[int, typer.Option(min=1, help="Runs of each row.")] = 3,
     only: Annotated[list[str] | None, typer.Option(help="A trick to leave out; may be repeated.")] = None,
+    precision: InPrecision = Precision.AUTO,
     minutes: Annotated[
         float | None, typer.Option(min=0, help="Stop after this time, with status 75.")
     ] = None,
@@ -23,5 +25,8 @@ def ablate(
     """Measure what each trick of a recipe is worth, by leaving it out, over several seeds."""
     with offline():
         from training.commands import ablate as command
+        from training.execution import choose
 
-        command.run(command.Plan(recipe, data, images, epochs, seeds, tuple(only or ())), out, minutes)
+        execution = choose("auto", precision.value, compiled=False)
+        plan = command.Plan(recipe, data, images, epochs, seeds, tuple(only or ()), execution)
+        command.run(plan, out, minutes)

@@ -1,11 +1,25 @@
 """Options that several commands share."""
 
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 DEFAULT_LOSS = 1.0
+
+
+class Precision(StrEnum):
+    """Of the encoder's products; auto is bfloat16 on a GPU and float32 elsewhere."""
+
+    AUTO = "auto"
+    FLOAT32 = "float32"
+    BFLOAT16 = "bfloat16"
+
+
+InPrecision = Annotated[
+    Precision, typer.Option(help="Of the encoder's products; auto: bfloat16 on a GPU, else float32.")
+]
 
 Train = Annotated[Path, typer.Option(help="The images it was trained on: a folder or a Parquet file.")]
 LargestLoss = Annotated[

@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from training.cli.offline import offline
+from training.cli.options import InPrecision, Precision
 
 
 def reproduce(
@@ -19,6 +20,7 @@ def reproduce(
     epochs: Annotated[int, typer.Option(min=1, help="Passes over them.")] = 12,
     batch_size: Annotated[int, typer.Option(min=2, help="Images of a step.")] = 64,
     seed: Annotated[int, typer.Option(min=0, help="Of everything random.")] = 0,
+    precision: InPrecision = Precision.AUTO,
     minutes: Annotated[
         float | None, typer.Option(min=0, help="Stop after this time, with status 75.")
     ] = None,
@@ -26,9 +28,17 @@ def reproduce(
     """Repeat the paper's comparisons at one budget for all; call again to go on where a call stopped."""
     with offline():
         from training.commands import reproduce as command
+        from training.execution import choose
         from training.reproduce.budget import Budget
 
+        execution = choose("auto", precision.value, compiled=False)
         budget = Budget(
-            train=str(train), test=str(test), images=images, epochs=epochs, batch_size=batch_size, seed=seed
+            train=str(train),
+            test=str(test),
+            images=images,
+            epochs=epochs,
+            batch_size=batch_size,
+            seed=seed,
+            precision=execution.precision,
         )
-        command.run(name, budget, out, minutes)
+        command.run(name, budget, out, minutes, execution)

@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from training.cli.offline import offline
+from training.cli.options import InPrecision, Precision
 
 
 class Device(StrEnum):
@@ -15,14 +16,6 @@ class Device(StrEnum):
     AUTO = "auto"
     CPU = "cpu"
     CUDA = "cuda"
-
-
-class Precision(StrEnum):
-    """Of the encoder's products; auto is bfloat16 on a GPU and float32 elsewhere."""
-
-    AUTO = "auto"
-    FLOAT32 = "float32"
-    BFLOAT16 = "bfloat16"
 
 
 def train(
@@ -34,9 +27,7 @@ def train(
     device: Annotated[
         Device, typer.Option(help="Where to compute; auto: a GPU if there is one.")
     ] = Device.AUTO,
-    precision: Annotated[
-        Precision, typer.Option(help="Of the encoder's products; auto: bfloat16 on a GPU, else float32.")
-    ] = Precision.AUTO,
+    precision: InPrecision = Precision.AUTO,
     compile_encoder: Annotated[
         bool, typer.Option("--compile", help="Compile the encoder: a minute at the start, faster steps.")
     ] = False,

@@ -16,6 +16,7 @@ from training.commands.train import STOPPED
 from training.data import ImageSet, open_source
 from training.data.source import Source
 from training.errors import DataError
+from training.execution import Execution
 from training.recipe import Recipe, load_recipe
 from training.time_limit import time_limit
 
@@ -33,6 +34,7 @@ class Plan:
         epochs: instead of the recipe's own.
         seeds: how many, from the recipe's own upwards.
         only: names of tricks; empty takes all that the recipe uses.
+        execution: where and in which precision to train.
     """
 
     recipe_file: Path
@@ -41,13 +43,16 @@ class Plan:
     epochs: int
     seeds: int
     only: tuple[str, ...]
+    execution: Execution
 
     def command(self) -> str:
         """What has to be typed, with file names in place of paths of this machine."""
         only = "".join(f" --only '{name}'" for name in self.only)
+        precision = self.execution.precision
+        narrow = "" if precision == "float32" else f" --precision {precision}"
         return (
             f"infomax ablate --recipe {self.recipe_file} --data {self.data.name} --out ablation "
-            f"--images {self.images} --epochs {self.epochs} --seeds {self.seeds}{only}"
+            f"--images {self.images} --epochs {self.epochs} --seeds {self.seeds}{only}{narrow}"
         )
 
 
@@ -67,12 +72,12 @@ def run(plan: Plan, out: Path, minutes: float | None) -> None:
     ]
     source = _labelled(plan)
     out.mkdir(parents=True, exist_ok=True)
-    missing = [each for each in wanted if _read(out, *each, plan.images) is None]
+    missing = [each for each in wanted if _read(out, *each, plan) is None]
     if missing:
         images = image_files.load_images(source, image_files.rule(recipe)).sample(plan.images, recipe.seed)
         with time_limit(minutes):
-            stopped = not _run_all(missing, images, out)
-    _show(out, plan, recipe, list(_finished(out, wanted, plan.images)))
+            stopped = not _run_all(missing, images, out, plan.execution)
+    _show(out, plan, recipe, list(_finished(out, wanted, plan)))
     if missing and stopped:
         typer.echo("Stopped. Go on with the same command.")
         raise typer.Exit(STOPPED)
@@ -89,24 +94,25 @@ def _labelled(plan: Plan) -> Source:
     return source
 
 
-def _run_all(missing: list[tuple[str, Recipe]], images: ImageSet, out: Path) -> bool:
+def _run_all(missing: list[tuple[str, Recipe]], images: ImageSet, out: Path, execution: Execution) -> bool:
     """Run one after the other; False when a signal or the time limit stopped it."""
     for number, (name, recipe) in enumerate(missing, start=1):
         typer.echo(f"without {name}, seed {recipe.seed} ({number} of {len(missing)})", err=True)
-        found = run_cell(name, recipe, images, out / _RUNS / cells.path(out, name, recipe.seed).stem)
+        folder = out / _RUNS / cells.path(out, name, recipe.seed).stem
+        found = run_cell(name, recipe, images, folder, execution)
         if found is None:
             return False
         cells.write(out, found)
     return True
 
 
-def _read(out: Path, name: str, recipe: Recipe, images: int) -> Cell | None:
-    return cells.read(out, name, recipe.seed, recipe.model_dump_json(), images)
+def _read(out: Path, name: str, recipe: Recipe, plan: Plan) -> Cell | None:
+    return cells.read(out, name, recipe.seed, recipe.model_dump_json(), plan.images, plan.execution.precision)
 
 
-def _finished(out: Path, wanted: list[tuple[str, Recipe]], images: int) -> Iterator[Cell]:
+def _finished(out: Path, wanted: list[tuple[str, Recipe]], plan: Plan) -> Iterator[Cell]:
     for name, recipe in wanted:
-        cell = _read(out, name, recipe, images)
+        cell = _read(out, name, recipe, plan)
         if cell is not None:
             yield cell
 

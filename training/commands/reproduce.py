@@ -8,6 +8,7 @@ from training import images as image_files
 from training.commands.train import STOPPED
 from training.data import open_source
 from training.errors import DataError, TrainingError
+from training.execution import Execution
 from training.interruption import watch
 from training.quality import shared_labels
 from training.reproduce import result
@@ -23,7 +24,7 @@ TABLE = "table.md"
 FIGURE = "figure.png"
 
 
-def run(name: str, budget: Budget, out: Path, minutes: float | None) -> None:
+def run(name: str, budget: Budget, out: Path, minutes: float | None, execution: Execution) -> None:
     """Run what is not finished yet, and show whatever is.
 
     Raises:
@@ -45,7 +46,7 @@ def run(name: str, budget: Budget, out: Path, minutes: float | None) -> None:
         rule = image_files.rule(missing[0].recipe(budget))
         drawn = image_files.load_images(training, rule).sample(budget.images, budget.seed)
         images = Images(drawn, image_files.load_images(test, rule))
-        failures = _run_all(missing, budget, images, out, minutes)
+        failures = _run_all(missing, budget, images, out, minutes, execution)
     _show(out)
     if failures:
         sentences = " ".join(f"{failed}: {error}" for failed, error in failures.items())
@@ -56,7 +57,12 @@ def run(name: str, budget: Budget, out: Path, minutes: float | None) -> None:
 
 
 def _run_all(
-    missing: list[Experiment], budget: Budget, images: Images, out: Path, minutes: float | None
+    missing: list[Experiment],
+    budget: Budget,
+    images: Images,
+    out: Path,
+    minutes: float | None,
+    execution: Execution,
 ) -> dict[str, TrainingError]:
     """Run one after the other until a signal or the time limit comes; why some failed, by name."""
     failures: dict[str, TrainingError] = {}
@@ -66,7 +72,7 @@ def _run_all(
                 break
             typer.echo(f"{experiment.name} ({number} of {len(missing)})", err=True)
             try:
-                run_experiment(experiment, budget, images, out, interruption)
+                run_experiment(experiment, budget, images, out, interruption, execution)
             except TrainingError as error:
                 failures[experiment.name] = error
     return failures

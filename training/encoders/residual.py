@@ -1,14 +1,16 @@
-"""A small residual encoder that spends its arithmetic where two CPU cores are fastest.
+"""Residual encoders that spend their arithmetic where a CPU is fastest: on small maps of many channels.
 
 The paper's strided 4 x 4 convolutions bring an image down to 8 x 8 for little; residual 3 x 3 blocks
-(He et al. 2016) then add depth on the small maps, where 128 and more channels keep the cores' matrix
-units busy.
+(He et al. 2016) then add depth on the small maps. They stand behind C(x), so that its patches stay as
+local as the paper's: ten pixels wide.
 """
 
 from torch import Tensor, nn
 
 from training.encoders.encoder import Encoder
-from training.encoders.strided import HALVING, HIDDEN_UNITS, convolution, hidden
+from training.encoders.strided import HALVING, convolution, hidden
+
+FC_UNITS = 512
 
 
 class Residual(nn.Module):
@@ -34,17 +36,18 @@ class Residual(nn.Module):
 
 
 def residual32(code_units: int = 64) -> Encoder:
-    """32 x 32: the paper's strided stages of 64, 128 and 256 channels, a residual block on the last two.
+    """32 x 32: the paper's strided stages of 64, 128 and 256 channels, one residual block before the last
+    stage and two behind it.
 
-    C(x) is 128 x 8 x 8, the last map 256 x 4 x 4, fc 1024: the layers have the sizes of `dim32`, so that the
-    probes of both compare like with like.
+    C(x) is 128 x 8 x 8 and the last map 256 x 4 x 4, as in `dim32`; fc has half its units, which pays for the
+    blocks' weights.
     """
-    local = nn.Sequential(convolution(3, 64), convolution(64, 128), Residual(128))
+    conv = nn.Sequential(Residual(128), convolution(128, 256), Residual(256), Residual(256))
     return Encoder(
         32,
-        local=local,
-        conv=nn.Sequential(convolution(128, 256), Residual(256)),
-        fc=hidden(256 * 4 * 4),
-        code=nn.Linear(HIDDEN_UNITS, code_units),
-        kernels=[HALVING, HALVING, (3, 1, 1), (3, 1, 1)],
+        local=nn.Sequential(convolution(3, 64), convolution(64, 128)),
+        conv=conv,
+        fc=hidden(256 * 4 * 4, FC_UNITS),
+        code=nn.Linear(FC_UNITS, code_units),
+        kernels=[HALVING, HALVING],
     )

@@ -38,8 +38,6 @@ def convolution(inputs: int, outputs: int, kernel: tuple[int, int, int] = HALVIN
     return nn.Sequential(nn.Conv2d(inputs, outputs, *kernel, bias=False), nn.BatchNorm2d(outputs), nn.ReLU())
 
 
-def hidden(inputs: int) -> nn.Sequential:
-    """The layer fc: a map of so many numbers, flattened, to HIDDEN_UNITS."""
-    return nn.Sequential(
-        nn.Flatten(), nn.Linear(inputs, HIDDEN_UNITS, bias=False), nn.BatchNorm1d(HIDDEN_UNITS), nn.ReLU()
-    )
+def hidden(inputs: int, units: int = HIDDEN_UNITS) -> nn.Sequential:
+    """The layer fc: a map of so many numbers, flattened, to so many units."""
+    return nn.Sequential(nn.Flatten(), nn.Linear(inputs, units, bias=False), nn.BatchNorm1d(units), nn.ReLU())

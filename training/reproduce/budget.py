@@ -5,6 +5,7 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from training.errors import TrainingError
+from training.execution import Precision
 
 _FILE = "budget.json"
 
@@ -18,6 +19,7 @@ class Budget(BaseModel):
         epochs: passes of an encoder over nine tenths of them; the rest is held out for choices.
         batch_size: images of a step.
         seed: of everything random.
+        precision: of the encoders' products while they are trained.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -28,12 +30,15 @@ class Budget(BaseModel):
     epochs: int = Field(ge=1)
     batch_size: int = Field(ge=2)
     seed: int = Field(ge=0)
+    precision: Precision = "float32"
 
     def command(self, name: str, out: Path) -> str:
         """What has to be typed for one experiment."""
+        precision = "" if self.precision == "float32" else f" --precision {self.precision}"
         return (
             f"infomax reproduce {name} --train {self.train} --test {self.test} --out {out} "
             f"--images {self.images} --epochs {self.epochs} --batch-size {self.batch_size} --seed {self.seed}"
+            f"{precision}"
         )
 
 

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from training.data import ImageSet
 from training.encoders import Encoder
+from training.execution import Execution
 from training.going_on import train_or_go_on
 from training.hardware import hardware
 from training.interruption import Interruption
@@ -39,7 +40,12 @@ class Images:
 
 
 def run(
-    experiment: Experiment, budget: Budget, images: Images, out: Path, interruption: Interruption
+    experiment: Experiment,
+    budget: Budget,
+    images: Images,
+    out: Path,
+    interruption: Interruption,
+    execution: Execution,
 ) -> None:
     """Finish an experiment and write its result as `<out>/<name>.json`, or stop where it can go on.
 
@@ -49,7 +55,7 @@ def run(
         TrainingError: the loss is not finite, or there are too few images.
     """
     recipe = experiment.recipe(budget)
-    encoder, training_seconds = _encoder(experiment, recipe, images.training, out)
+    encoder, training_seconds = _encoder(experiment, recipe, images.training, out, execution)
     if encoder is None:
         interruption.asked = True
         return
@@ -73,7 +79,7 @@ def run(
 
 
 def _encoder(
-    experiment: Experiment, recipe: Recipe, images: ImageSet, out: Path
+    experiment: Experiment, recipe: Recipe, images: ImageSet, out: Path, execution: Execution
 ) -> tuple[Encoder | None, float]:
     """The encoder in evaluation mode and the seconds that it took; None when a signal stopped it."""
     training, _ = images.split(recipe.validation_share, recipe.seed)
@@ -84,7 +90,7 @@ def _encoder(
         return encoder.eval(), 0.0
     assert training.labels is not None  # noqa: S101  (checked before anything was decoded)
     build = partial(_build, experiment.build, torch.from_numpy(training.labels))
-    trained = train_or_go_on(recipe, images, out / RUNS / experiment.name, build)
+    trained = train_or_go_on(recipe, images, out / RUNS / experiment.name, build, execution)
     if trained is None:
         return None, 0.0
     return trained.encoder, trained.seconds

@@ -10,6 +10,7 @@ from time import perf_counter
 
 import numpy as np
 
+from service.core_table import CoreTable
 from service.crew import Crew
 from service.lanes import LaneQueue
 from service.metrics import BATCH_SIZE, BATCH_WAIT, INFERENCE_SECONDS, PADDING_ITEMS, QUEUE_WAIT
@@ -25,6 +26,8 @@ _NOT_FINITE = Failed("inference_failed", "The model's answer to this image is no
 _CPU_PADDING = 0.25
 _GPU_PADDING = 1.0
 _MOST_DEATHS = 2
+# From this part of a full batch on a further core has something to do.
+_PLENTY_SHARE = 2
 
 
 def bucket_sizes(largest: int) -> tuple[int, ...]:
@@ -52,13 +55,25 @@ def batch_size(waiting: int, buckets: Sequence[int], most_padding: float) -> int
 
 
 class Batcher:
-    """The inference stage: takes images from its queue, delivers their answers."""
+    """The inference stage: takes images from its queue, delivers their answers.
 
-    def __init__(self, model: Model, runs: int, largest: int, deliver: Deliver) -> None:
-        self.queue = LaneQueue("inference")
-        self.crew = Crew("inference", runs, self._work)
+    Attributes:
+        queue: of images that are decoded, or that `decode` takes.
+        crew, guests: threads on the worker's own core, and on those of others while these are idle.
+        buckets: sizes that batches are padded to.
+        decode: makes pixels of what came without; it gives back what it has made them of.
+    """
+
+    def __init__(
+        self, model: Model, runs: int, guests: int, cores: CoreTable, largest: int, deliver: Deliver
+    ) -> None:
         self.buckets = bucket_sizes(largest)
+        self.queue = LaneQueue("inference", cores, max(1, largest // _PLENTY_SHARE))
+        self.crew = Crew("inference", runs, self._work)
+        self.guests = Crew("inference guest", guests, self._help)
+        self.decode: Callable[[list[Item]], list[Item]] = list
         self._model = model
+        self._cores = cores
         self._most_padding = _GPU_PADDING if model.report.on_gpu else _CPU_PADDING
         self._deliver = deliver
 
@@ -68,12 +83,27 @@ class Batcher:
         buffers = _Buffers(self._model, self.buckets)
         fit()
         while items := self.queue.take(self._choose):
-            self._run_all(items, buffers)
+            with self._cores.working():
+                self._run_all(items, buffers)
+
+    def _help(self, fit: Callable[[], None]) -> None:
+        self._model.self_test()
+        buffers = _Buffers(self._model, self.buckets)
+        fit()
+        while surplus := self.queue.take_surplus(self._choose):
+            items, core = surplus
+            try:
+                self._run_all(items, buffers)
+            finally:
+                self._cores.give_back(core)
 
     def _choose(self, waiting: int) -> int:
         return batch_size(waiting, self.buckets, self._most_padding)
 
     def _run_all(self, items: list[Item], buffers: "_Buffers") -> None:
+        now = perf_counter()
+        for item in items:
+            item.taken_at = now
         # Those that were in a batch whose thread died go alone.
         groups = [[item] for item in items if item.deaths]
         if unsuspected := [item for item in items if not item.deaths]:
@@ -81,7 +111,8 @@ class Batcher:
         while groups:
             group = groups.pop()
             try:
-                groups += self._run_or_split(group, buffers)
+                if ready := self.decode(group):
+                    groups += self._run_or_split(ready, buffers)
             except BaseException:
                 self._give_back(group, groups)
                 raise
@@ -100,18 +131,16 @@ class Batcher:
             self._model.self_test()
             outcomes = [_FAILED]
         seconds = perf_counter() - started
-        for item in group:
-            item.started_at = started
         self._deliver(Delivery(group, outcomes, seconds))
-        self._observe(group, started, seconds)
+        self._observe(group, seconds)
         return []
 
-    def _observe(self, group: list[Item], started: float, seconds: float) -> None:
+    def _observe(self, group: list[Item], seconds: float) -> None:
         bucket = bucket_for(len(group), self.buckets)
         INFERENCE_SECONDS.labels(self._model.report.active, bucket).observe(seconds)
         BATCH_SIZE.observe(len(group))
         PADDING_ITEMS.inc(bucket - len(group))
-        waits = [started - item.decoded_at for item in group]
+        waits = [item.taken_at - item.queued_at for item in group]
         BATCH_WAIT.observe(max(waits))
         for wait in waits:
             QUEUE_WAIT.observe(wait)

@@ -1,12 +1,14 @@
 """Encoded bytes to model input, in threads that release the interpreter lock while they decode."""
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from dataclasses import replace
 from time import perf_counter
 
 from contract.errors import ImageError
 from contract.images import ImageLimits, decode
 from contract.preprocessing import Preprocessing
+from service.core_table import CoreTable
 from service.crew import Crew
 from service.lanes import LaneQueue
 from service.metrics import DECODE_SECONDS
@@ -19,6 +21,12 @@ logger = logging.getLogger(__name__)
 # takes several at once; but what it has decoded goes on after two milliseconds at the latest.
 _CHUNK = 16
 _CHUNK_SECONDS = 0.002
+# From so many on a further core has something to do.
+_PLENTY = 2
+# What is smaller is decoded in less time than it takes to hand it to a thread that does nothing else. Few
+# bytes can be many pixels, so both are bounded.
+_SMALL_BYTES = 8 * 2**10
+_SMALL_PIXELS = 128 * 128
 _LOST = Failed("inference_failed", "The server failed while it decoded this image; its log says why.")
 
 
@@ -26,11 +34,30 @@ class Decoder:
     """The decode stage: takes images from its own queue, puts good ones into the next."""
 
     def __init__(
-        self, threads: int, rule: Preprocessing, limits: ImageLimits, decoded: LaneQueue, deliver: Deliver
+        self,
+        threads: int,
+        guests: int,
+        cores: CoreTable,
+        rule: Preprocessing,
+        limits: ImageLimits,
+        decoded: LaneQueue,
+        deliver: Deliver,
     ) -> None:
-        self.queue = LaneQueue("decode")
+        """Make the stage; it begins to work when its crews are started.
+
+        Args:
+            threads: on the worker's own core.
+            guests: on cores of others while these are idle.
+            cores: which tells them.
+            rule, limits: of decoding.
+            decoded: the next stage's queue.
+            deliver: takes the outcomes of images that cannot be decoded.
+        """
+        self.queue = LaneQueue("decode", cores, _PLENTY)
         self.crew = Crew("decode", threads, self._work)
-        self._threads = threads
+        self.guests = Crew("decode guest", guests, self._help)
+        self._hands = threads + min(guests, 1)
+        self._cores = cores
         self._rule = rule
         self._limits = limits
         self._decoded = decoded
@@ -39,23 +66,39 @@ class Decoder:
     def _work(self, fit: Callable[[], None]) -> None:
         fit()
         while chunk := self.queue.take(self._share):
+            with self._cores.working():
+                self._hand_on(chunk)
+
+    def _help(self, fit: Callable[[], None]) -> None:
+        fit()
+        while surplus := self.queue.take_surplus(self._share):
+            chunk, core = surplus
             try:
                 self._hand_on(chunk)
-            except BaseException:
-                # The thread is about to die; its images must not be lost with it.
-                self._deliver(Delivery(chunk, [_LOST] * len(chunk)))
-                raise
+            finally:
+                self._cores.give_back(core)
 
     def _share(self, waiting: int) -> int:
         """So many that no thread idles while another works off a chunk."""
-        return max(1, min(_CHUNK, waiting // self._threads))
+        return max(1, min(_CHUNK, waiting // self._hands))
 
     def _hand_on(self, chunk: list[Item]) -> None:
+        try:
+            self._decode_for_a_while(chunk)
+        except BaseException:
+            # The thread is about to die; its images must not be lost with it.
+            self._deliver(Delivery(chunk, [_LOST] * len(chunk)))
+            raise
+
+    def _decode_for_a_while(self, chunk: list[Item]) -> None:
         """Decode for a bounded time, hand the results on, leave the rest to whoever is free first."""
         until = perf_counter() + _CHUNK_SECONDS
         outcomes: list[Failed | None] = []
         while len(outcomes) < len(chunk) and perf_counter() < until:
-            outcomes.append(self._decode(chunk[len(outcomes)]))
+            item = chunk[len(outcomes)]
+            outcomes.append(decode_item(item, self._rule, self._limits))
+            item.queued_at = perf_counter()
+            item.decode_seconds = item.queued_at - item.call.started
         self.queue.put_back(chunk[len(outcomes) :])
         pairs = list(zip(chunk, outcomes, strict=False))
         self._decoded.put(item for item, failed in pairs if failed is None)
@@ -63,19 +106,57 @@ class Decoder:
         if failures:
             self._deliver(Delivery(list(failures), list(failures.values())))
 
-    def _decode(self, item: Item) -> Failed | None:
-        started = perf_counter()
-        try:
-            decoded = decode(item.data, self._rule, self._limits)
-        except ImageError as error:
-            return Failed(error.code, str(error), error.limit)
-        except Exception:
-            logger.exception("the decoder failed in an unknown way on an image of %d bytes", len(item.data))
-            return Failed("corrupt_image", "The image cannot be decoded; the server's log says why.")
-        finally:
-            item.data = b""
-            item.decoded_at = perf_counter()
-        item.pixels = decoded.pixels
-        item.info = ImageInfo(decoded.format, decoded.original_width, decoded.original_height)
-        DECODE_SECONDS.labels(decoded.format).observe(item.decoded_at - started)
-        return None
+
+class SmallDecoder:
+    """Decodes what is small in the thread of its batch, and sends the rest to the decode stage."""
+
+    def __init__(
+        self, rule: Preprocessing, limits: ImageLimits, elsewhere: LaneQueue, deliver: Deliver
+    ) -> None:
+        self._rule = rule
+        self._limits = replace(limits, max_pixels=min(limits.max_pixels, _SMALL_PIXELS))
+        self._elsewhere = elsewhere
+        self._deliver = deliver
+
+    @staticmethod
+    def takes(data: bytes) -> bool:
+        """Whether an image may be small, as far as its bytes tell."""
+        return len(data) <= _SMALL_BYTES
+
+    def decode(self, items: Iterable[Item]) -> list[Item]:
+        """Those of the items whose pixels are there now; the others go elsewhere, or have failed."""
+        return [item for item in items if len(item.pixels) or self._decode(item)]
+
+    def _decode(self, item: Item) -> bool:
+        data, started = item.data, perf_counter()
+        failed = decode_item(item, self._rule, self._limits)
+        item.decode_seconds = perf_counter() - started
+        if failed is None:
+            return True
+        if failed.code == "too_many_pixels":
+            item.data = data
+            self._elsewhere.put([item])
+        else:
+            self._deliver(Delivery([item], [failed]))
+        return False
+
+
+def decode_item(item: Item, rule: Preprocessing, limits: ImageLimits) -> Failed | None:
+    """Put an image's pixels in the place of its bytes, or say what is wrong with it."""
+    started = perf_counter()
+    failed = None
+    try:
+        decoded = decode(item.data, rule, limits)
+    except ImageError as error:
+        failed = Failed(error.code, str(error), error.limit)
+    except Exception:
+        logger.exception("the decoder failed in an unknown way on an image of %d bytes", len(item.data))
+        failed = Failed("corrupt_image", "The image cannot be decoded; the server's log says why.")
+    # Not where the thread dies of it: another one may have to try again.
+    item.data = b""
+    if failed is not None:
+        return failed
+    item.pixels = decoded.pixels
+    item.info = ImageInfo(decoded.format, decoded.original_width, decoded.original_height)
+    DECODE_SECONDS.labels(decoded.format).observe(perf_counter() - started)
+    return None

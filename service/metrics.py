@@ -37,7 +37,10 @@ QUEUE_OLDEST = Gauge(
     multiprocess_mode="livemax",
 )
 QUEUE_WAIT = Histogram(
-    "infomax_queue_wait_seconds", "From an image's decoding to its inference.", buckets=_SHORT_SECONDS
+    "infomax_queue_wait_seconds",
+    "How long an image waited for inference: from its decoding on or, where it is so small that its batch's "
+    "thread decodes it, from its arrival.",
+    buckets=_SHORT_SECONDS,
 )
 DECODE_SECONDS = Histogram(
     "infomax_decode_seconds", "Decoding and resizing one image.", ["format"], buckets=_SHORT_SECONDS

@@ -13,8 +13,10 @@ from numpy.typing import NDArray
 from service.accounts import ACCOUNT, Account
 from service.admission import Admission, Load, shutting_down
 from service.batching import Batcher
+from service.core_table import CoreTable
+from service.crew import Crew
 from service.deadline import Deadline
-from service.decoding import Decoder
+from service.decoding import Decoder, SmallDecoder
 from service.errors import ServiceError
 from service.model import Model, open_model
 from service.results import Lane, Outcome, Stages, Want
@@ -24,6 +26,8 @@ from service.work import Call, Delivery, Item, settle
 _WATCH_SECONDS = 1.0
 _WARM_UP_RUNS = 3
 _JOIN_SECONDS = 5.0
+# Cores of other workers that one may use at a time: its event loop cannot feed more.
+_MOST_GUESTS = 3
 
 
 @dataclass(frozen=True)
@@ -45,8 +49,10 @@ class Pipeline:
         images_per_second: inference alone on the largest batch, one run, measured at start.
     """
 
-    def __init__(self, settings: Settings, model: Model | None = None) -> None:
-        """Open the model that the settings name, unless one is given.
+    def __init__(
+        self, settings: Settings, model: Model | None = None, cores: CoreTable | None = None
+    ) -> None:
+        """Open the model that the settings name, unless one is given; alone, where there are no `cores`.
 
         Raises:
             ArtefactError: the model folder is missing or breaks a rule of the contract.
@@ -56,14 +62,23 @@ class Pipeline:
         self.card = self._model.card
         self.report = self._model.report
         self.images_per_second = 0.0
-        self._batcher = Batcher(self._model, settings.runs, settings.max_batch, self._deliver)
+        cores = cores or CoreTable.alone()
+        rule, limits, on_gpu = self.card.preprocessing, settings.image_limits, self.report.on_gpu
+        guests = 0 if on_gpu else min(cores.others, _MOST_GUESTS)
+        self._batcher = Batcher(self._model, settings.runs, guests, cores, settings.max_batch, self._deliver)
         self._decoder = Decoder(
-            settings.decoder_count(on_gpu=self.report.on_gpu),
-            self.card.preprocessing,
-            settings.image_limits,
+            settings.decoder_count(on_gpu=on_gpu),
+            guests,
+            cores,
+            rule,
+            limits,
             self._batcher.queue,
             self._deliver,
         )
+        small = SmallDecoder(rule, limits, self._decoder.queue, self._deliver)
+        self._batcher.decode = small.decode
+        # A GPU's thread has better things to do.
+        self._straight = (lambda _: False) if on_gpu else small.takes
         self._limit = Load(settings.queue_items, settings.queue_bytes)
         self._longest_wait = settings.queue_seconds
         self._admission: Admission | None = None
@@ -73,14 +88,20 @@ class Pipeline:
     @property
     def readiness(self) -> Readiness:
         """Ready means: warmed up, self-tested, every thread alive, not stopping."""
-        reason = self._state or self._batcher.crew.reason or self._decoder.crew.reason
+        reasons = (crew.reason for crew in self._crews)
+        reason = self._state or next(filter(None, reasons), "")
         return Readiness(not reason, reason)
 
     @property
+    def _crews(self) -> tuple[Crew, ...]:
+        batcher, decoder = self._batcher, self._decoder
+        return batcher.crew, batcher.guests, decoder.crew, decoder.guests
+
+    @property
     def waiting_since(self) -> float | None:
-        """When the image that waits longest for inference was decoded, by `perf_counter`."""
+        """Since when the image that waits longest for inference does, by `perf_counter`."""
         oldest = self._batcher.queue.oldest()
-        return oldest.decoded_at if oldest else None
+        return oldest.queued_at if oldest else None
 
     async def start(self) -> None:
         """Warm every batch size, test the model against its card, start the threads.
@@ -90,8 +111,8 @@ class Pipeline:
         """
         self._loop = asyncio.get_running_loop()
         self.images_per_second = await asyncio.to_thread(self._warm_up)
-        await self._batcher.crew.start()
-        await self._decoder.crew.start()
+        for crew in self._crews:
+            await crew.start()
         self._admission = Admission(
             self._limit, self._batcher.buckets[-1], self.images_per_second, self._longest_wait
         )
@@ -113,8 +134,8 @@ class Pipeline:
             self._watcher.cancel()
         self._decoder.queue.close()
         self._batcher.queue.close()
-        await self._decoder.crew.join(_JOIN_SECONDS)
-        await self._batcher.crew.join(_JOIN_SECONDS)
+        for crew in self._crews:
+            await crew.join(_JOIN_SECONDS)
 
     def check_wait(self, deadline: Deadline | None = None) -> None:
         """Refuse an interactive call that would have to wait too long, before its images are even read.
@@ -200,7 +221,7 @@ class Pipeline:
         if not items:
             return []
         self._calls.add(call)
-        self._decoder.queue.put(items)
+        self._enqueue(items)
         try:
             await call.done
         except asyncio.CancelledError:
@@ -217,6 +238,17 @@ class Pipeline:
                     # The room is given back now, so the bytes must go now, not when the queue comes to them.
                     item.data = b""
         return cast("list[Outcome]", call.outcomes)
+
+    def _enqueue(self, items: list[Item]) -> None:
+        """Small images straight to inference, whose threads decode them; the others to be decoded."""
+        straight = [item for item in items if self._straight(item.data)]
+        if straight:
+            now = perf_counter()
+            for item in straight:
+                item.queued_at = now
+            self._batcher.queue.put(straight)
+        if len(straight) < len(items):
+            self._decoder.queue.put(item for item in items if not self._straight(item.data))
 
     def _deliver(self, delivery: Delivery) -> None:
         """From a worker thread to the callers."""

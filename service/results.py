@@ -108,8 +108,9 @@ class Stages:
     """Where one call's time went, in seconds of the wall; a call fills in the one it is given.
 
     Attributes:
-        decode: from the call's start until its last image was decoded.
-        queue: the longest that one of its images waited between decoding and inference.
+        decode: until its last image was decoded, from the call's start on or, for small images, from when
+            the thread of their batch took them.
+        queue: the longest that one of its images waited for inference.
         inference: the time of the batches that held its images, one after the other.
     """
 

@@ -7,6 +7,7 @@ import logging
 from prometheus_client import Gauge
 
 from service import metrics
+from service.core_table import CoreTable
 from service.index.database import Database
 from service.index.store import Index
 from service.model import Model
@@ -27,9 +28,11 @@ class Served:
         pipeline, index: what its requests are answered with.
     """
 
-    def __init__(self, entry: str, settings: Settings, database: Database, model: Model) -> None:
+    def __init__(
+        self, entry: str, settings: Settings, database: Database, model: Model, cores: CoreTable
+    ) -> None:
         self.entry = entry
-        self.pipeline = Pipeline(settings, model)
+        self.pipeline = Pipeline(settings, model, cores)
         self._precision = self.pipeline.report.precision.active
         self.index = Index(database, self.pipeline.card, settings.index_exact_items, entry, self._precision)
         self.id = self.pipeline.card.id

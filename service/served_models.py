@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from time import perf_counter
 
 from service import metrics
+from service.core_table import CoreTable
 from service.deadline import Deadline
 from service.errors import ServiceError
 from service.index.database import Database
@@ -23,11 +24,14 @@ _SHOWN = 100
 class ServedModels:
     """One version for each entry of the settings. All methods belong to one event loop."""
 
-    def __init__(self, settings: Settings, database: Database, models: Mapping[str, Model]) -> None:
-        """`models` by their entries of the settings, the default one first."""
+    def __init__(
+        self, settings: Settings, database: Database, models: Mapping[str, Model], cores: CoreTable
+    ) -> None:
+        """`models` by their entries of the settings, the default one first; `cores` to compute on."""
         self._settings = settings
         self._database = database
-        self._served = {entry: Served(entry, settings, database, model) for entry, model in models.items()}
+        self._cores = cores
+        self._served = {entry: self.new(entry, model) for entry, model in models.items()}
         self._retiring: dict[Served, asyncio.Task[None]] = {}
         self._watcher: asyncio.Task[None] | None = None
 
@@ -112,7 +116,7 @@ class ServedModels:
 
     def new(self, entry: str, model: Model) -> Served:
         """A further version for an entry, which answers nothing yet."""
-        return Served(entry, self._settings, self._database, model)
+        return Served(entry, self._settings, self._database, model, self._cores)
 
     @property
     def readiness(self) -> Readiness:

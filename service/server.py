@@ -12,10 +12,12 @@ from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from multiprocessing import resource_tracker
 from multiprocessing.context import SpawnProcess
+from pathlib import Path
 
 from prometheus_client.multiprocess import mark_process_dead
 
 from service.access import guard_parts
+from service.core_table import CoreTable
 from service.errors import SettingsError
 from service.index.database import CONNECTIONS_PER_PROCESS
 from service.index.embedded import EmbeddedPostgres
@@ -83,9 +85,13 @@ def _prepare(settings: Settings, stack: ExitStack, on_ready: Callable[[Serving],
         guard[1].close()
     listener = stack.enter_context(_listen(settings.host, settings.port, "PORT"))
     count = settings.worker_count(on_gpu=any(version.placement.on_gpu for version in versions))
-    metrics_dir = stack.enter_context(tempfile.TemporaryDirectory(prefix="infomax-metrics-"))
+    shared = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="infomax-")))
+    cores = shared / "cores"
+    CoreTable.create(cores, count)
+    metrics_dir = shared / "metrics"
+    metrics_dir.mkdir()
     # Before a worker imports the metrics. The parent's own are loaded by now and stay out of it.
-    os.environ["PROMETHEUS_MULTIPROC_DIR"] = metrics_dir
+    os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(metrics_dir)
     if settings.metrics_port is not None:
         own = _listen(settings.host, settings.metrics_port, "METRICS_PORT")
         stack.enter_context(MetricsPort(own))
@@ -93,16 +99,21 @@ def _prepare(settings: Settings, stack: ExitStack, on_ready: Callable[[Serving],
     database_url = _database(settings, count, stack)
     repository = stack.enter_context(closing(Repository(settings, versions)))
     url = _url(listener, settings.host)
+
+    def job() -> Job:
+        """What there is to do for a worker that starts now."""
+        return Job(settings, repository.versions, database_url, cores, count)
+
     return Supervisor(
         count,
-        lambda line: _spawn(Job(settings, repository.versions, database_url), line),
+        lambda place, line: _spawn(job(), place, line),
         listener,
         repository,
         settings.drain_seconds,
         on_ready=lambda provider: on_ready(
             Serving(url, ", ".join(version.id for version in versions), provider, count)
         ),
-        on_death=lambda pid: mark_process_dead(pid, metrics_dir),  # type: ignore[no-untyped-call]
+        on_death=lambda pid: mark_process_dead(pid, str(metrics_dir)),  # type: ignore[no-untyped-call]
     )
 
 
@@ -117,7 +128,7 @@ def _database(settings: Settings, workers: int, stack: ExitStack) -> str:
     return url
 
 
-def _spawn(job: Job, line: socket.socket) -> SpawnProcess:
+def _spawn(job: Job, place: int, line: socket.socket) -> SpawnProcess:
     """Start a worker that sees none of the signals that the parent obeys.
 
     A terminal sends Ctrl-C to all processes, some process managers SIGTERM. A worker that obeyed would
@@ -127,7 +138,8 @@ def _spawn(job: Job, line: socket.socket) -> SpawnProcess:
     resource_tracker.ensure_running()
     signal.pthread_sigmask(signal.SIG_BLOCK, Signals.HANDLED)
     try:
-        process = multiprocessing.get_context("spawn").Process(target=work, args=(job, line), name="infomax")
+        context = multiprocessing.get_context("spawn")
+        process = context.Process(target=work, args=(job, place, line), name="infomax")
         process.start()
     finally:
         signal.pthread_sigmask(signal.SIG_UNBLOCK, Signals.HANDLED)

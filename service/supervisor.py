@@ -36,8 +36,8 @@ _DEAF_SECONDS = 1.0
 # How often a load that is under way is looked at, should nothing else happen.
 _LOOK_SECONDS = 1.0
 
-Spawn = Callable[[socket.socket], SpawnProcess]
-"""Starts a worker at the other end of the line that it is given."""
+Spawn = Callable[[int, socket.socket], SpawnProcess]
+"""Starts a worker at a place, from 0, and at the other end of the line that it is given."""
 
 
 class WorkerStartError(InfomaxError):
@@ -193,7 +193,7 @@ class Supervisor:
     def _start(self, place: _Place) -> None:
         ours, theirs = socket.socketpair()
         with theirs:
-            process = self._spawn(theirs)
+            process = self._spawn(place.number, theirs)
         line = ParentEnd(ours)
         worker = _Worker(place, process, line, Follower(line, self._repository.edition))
         place.worker = worker

@@ -5,10 +5,10 @@ Pure ASGI: nothing is buffered, and the request stays in its task.
 
 import asyncio
 import logging
+from collections.abc import Iterable, Iterator
 from random import Random
 from time import perf_counter
 
-from starlette.datastructures import MutableHeaders
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -24,8 +24,18 @@ logger = logging.getLogger(__name__)
 OBSERVED = frozenset({"/livez", "/readyz", "/metrics", "/version"})
 """Routes that are asked about the service, often and by machines: answered to the end, logged at debug."""
 
-# For what is no page: a browser that is made to show it as one loads and runs nothing.
-_NO_PAGE = "default-src 'none'; frame-ancestors 'none'"
+Header = tuple[bytes, bytes]
+
+_ALWAYS: tuple[Header, ...] = (
+    (b"x-content-type-options", b"nosniff"),
+    (b"x-frame-options", b"DENY"),
+    (b"referrer-policy", b"no-referrer"),
+)
+_UNLESS_GIVEN: tuple[Header, ...] = (
+    # For what is no page: a browser that is made to show it as one loads and runs nothing.
+    (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'"),
+    (b"cache-control", b"no-store"),
+)
 _LONGEST_ID = 128
 # An id is no secret. To ask the system for each would let go of the interpreter lock, and wait for it.
 _IDS = Random()  # noqa: S311
@@ -48,7 +58,8 @@ class Surroundings:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        exchange = _Exchange(scope, receive, send, self._runtime)
+        body = ImpatientBody(receive, self._runtime.settings.client_seconds)
+        exchange = _Exchange(scope, body, send, self._runtime)
         try:
             if scope["path"] in OBSERVED:
                 await exchange.answer(self._app)
@@ -65,10 +76,9 @@ class Surroundings:
 class _Exchange:
     """One request and its answer."""
 
-    def __init__(self, scope: Scope, receive: Receive, send: Send, runtime: Runtime) -> None:
+    def __init__(self, scope: Scope, body: ImpatientBody, send: Send, runtime: Runtime) -> None:
         self._scope = scope
-        self._receive = receive
-        self._body = ImpatientBody(receive, runtime.settings.client_seconds)
+        self._body = body
         self._send = send
         self._runtime = runtime
         self._arrived = perf_counter()
@@ -102,13 +112,13 @@ class _Exchange:
 
     async def refuse(self, error: Exception) -> None:
         """Answer with a problem."""
-        await problem(error, self._id)(self._scope, self._receive, self.send)
+        await problem(error, self._id)(self._scope, self._body.receive, self.send)
 
     async def send(self, message: Message) -> None:
         """Pass the answer on, with the headers that every answer has."""
         if message["type"] == "http.response.start":
             self._status = message["status"]
-            self._add_headers(MutableHeaders(scope=message))
+            message["headers"] = [*message["headers"], *self._headers(message["headers"])]
         await self._send(message)
 
     def record(self) -> None:
@@ -135,21 +145,22 @@ class _Exchange:
                 fields["key"] = key
             logger.log(level, "%s %s %d", method, self._scope["path"], status, extra=fields)
 
-    def _add_headers(self, headers: MutableHeaders) -> None:
-        headers["X-Request-Id"] = self._id
-        headers["X-Content-Type-Options"] = "nosniff"
-        headers["X-Frame-Options"] = "DENY"
-        headers["Referrer-Policy"] = "no-referrer"
-        headers.setdefault("Content-Security-Policy", _NO_PAGE)
-        headers.setdefault("Cache-Control", "no-store")
+    def _headers(self, given: Iterable[Header]) -> Iterator[Header]:
+        """Those that every answer has, behind those that it was given."""
+        yield b"x-request-id", self._id.encode()
+        yield from _ALWAYS
+        names = {name for name, _ in given}
+        for header in _UNLESS_GIVEN:
+            if header[0] not in names:
+                yield header
         if self._scope["path"].startswith("/v1/"):
             served = served_by(self._scope["state"])
             if served is not None:
-                headers["X-Model"] = served.id
+                yield b"x-model", served.id.encode()
             pipeline = (served or self._runtime.models.default).pipeline
-            headers["X-Execution-Provider"] = pipeline.report.summary
+            yield b"x-execution-provider", pipeline.report.summary.encode()
         if self._runtime.traffic.closed or self._status == _TOO_SLOW:
-            headers["Connection"] = "close"
+            yield b"connection", b"close"
 
 
 def _request_id(scope: Scope) -> str:

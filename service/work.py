@@ -43,7 +43,9 @@ class Item:
     Attributes:
         data: encoded bytes; empty once decoded.
         pixels, info: uint8 [H, W, 3], format and size; placeholders until decoded.
-        decoded_at, started_at: `perf_counter` when decoding ended and its batch started.
+        queued_at, taken_at: `perf_counter` when it began to wait for inference, and when a thread took it.
+        decode_seconds: until it was decoded, from the call's start or, where the thread of its batch decoded
+            it, from `taken_at`.
         deaths: inference threads that died in a batch with this image.
     """
 
@@ -54,8 +56,9 @@ class Item:
     data: bytes
     pixels: NDArray[np.uint8] = field(default_factory=lambda: _NO_PIXELS)
     info: ImageInfo = _NO_INFO
-    decoded_at: float = 0.0
-    started_at: float = 0.0
+    queued_at: float = 0.0
+    taken_at: float = 0.0
+    decode_seconds: float = 0.0
     deaths: int = 0
 
 
@@ -89,9 +92,9 @@ def settle(delivery: Delivery) -> None:
         call.outcomes[item.position] = outcome
         call.missing -= 1
         stages = call.stages
-        stages.decode = max(stages.decode, item.decoded_at - call.started)
+        stages.decode = max(stages.decode, item.decode_seconds)
         if delivery.inference_seconds:
-            stages.queue = max(stages.queue, item.started_at - item.decoded_at)
+            stages.queue = max(stages.queue, item.taken_at - item.queued_at)
         calls.add(call)
     for call in calls:
         call.stages.inference += delivery.inference_seconds

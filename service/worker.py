@@ -8,11 +8,13 @@ import socket
 import sys
 import threading
 from dataclasses import dataclass
+from pathlib import Path
 
 from contract.errors import InfomaxError
 from service import metrics
 from service.app import create_app
 from service.connections import ConnectionServer
+from service.core_table import CoreTable
 from service.line import Report, WorkerEnd
 from service.logs import configure_logs
 from service.runtime import Runtime
@@ -29,22 +31,27 @@ class Job:
     Attributes:
         versions: the models to serve, as the parent found them, the default one first.
         database_url: a database that `schema.migrate` has prepared.
+        cores: file of the table by which the workers use one another's cores.
+        workers: how many there are.
     """
 
     settings: Settings
     versions: tuple[Version, ...]
     database_url: str
+    cores: Path
+    workers: int
 
 
-def work(job: Job, line: socket.socket) -> None:
-    """Serve until the parent says stop, or is gone. The process's main function."""
+def work(job: Job, place: int, line: socket.socket) -> None:
+    """Serve until the parent says stop, or is gone. The main function of the process at that place."""
     _end_with_the_parent()
     configure_logs(job.settings.log_level)
     metrics.READY.set(0)
     end = WorkerEnd(line)
     try:
         models = {version.entry: open_version(version, job.settings) for version in job.versions}
-        runtime = Runtime.load(job.settings, job.database_url, models)
+        cores = CoreTable.open(job.cores, place, job.workers)
+        runtime = Runtime.load(job.settings, job.database_url, models, cores)
         with asyncio.Runner(loop_factory=ConnectionServer.new_event_loop) as runner:
             runner.run(_serve(runtime, end))
     except InfomaxError as error:

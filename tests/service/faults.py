@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from contract.artefact import open_artefact
+from service.core_table import CoreTable
 from service.execution import Placement
 from service.model import Criticised, Encoded, Model
 from service.pipeline import Pipeline
@@ -79,9 +80,11 @@ def settings(models: Path, /, **changes: object) -> Settings:
 
 
 @asynccontextmanager
-async def running(models: Path, model: Model | None = None, **changes: object) -> AsyncIterator[Pipeline]:
+async def running(
+    models: Path, model: Model | None = None, cores: CoreTable | None = None, **changes: object
+) -> AsyncIterator[Pipeline]:
     """A started pipeline, stopped at the end."""
-    pipeline = Pipeline(settings(models, **changes), model)
+    pipeline = Pipeline(settings(models, **changes), model, cores)
     await pipeline.start()
     if isinstance(model, FragileModel):
         model.seen.clear()

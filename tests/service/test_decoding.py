@@ -5,9 +5,12 @@ from pathlib import Path
 
 import pytest
 
+from contract.images import ImageLimits
+from contract.preprocessing import Preprocessing
 from service import decoding
+from service.decoding import SmallDecoder
 from service.results import Failed, Want
-from tests.pictures import photo
+from tests.pictures import photo, plain
 from tests.service.faults import running
 
 
@@ -25,6 +28,31 @@ def test_small_and_large_pictures_of_many_formats_go_through_together(tiny_model
             assert [one.format for one in images] == formats * 8
 
     asyncio.run(scenario())
+
+
+def test_few_bytes_that_are_many_pixels_go_through_the_decode_stage(
+    tiny_models: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    in_the_stage: list[bytes] = []
+    decode = decoding.decode
+
+    def seen(data: bytes, rule: Preprocessing, limits: ImageLimits) -> object:
+        if limits.max_pixels == ImageLimits().max_pixels:
+            in_the_stage.append(data)
+        return decode(data, rule, limits)
+
+    monkeypatch.setattr(decoding, "decode", seen)
+    small, wide, broken = plain(1), plain(2, 400), photo()[:-300]
+    assert SmallDecoder.takes(wide)
+
+    async def scenario() -> None:
+        async with running(tiny_models) as pipeline:
+            outcomes = await pipeline.embed([small, wide, broken], Want.EMBEDDING)
+            assert [one.code for one in outcomes if isinstance(one, Failed)] == ["truncated_image"]
+            assert isinstance(outcomes[2], Failed)
+
+    asyncio.run(scenario())
+    assert in_the_stage == [wide]
 
 
 def test_a_decoder_that_fails_in_an_unknown_way_costs_one_image(

@@ -6,7 +6,9 @@ from pathlib import Path
 import torch
 
 from training import checkpoint
+from training.data import ImageSet
 from training.encoders import Encoder, build_encoder
+from training.errors import TrainingError
 from training.hardware import hardware
 from training.provenance import Provenance
 from training.recipe import Recipe
@@ -45,6 +47,28 @@ class TrainedEncoder:
     def epochs(self) -> int:
         """Whole passes over the training images."""
         return self.recipe.epochs * self.steps // self.total_steps
+
+    def split(self, images: ImageSet) -> tuple[ImageSet, ImageSet]:
+        """The images that the run was made of, as it was: those it was trained on, and those held out.
+
+        Raises:
+            TrainingError: the run was made of other images. Where it has no record of them, their number
+                has to be right.
+        """
+        made_of, given = self.provenance.images if self.provenance else "", images.sha256()
+        if made_of and made_of != given:
+            raise TrainingError(
+                f"The {len(images)} training images are not those that the run was made of (SHA-256 "
+                f"{given[:12]}… instead of {made_of[:12]}…); name the same images in the same order."
+            )
+        trained, held_out = images.split(self.recipe.validation_share, self.recipe.seed)
+        steps = self.recipe.epochs * (len(trained) // self.recipe.batch_size)
+        if steps != self.total_steps:
+            raise TrainingError(
+                f"{len(images)} training images would make {steps} steps, the run has {self.total_steps}; "
+                "name the images that it was trained on."
+            )
+        return trained, held_out
 
 
 def load_run(folder: Path) -> TrainedEncoder:

@@ -23,7 +23,7 @@ from tests.training.command import Answer, Infomax
 from training import export as export_module
 from training import model_folder
 from training.data import ImageSet
-from training.errors import DataError, ExportError
+from training.errors import DataError, ExportError, TrainingError
 from training.export import export
 from training.graphs import EncoderGraph
 from training.model_card import Release
@@ -176,8 +176,9 @@ def test_a_process_that_dies_while_writing_leaves_no_model_behind(
 def test_too_few_images_are_refused(
     trained: TrainedEncoder, training: ImageSet, held_out: ImageSet, tmp_path: Path
 ) -> None:
+    of_few = replace(trained, provenance=None, total_steps=0)
     with pytest.raises(ExportError, match="45 training images and 100 held-out ones are too few"):
-        export(trained, RELEASE, training.take(np.arange(50)), held_out, tmp_path)
+        export(of_few, RELEASE, training.take(np.arange(50)), held_out, tmp_path)
     with pytest.raises(ExportError, match="270 training images and 5 held-out ones are too few"):
         export(trained, RELEASE, training, held_out.take(np.arange(5)), tmp_path)
 
@@ -186,10 +187,10 @@ def test_images_of_another_run_are_refused(
     trained: TrainedEncoder, training: ImageSet, held_out: ImageSet, tmp_path: Path
 ) -> None:
     others = training.take(np.arange(200))
-    with pytest.raises(ExportError, match="The 200 training images are not those that the run was made of"):
+    with pytest.raises(TrainingError, match="The 200 training images are not those that the run was made of"):
         export(trained, RELEASE, others, held_out, tmp_path)
     unrecorded = replace(trained, provenance=None)
-    with pytest.raises(ExportError, match="200 training images would make 4 steps, the run has 8"):
+    with pytest.raises(TrainingError, match="200 training images would make 4 steps, the run has 8"):
         export(unrecorded, RELEASE, others, held_out, tmp_path)
 
 

@@ -9,7 +9,7 @@ import torch
 
 from contract.preprocessing import Preprocessing
 from training.data import load
-from training.errors import ExportError
+from training.errors import TrainingError
 from training.export import export
 from training.hardware import hardware
 from training.model_card import Release
@@ -57,7 +57,7 @@ def test_export_refuses_images_that_the_run_was_not_made_of(
     """As many as the run had, so that their number does not tell."""
     images = load(sample_train, RULE)
     release = Release("mine", 1, "none", "A test.", (), "sample_train", "sample_test")
-    with pytest.raises(ExportError, match="300 training images are not those that the run was made of"):
+    with pytest.raises(TrainingError, match="300 training images are not those that the run was made of"):
         export(
             load_run(finished_run),
             release,

@@ -225,7 +225,7 @@ def test_a_finished_run_is_reported_on_and_can_be_again(
     assert answer.out.splitlines()[-1] == f"{run / 'report.html'} says more."
     assert str(sample_test) in (run / "report.html").read_text()
     refused = infomax("report", "--run", run, "--train", sample_test)
-    assert "name the images that it was trained on" in refused.sentence
+    assert "are not those that the run was made of" in refused.sentence
 
 
 def test_a_report_that_fails_or_is_interrupted_leaves_the_run_finished(

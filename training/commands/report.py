@@ -5,11 +5,10 @@ from pathlib import Path
 import typer
 
 from training import images
-from training.data import ImageSet, open_source
-from training.errors import TrainingError
+from training.data import open_source
 from training.quality import shared_labels
 from training.report import FILE, Evidence, health, worth, write_report
-from training.trained import TrainedEncoder, load_run
+from training.trained import load_run
 
 # What the held-out images of a report are called when nobody names others.
 VALIDATION = "the validation share"
@@ -32,7 +31,7 @@ def run(folder: Path, train: Path, held_out: Path | None) -> None:
     if other is not None and source.labels is not None and other.labels is not None:
         shared_labels(source, other)
     rule = images.rule(trained.recipe)
-    known, validation = _split(trained, images.load_images(source, rule))
+    known, validation = trained.split(images.load_images(source, rule))
     if other is None:
         say(folder, write_report(folder, known, validation, VALIDATION))
     else:
@@ -46,20 +45,3 @@ def say(folder: Path, evidence: Evidence) -> None:
         f"{worth(evidence.quality, evidence.pixel_accuracy)}\n"
         f"{folder / FILE} says more."
     )
-
-
-def _split(trained: TrainedEncoder, training: ImageSet) -> tuple[ImageSet, ImageSet]:
-    """The images that the run was trained on, and those that its recipe held out.
-
-    Raises:
-        TrainingError: the run was made of other images.
-    """
-    recipe = trained.recipe
-    known, validation = training.split(recipe.validation_share, recipe.seed)
-    steps = recipe.epochs * (len(known) // recipe.batch_size)
-    if steps != trained.total_steps:
-        raise TrainingError(
-            f"{len(training)} training images would make {steps} steps, the run has {trained.total_steps}; "
-            "name the images that it was trained on."
-        )
-    return known, validation

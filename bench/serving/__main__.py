@@ -25,7 +25,7 @@ _OUT = Path(__file__).parents[1] / "results"
 
 def main(
     models: Annotated[Path, typer.Option(help="Folder of models.")] = Path("models"),
-    model: Annotated[str, typer.Option(help="name or name/version.")] = "cifar10/2",
+    model: Annotated[str, typer.Option(help="name, for the newest version, or name/version.")] = "cifar10",
     precision: Annotated[str, typer.Option(help="fp32 or int8: which of the model's encoders.")] = "fp32",
     only: Annotated[list[str] | None, typer.Option(help="Measure these servers alone.")] = None,
     repetitions: Annotated[int, typer.Option(min=1, max=20)] = Options.repetitions,

@@ -36,7 +36,8 @@ class Options:
         seconds: of each load.
         short_seconds: of what needs less: warming up, one request at a time, each rate of the limit.
         connections: that load a server at the same time.
-        stream_images: images that all clients of a stream send together.
+        stream_images: small images that all clients of a stream send together.
+        stream_photographs: the same for large ones, of which a second has fewer.
         stream_clients: numbers of clients that send streams.
         forms: of `streams.FORMS`, what streams are answered in.
     """
@@ -46,6 +47,7 @@ class Options:
     short_seconds: float = 2.0
     connections: int = 64
     stream_images: int = 10_000
+    stream_photographs: int = 240
     stream_clients: tuple[int, ...] = (1, 4)
     forms: tuple[str, ...] = tuple(streams.FORMS)
 
@@ -55,9 +57,9 @@ def scenario(images: str, connections: int) -> str:
     return f"{images}, {connections} connections"
 
 
-def stream_scenario(form: str, clients: int) -> str:
+def stream_scenario(images: str, form: str, clients: int) -> str:
     """Name of a scenario of streams."""
-    return f"stream, {form}, {clients} client{'s' if clients > 1 else ''}"
+    return f"stream of {images}, {form}, {clients} client{'s' if clients > 1 else ''}"
 
 
 class Rounds:
@@ -102,7 +104,8 @@ class Rounds:
                 with load.written([contender.request(file) for file in one.files]) as requests:
                     self._load(contender, server, repetition, one.name, requests)
             if contender.name == OURS:
-                self._streams(server, repetition)
+                for one in self._sets:
+                    self._streams(server, repetition, one)
 
     def _check(
         self, contender: Contender, server: Running, files: tuple[bytes, ...], expected: NDArray[np.float32]
@@ -137,18 +140,21 @@ class Rounds:
                 )
             )
 
-    def _streams(self, server: Running, repetition: int) -> None:
-        for clients in self._options.stream_clients:
-            each = self._options.stream_images // clients
-            with _archive(self._sets[0].files, each) as path:
-                for form in self._options.forms:
+    def _streams(self, server: Running, repetition: int, images: ImageSet) -> None:
+        options, first = self._options, images is self._sets[0]
+        count = options.stream_images if first else options.stream_photographs
+        for clients in options.stream_clients:
+            each = count // clients
+            with _archive(images.files, each) as path:
+                # The form matters where an image costs little beside its answer.
+                for form in options.forms if first else options.forms[:1]:
                     meter = Meter(server)
                     found = streams.run(server.port, clients, form, path)
                     used = meter.read(found.cpu_seconds)
                     self._results.measurements.append(
                         Measurement(
                             OURS,
-                            stream_scenario(form, clients),
+                            stream_scenario(images.name, form, clients),
                             repetition,
                             found.images / found.seconds,
                             None,

@@ -21,7 +21,7 @@ def markdown(results: Results) -> str:
 
 def images_of(scenario: str) -> str:
     """The image set that a scenario's limit is made of."""
-    return scenario.split(",", 1)[0] if not scenario.startswith("stream") else "small"
+    return scenario.split(",", 1)[0].removeprefix("stream of ")
 
 
 def _limit(results: Results) -> str:

@@ -11,7 +11,7 @@ from bench.serving.rounds import IDLE, scenario, stream_scenario
 from bench.serving.table import markdown
 
 SMALL = scenario("small", 64)
-STREAM = stream_scenario("Arrow", 1)
+STREAM = stream_scenario("small", "Arrow", 1)
 
 
 def measured(contender: str, name: str, repetition: int, rate: float) -> Measurement:

@@ -35,7 +35,7 @@ def test_a_round_measures_the_limit_and_every_scenario_of_our_service(
     assert told == ["the limit", "infomax", "mosec"]
     assert len(told) == rounds.steps(servers)
     assert results.skipped == {"mosec": "not here"}
-    assert results.scenarios() == [scenario("small", 4), IDLE, stream_scenario("Arrow", 2)]
+    assert results.scenarios() == [scenario("small", 4), IDLE, stream_scenario("small", "Arrow", 2)]
     for one in results.measurements:
         assert one.rate > 0
         assert one.errors == 0

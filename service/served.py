@@ -1,12 +1,11 @@
 """One model version that answers requests: its pipeline and its part of the index."""
 
 import asyncio
-import gc
 import logging
 
 from prometheus_client import Gauge
 
-from service import metrics
+from service import garbage, metrics
 from service.core_table import CoreTable
 from service.index.database import Database
 from service.index.store import Index
@@ -83,8 +82,8 @@ class Served:
         await self._unused.wait()
         await self.stop(0)
         del self.pipeline, self.index
-        # The parts of a pipeline know each other: its sessions would wait for the collector's next full turn.
-        gc.collect()
+        # The parts of a pipeline know each other, and none of them is looked at again.
+        garbage.settle()
         logger.info("%s is retired", self.id)
 
     async def stop(self, drain_seconds: float) -> None:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from contract.errors import InfomaxError
-from service import metrics
+from service import garbage, metrics
 from service.app import create_app
 from service.connections import ConnectionServer
 from service.core_table import CoreTable
@@ -69,6 +69,7 @@ async def _serve(runtime: Runtime, line: WorkerEnd) -> None:
     # Connections are answered while the model warms up: alive, and not ready.
     serving = asyncio.create_task(server.serve())
     async with app.router.lifespan_context(app):
+        garbage.settle()
         line.tell(Report.READY, runtime.models.default.pipeline.report.summary)
         await serving
 

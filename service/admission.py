@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from time import perf_counter
@@ -78,7 +78,14 @@ class Rate:
 class Admission:
     """The door. All of it runs on one event loop."""
 
-    def __init__(self, limit: Load, full_batch: int, first_rate: float, longest_wait: float) -> None:
+    def __init__(
+        self,
+        limit: Load,
+        full_batch: int,
+        first_rate: float,
+        longest_wait: float,
+        on_work: Callable[[int], None] = lambda _: None,
+    ) -> None:
         """Open the door.
 
         Args:
@@ -86,6 +93,7 @@ class Admission:
             full_batch: images that at once are full work.
             first_rate: images a second, believed until more is measured.
             longest_wait: seconds that an interactive call may have to wait for what came before it.
+            on_work: called with 1 when something is held after nothing was, with -1 when nothing is again.
         """
         self.rate = Rate(first_rate)
         self._longest_wait = longest_wait
@@ -99,6 +107,7 @@ class Admission:
         self._empty = asyncio.Event()
         self._empty.set()
         self._closed = False
+        self._on_work = on_work
 
     @property
     def held(self) -> Load:
@@ -256,6 +265,8 @@ class Admission:
     def _enter(self, load: Load, lane: Lane) -> None:
         if self.held.items < self._full_batch:
             self.rate.pause(perf_counter())
+        if self._all_held == _NOTHING:
+            self._on_work(1)
         self._held[lane] += load
         self._all_held += load
         self._empty.clear()
@@ -267,6 +278,7 @@ class Admission:
         self._let_in()
         if self.held == _NOTHING:
             self._empty.set()
+            self._on_work(-1)
         QUEUE_DEPTH.dec(load.items)
 
     def _let_in(self) -> None:

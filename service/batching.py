@@ -10,13 +10,12 @@ from time import perf_counter
 
 import numpy as np
 
-from service.core_table import CoreTable
 from service.crew import Crew
 from service.lanes import LaneQueue
 from service.metrics import BATCH_SIZE, BATCH_WAIT, INFERENCE_SECONDS, PADDING_ITEMS, QUEUE_WAIT
 from service.model import Criticised, Encoded, Model
 from service.results import Embedded, Failed, Outcome, Want
-from service.work import Deliver, Delivery, Item
+from service.work import Call, Deliver, Delivery, Item
 
 logger = logging.getLogger(__name__)
 
@@ -26,8 +25,6 @@ _NOT_FINITE = Failed("inference_failed", "The model's answer to this image is no
 _CPU_PADDING = 0.25
 _GPU_PADDING = 1.0
 _MOST_DEATHS = 2
-# From this part of a full batch on a further core has something to do.
-_PLENTY_SHARE = 2
 
 
 def bucket_sizes(largest: int) -> tuple[int, ...]:
@@ -59,21 +56,17 @@ class Batcher:
 
     Attributes:
         queue: of images that are decoded, or that `decode` takes.
-        crew, guests: threads on the worker's own core, and on those of others while these are idle.
+        crew: the threads.
         buckets: sizes that batches are padded to.
         decode: makes pixels of what came without; it gives back what it has made them of.
     """
 
-    def __init__(
-        self, model: Model, runs: int, guests: int, cores: CoreTable, largest: int, deliver: Deliver
-    ) -> None:
-        self.buckets = bucket_sizes(largest)
-        self.queue = LaneQueue("inference", cores, max(1, largest // _PLENTY_SHARE))
+    def __init__(self, model: Model, runs: int, largest: int, deliver: Deliver) -> None:
+        self.queue = LaneQueue("inference")
         self.crew = Crew("inference", runs, self._work)
-        self.guests = Crew("inference guest", guests, self._help)
+        self.buckets = bucket_sizes(largest)
         self.decode: Callable[[list[Item]], list[Item]] = list
         self._model = model
-        self._cores = cores
         self._most_padding = _GPU_PADDING if model.report.on_gpu else _CPU_PADDING
         self._deliver = deliver
 
@@ -83,19 +76,7 @@ class Batcher:
         buffers = _Buffers(self._model, self.buckets)
         fit()
         while items := self.queue.take(self._choose):
-            with self._cores.working():
-                self._run_all(items, buffers)
-
-    def _help(self, fit: Callable[[], None]) -> None:
-        self._model.self_test()
-        buffers = _Buffers(self._model, self.buckets)
-        fit()
-        while surplus := self.queue.take_surplus(self._choose):
-            items, core = surplus
-            try:
-                self._run_all(items, buffers)
-            finally:
-                self._cores.give_back(core)
+            self._run_all(items, buffers)
 
     def _choose(self, waiting: int) -> int:
         return batch_size(waiting, self.buckets, self._most_padding)
@@ -140,9 +121,12 @@ class Batcher:
         INFERENCE_SECONDS.labels(self._model.report.active, bucket).observe(seconds)
         BATCH_SIZE.observe(len(group))
         PADDING_ITEMS.inc(bucket - len(group))
-        waits = [item.taken_at - item.queued_at for item in group]
-        BATCH_WAIT.observe(max(waits))
-        for wait in waits:
+        waits: dict[Call, float] = {}
+        for item in group:
+            waits[item.call] = max(waits.get(item.call, 0.0), item.taken_at - item.queued_at)
+        BATCH_WAIT.observe(max(waits.values()))
+        # Not for each image: those of a stream come and wait together, and observing takes time.
+        for wait in waits.values():
             QUEUE_WAIT.observe(wait)
 
     def _give_back(self, fatal: list[Item], rest: list[list[Item]]) -> None:

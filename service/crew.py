@@ -29,7 +29,7 @@ class Crew:
 
     def __init__(self, name: str, size: int, body: Body) -> None:
         self.name = name
-        self.reason = f"The {name} threads have not started." if size else ""
+        self.reason = f"The {name} threads have not started."
         self._size = size
         self._body = body
         self._fit: dict[Thread, bool] = {}
@@ -49,8 +49,7 @@ class Crew:
         self._loop = asyncio.get_running_loop()
         for _ in range(self._size):
             self._start_one()
-        if self._size:
-            await self._complete.wait()
+        await self._complete.wait()
 
     async def join(self, patience: float) -> None:
         """Wait at most `patience` seconds for threads that were told to return; leave those that hang."""

@@ -3,12 +3,12 @@
 import logging
 from collections.abc import Callable, Iterable
 from dataclasses import replace
+from functools import cache
 from time import perf_counter
 
 from contract.errors import ImageError
 from contract.images import ImageLimits, decode
 from contract.preprocessing import Preprocessing
-from service.core_table import CoreTable
 from service.crew import Crew
 from service.lanes import LaneQueue
 from service.metrics import DECODE_SECONDS
@@ -17,12 +17,12 @@ from service.work import Deliver, Delivery, Item
 
 logger = logging.getLogger(__name__)
 
+_decode_seconds = cache(DECODE_SECONDS.labels)
+
 # Handing an image to a thread and on costs as much as decoding a picture of a kilobyte, so a thread
 # takes several at once; but what it has decoded goes on after two milliseconds at the latest.
 _CHUNK = 16
 _CHUNK_SECONDS = 0.002
-# From so many on a further core has something to do.
-_PLENTY = 2
 # What is smaller is decoded in less time than it takes to hand it to a thread that does nothing else. Few
 # bytes can be many pixels, so both are bounded.
 _SMALL_BYTES = 8 * 2**10
@@ -34,30 +34,11 @@ class Decoder:
     """The decode stage: takes images from its own queue, puts good ones into the next."""
 
     def __init__(
-        self,
-        threads: int,
-        guests: int,
-        cores: CoreTable,
-        rule: Preprocessing,
-        limits: ImageLimits,
-        decoded: LaneQueue,
-        deliver: Deliver,
+        self, threads: int, rule: Preprocessing, limits: ImageLimits, decoded: LaneQueue, deliver: Deliver
     ) -> None:
-        """Make the stage; it begins to work when its crews are started.
-
-        Args:
-            threads: on the worker's own core.
-            guests: on cores of others while these are idle.
-            cores: which tells them.
-            rule, limits: of decoding.
-            decoded: the next stage's queue.
-            deliver: takes the outcomes of images that cannot be decoded.
-        """
-        self.queue = LaneQueue("decode", cores, _PLENTY)
+        self.queue = LaneQueue("decode")
         self.crew = Crew("decode", threads, self._work)
-        self.guests = Crew("decode guest", guests, self._help)
-        self._hands = threads + min(guests, 1)
-        self._cores = cores
+        self._threads = threads
         self._rule = rule
         self._limits = limits
         self._decoded = decoded
@@ -66,21 +47,11 @@ class Decoder:
     def _work(self, fit: Callable[[], None]) -> None:
         fit()
         while chunk := self.queue.take(self._share):
-            with self._cores.working():
-                self._hand_on(chunk)
-
-    def _help(self, fit: Callable[[], None]) -> None:
-        fit()
-        while surplus := self.queue.take_surplus(self._share):
-            chunk, core = surplus
-            try:
-                self._hand_on(chunk)
-            finally:
-                self._cores.give_back(core)
+            self._hand_on(chunk)
 
     def _share(self, waiting: int) -> int:
         """So many that no thread idles while another works off a chunk."""
-        return max(1, min(_CHUNK, waiting // self._hands))
+        return max(1, min(_CHUNK, waiting // self._threads))
 
     def _hand_on(self, chunk: list[Item]) -> None:
         try:
@@ -158,5 +129,5 @@ def decode_item(item: Item, rule: Preprocessing, limits: ImageLimits) -> Failed 
         return failed
     item.pixels = decoded.pixels
     item.info = ImageInfo(decoded.format, decoded.original_width, decoded.original_height)
-    DECODE_SECONDS.labels(decoded.format).observe(perf_counter() - started)
+    _decode_seconds(decoded.format).observe(perf_counter() - started)
     return None

@@ -2,9 +2,8 @@
 
 from collections import deque
 from collections.abc import Callable, Iterable
-from threading import Condition, Lock
+from threading import Condition
 
-from service.core_table import CoreTable
 from service.metrics import CANCELLED_ITEMS
 from service.results import Lane
 from service.work import Item
@@ -20,22 +19,10 @@ class LaneQueue:
     It has no bound of its own: admission bounds what all stages hold together.
     """
 
-    def __init__(self, stage: str, cores: CoreTable | None = None, plenty: int = 1) -> None:
-        """Make an empty one.
-
-        Args:
-            stage: what waits for it, in the metrics.
-            cores: from which `take_surplus` borrows.
-            plenty: so many images are worth a borrowed core.
-        """
+    def __init__(self, stage: str) -> None:
         self._stage = stage
-        self._cores = cores or CoreTable.alone()
-        self._plenty = plenty
         self._lanes: dict[Lane, deque[Item]] = {lane: deque() for lane in Lane}
-        lock = Lock()
-        self._changed = Condition(lock)
-        self._surplus = Condition(lock)
-        self._guests = 0
+        self._changed = Condition()
         self._closed = False
 
     def put(self, items: Iterable[Item]) -> None:
@@ -44,9 +31,6 @@ class LaneQueue:
             for item in items:
                 self._lanes[item.lane].append(item)
             self._changed.notify_all()
-            # To wake a guest in vain costs more than to look.
-            if self._guests and self._waiting() >= self._plenty and self._cores.spare():
-                self._surplus.notify()
 
     def put_back(self, items: Iterable[Item]) -> None:
         """Put items that were taken before everything else of their lanes, in the order given."""
@@ -69,29 +53,11 @@ class LaneQueue:
                 if taken := self._pop(choose(self._waiting())):
                     return taken
 
-    def take_surplus(self, choose: Callable[[int], int]) -> tuple[list[Item], int] | None:
-        """As `take`, for a guest: wait until there is plenty, and a core of another worker to borrow.
-
-        Returns:
-            at least one item, and the core, to be given back; None when the queue is closed.
-        """
-        with self._surplus:
-            while not self._closed:
-                if self._waiting() >= self._plenty and (core := self._cores.borrow()) is not None:
-                    if taken := self._pop(choose(self._waiting())):
-                        return taken, core
-                    self._cores.give_back(core)
-                self._guests += 1
-                self._surplus.wait()
-                self._guests -= 1
-            return None
-
     def close(self) -> None:
-        """Let every thread that waits, and every later taker, come back with nothing."""
+        """Let every thread that waits, and every later `take`, come back with nothing."""
         with self._changed:
             self._closed = True
             self._changed.notify_all()
-            self._surplus.notify_all()
 
     def oldest(self) -> Item | None:
         """The image that waits longest."""

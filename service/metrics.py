@@ -38,8 +38,8 @@ QUEUE_OLDEST = Gauge(
 )
 QUEUE_WAIT = Histogram(
     "infomax_queue_wait_seconds",
-    "How long an image waited for inference: from its decoding on or, where it is so small that its batch's "
-    "thread decodes it, from its arrival.",
+    "How long a request's images waited for a batch, the longest of each batch: from their decoding on or, "
+    "where they are so small that the batch's thread decodes them, from their arrival.",
     buckets=_SHORT_SECONDS,
 )
 DECODE_SECONDS = Histogram(

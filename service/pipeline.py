@@ -13,11 +13,12 @@ from numpy.typing import NDArray
 from service.accounts import ACCOUNT, Account
 from service.admission import Admission, Load, shutting_down
 from service.batching import Batcher
-from service.core_table import CoreTable
+from service.colleagues import ALONE, Colleagues
 from service.crew import Crew
 from service.deadline import Deadline
 from service.decoding import Decoder, SmallDecoder
 from service.errors import ServiceError
+from service.help_messages import Question
 from service.model import Model, open_model
 from service.results import Lane, Outcome, Stages, Want
 from service.settings import Settings
@@ -26,8 +27,8 @@ from service.work import Call, Delivery, Item, settle
 _WATCH_SECONDS = 1.0
 _WARM_UP_RUNS = 3
 _JOIN_SECONDS = 5.0
-# Cores of other workers that one may use at a time: its event loop cannot feed more.
-_MOST_GUESTS = 3
+# Of encoded images: less is answered sooner than another worker is asked.
+_WORTH_ASKING_BYTES = 16 * 2**10
 
 
 @dataclass(frozen=True)
@@ -47,12 +48,13 @@ class Pipeline:
         card: the model's card.
         report: what runs it.
         images_per_second: inference alone on the largest batch, one run, measured at start.
+        key: the same for pipelines of all workers that give the same answers.
     """
 
     def __init__(
-        self, settings: Settings, model: Model | None = None, cores: CoreTable | None = None
+        self, settings: Settings, model: Model | None = None, colleagues: Colleagues = ALONE
     ) -> None:
-        """Open the model that the settings name, unless one is given; alone, where there are no `cores`.
+        """Open the model that the settings name, unless one is given; `colleagues` answer parts of streams.
 
         Raises:
             ArtefactError: the model folder is missing or breaks a rule of the contract.
@@ -62,18 +64,12 @@ class Pipeline:
         self.card = self._model.card
         self.report = self._model.report
         self.images_per_second = 0.0
-        cores = cores or CoreTable.alone()
+        digests = " ".join(digest.sha256 for digest in self.card.digests)
+        self.key = f"{self.card.id} {self.report.precision.active} {digests}"
         rule, limits, on_gpu = self.card.preprocessing, settings.image_limits, self.report.on_gpu
-        guests = 0 if on_gpu else min(cores.others, _MOST_GUESTS)
-        self._batcher = Batcher(self._model, settings.runs, guests, cores, settings.max_batch, self._deliver)
+        self._batcher = Batcher(self._model, settings.runs, settings.max_batch, self._deliver)
         self._decoder = Decoder(
-            settings.decoder_count(on_gpu=on_gpu),
-            guests,
-            cores,
-            rule,
-            limits,
-            self._batcher.queue,
-            self._deliver,
+            settings.decoder_count(on_gpu=on_gpu), rule, limits, self._batcher.queue, self._deliver
         )
         small = SmallDecoder(rule, limits, self._decoder.queue, self._deliver)
         self._batcher.decode = small.decode
@@ -83,6 +79,7 @@ class Pipeline:
         self._longest_wait = settings.queue_seconds
         self._admission: Admission | None = None
         self._calls: set[Call] = set()
+        self._colleagues = colleagues
         self._state = "The model is not warm yet."
 
     @property
@@ -95,7 +92,7 @@ class Pipeline:
     @property
     def _crews(self) -> tuple[Crew, ...]:
         batcher, decoder = self._batcher, self._decoder
-        return batcher.crew, batcher.guests, decoder.crew, decoder.guests
+        return batcher.crew, decoder.crew
 
     @property
     def waiting_since(self) -> float | None:
@@ -114,7 +111,11 @@ class Pipeline:
         for crew in self._crews:
             await crew.start()
         self._admission = Admission(
-            self._limit, self._batcher.buckets[-1], self.images_per_second, self._longest_wait
+            self._limit,
+            self._batcher.buckets[-1],
+            self.images_per_second,
+            self._longest_wait,
+            self._colleagues.work,
         )
         self._watcher = asyncio.create_task(self._watch())
         self._state = ""
@@ -211,7 +212,25 @@ class Pipeline:
         rule = self.card.preprocessing
         decoded = len(images) * rule.height * rule.width * 3
         async with admission.admit(Load(len(images), sum(map(len, images)) + decoded), lane, deadline):
+            if lane is Lane.BULK and (outcomes := await self._ask_colleagues(images, want)) is not None:
+                return outcomes
             return await self._answer(images, want, lane, stages or Stages(), deadline)
+
+    async def help(self, images: Sequence[bytes], want: Want) -> list[Outcome]:
+        """As `embed`, for another worker that has admitted the images and paid for them.
+
+        Raises:
+            ServiceError: 503 `not_ready` or `shutting_down`.
+        """
+        if not self.readiness.ready:
+            raise ServiceError(503, "not_ready", self.readiness.reason, retry_after=_WATCH_SECONDS)
+        return await self._answer(images, want, Lane.BULK, Stages(), None)
+
+    async def _ask_colleagues(self, images: Sequence[bytes], want: Want) -> list[Outcome] | None:
+        """Another worker's answer, where there is one with time and enough is being done here already."""
+        if not self._calls or want > Want.MAP or sum(map(len, images)) < _WORTH_ASKING_BYTES:
+            return None
+        return await self._colleagues.answer(Question(self.key, want, images))
 
     async def _answer(
         self, images: Sequence[bytes], want: Want, lane: Lane, stages: Stages, deadline: Deadline | None

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 from fastapi import Request
 
-from service.core_table import CoreTable
+from service.colleagues import ALONE, Colleagues
 from service.index.database import Database
 from service.load_desk import LoadDesk
 from service.model import Model, open_model
@@ -34,7 +34,7 @@ class Runtime:
         settings: Settings,
         database_url: str,
         models: Mapping[str, Model] | None = None,
-        cores: CoreTable | None = None,
+        colleagues: Colleagues = ALONE,
     ) -> "Runtime":
         """Open the models and the index on a database that `schema.migrate` has prepared.
 
@@ -42,7 +42,7 @@ class Runtime:
             settings: of the service.
             database_url: of the index.
             models: by their entries of the settings, the default one first; opened here unless given.
-            cores: which the workers compute on; without it this one is alone.
+            colleagues: the other workers, where there are any.
 
         Raises:
             ArtefactError: a model folder is missing or breaks a rule of the contract.
@@ -54,7 +54,7 @@ class Runtime:
                 for entry in settings.served_models
             }
         database = Database(database_url)
-        return cls(settings, ServedModels(settings, database, models, cores or CoreTable.alone()), database)
+        return cls(settings, ServedModels(settings, database, models, colleagues), database)
 
     async def start(self) -> None:
         """Warm the models up and connect to the index; on return requests are answered.

@@ -6,7 +6,7 @@ import logging
 from prometheus_client import Gauge
 
 from service import garbage, metrics
-from service.core_table import CoreTable
+from service.colleagues import Colleagues
 from service.index.database import Database
 from service.index.store import Index
 from service.model import Model
@@ -28,10 +28,10 @@ class Served:
     """
 
     def __init__(
-        self, entry: str, settings: Settings, database: Database, model: Model, cores: CoreTable
+        self, entry: str, settings: Settings, database: Database, model: Model, colleagues: Colleagues
     ) -> None:
         self.entry = entry
-        self.pipeline = Pipeline(settings, model, cores)
+        self.pipeline = Pipeline(settings, model, colleagues)
         self._precision = self.pipeline.report.precision.active
         self.index = Index(database, self.pipeline.card, settings.index_exact_items, entry, self._precision)
         self.id = self.pipeline.card.id

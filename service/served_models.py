@@ -6,12 +6,12 @@ from collections.abc import Iterator, Mapping
 from time import perf_counter
 
 from service import metrics
-from service.core_table import CoreTable
+from service.colleagues import Colleagues
 from service.deadline import Deadline
 from service.errors import ServiceError
 from service.index.database import Database
 from service.model import Model
-from service.pipeline import Readiness
+from service.pipeline import Pipeline, Readiness
 from service.served import Served
 from service.settings import Settings
 
@@ -25,12 +25,12 @@ class ServedModels:
     """One version for each entry of the settings. All methods belong to one event loop."""
 
     def __init__(
-        self, settings: Settings, database: Database, models: Mapping[str, Model], cores: CoreTable
+        self, settings: Settings, database: Database, models: Mapping[str, Model], colleagues: Colleagues
     ) -> None:
-        """`models` by their entries of the settings, the default one first; `cores` to compute on."""
+        """`models` by their entries of the settings, the default one first."""
         self._settings = settings
         self._database = database
-        self._cores = cores
+        self._colleagues = colleagues
         self._served = {entry: self.new(entry, model) for entry, model in models.items()}
         self._retiring: dict[Served, asyncio.Task[None]] = {}
         self._watcher: asyncio.Task[None] | None = None
@@ -81,6 +81,10 @@ class ServedModels:
             "is enough.",
         )
 
+    def pipeline(self, key: str) -> Pipeline | None:
+        """The pipeline with that key, if one is served."""
+        return next((served.pipeline for served in self if served.pipeline.key == key), None)
+
     def of(self, entry: str) -> Served:
         """What stands for an entry of the settings now."""
         return self._served[entry]
@@ -116,7 +120,7 @@ class ServedModels:
 
     def new(self, entry: str, model: Model) -> Served:
         """A further version for an entry, which answers nothing yet."""
-        return Served(entry, self._settings, self._database, model, self._cores)
+        return Served(entry, self._settings, self._database, model, self._colleagues)
 
     @property
     def readiness(self) -> Readiness:

@@ -17,7 +17,7 @@ from pathlib import Path
 from prometheus_client.multiprocess import mark_process_dead
 
 from service.access import guard_parts
-from service.core_table import CoreTable
+from service.core_table import TABLE, CoreTable
 from service.errors import SettingsError
 from service.index.database import CONNECTIONS_PER_PROCESS
 from service.index.embedded import EmbeddedPostgres
@@ -86,8 +86,7 @@ def _prepare(settings: Settings, stack: ExitStack, on_ready: Callable[[Serving],
     listener = stack.enter_context(_listen(settings.host, settings.port, "PORT"))
     count = settings.worker_count(on_gpu=any(version.placement.on_gpu for version in versions))
     shared = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="infomax-")))
-    cores = shared / "cores"
-    CoreTable.create(cores, count)
+    CoreTable.create(shared / TABLE, count)
     metrics_dir = shared / "metrics"
     metrics_dir.mkdir()
     # Before a worker imports the metrics. The parent's own are loaded by now and stay out of it.
@@ -102,7 +101,7 @@ def _prepare(settings: Settings, stack: ExitStack, on_ready: Callable[[Serving],
 
     def job() -> Job:
         """What there is to do for a worker that starts now."""
-        return Job(settings, repository.versions, database_url, cores, count)
+        return Job(settings, repository.versions, database_url, shared, count)
 
     return Supervisor(
         count,

@@ -13,8 +13,10 @@ from pathlib import Path
 from contract.errors import InfomaxError
 from service import garbage, metrics
 from service.app import create_app
+from service.colleagues import Colleagues, address
 from service.connections import ConnectionServer
-from service.core_table import CoreTable
+from service.core_table import TABLE, CoreTable
+from service.helper import Helper
 from service.line import Report, WorkerEnd
 from service.logs import configure_logs
 from service.runtime import Runtime
@@ -31,14 +33,14 @@ class Job:
     Attributes:
         versions: the models to serve, as the parent found them, the default one first.
         database_url: a database that `schema.migrate` has prepared.
-        cores: file of the table by which the workers use one another's cores.
+        shared: folder by which the workers help one another.
         workers: how many there are.
     """
 
     settings: Settings
     versions: tuple[Version, ...]
     database_url: str
-    cores: Path
+    shared: Path
     workers: int
 
 
@@ -50,10 +52,11 @@ def work(job: Job, place: int, line: socket.socket) -> None:
     end = WorkerEnd(line)
     try:
         models = {version.entry: open_version(version, job.settings) for version in job.versions}
-        cores = CoreTable.open(job.cores, place, job.workers)
-        runtime = Runtime.load(job.settings, job.database_url, models, cores)
+        table = CoreTable.open(job.shared / TABLE, place, job.workers)
+        runtime = Runtime.load(job.settings, job.database_url, models, Colleagues(job.shared, table))
+        helper = Helper(runtime.models, address(job.shared, place))
         with asyncio.Runner(loop_factory=ConnectionServer.new_event_loop) as runner:
-            runner.run(_serve(runtime, end))
+            runner.run(_serve(runtime, helper, end))
     except InfomaxError as error:
         end.tell(Report.FAILED, str(error))
         sys.exit(1)
@@ -63,15 +66,19 @@ def work(job: Job, place: int, line: socket.socket) -> None:
         sys.exit(1)
 
 
-async def _serve(runtime: Runtime, line: WorkerEnd) -> None:
+async def _serve(runtime: Runtime, helper: Helper, line: WorkerEnd) -> None:
     app = create_app(runtime)
     server = ConnectionServer(app, runtime, line)
     # Connections are answered while the model warms up: alive, and not ready.
     serving = asyncio.create_task(server.serve())
     async with app.router.lifespan_context(app):
         garbage.settle()
+        await helper.start()
         line.tell(Report.READY, runtime.models.default.pipeline.report.summary)
-        await serving
+        try:
+            await serving
+        finally:
+            helper.stop()
 
 
 def _end_with_the_parent() -> None:

@@ -5,6 +5,7 @@ a sixth of what decoding a small image takes.
 """
 
 import tarfile
+import zlib
 from dataclasses import dataclass
 
 _CHECKSUM = slice(148, 156)
@@ -78,7 +79,16 @@ def _number(field: bytes) -> int:
 def _checksums(block: bytes) -> tuple[int, int]:
     """The sum of all bytes, with blanks for itself; and as some old programs take it, of signed bytes."""
     rest = block[: _CHECKSUM.start] + block[_CHECKSUM.stop :]
-    unsigned = 8 * ord(" ") + sum(rest)
+    middle = len(rest) // 2
+    unsigned = 8 * ord(" ") + _sum(rest[:middle]) + _sum(rest[middle:])
     if rest.isascii():
         return unsigned, unsigned
     return unsigned, unsigned - 256 * sum(byte > 127 for byte in rest)
+
+
+def _sum(few: bytes) -> int:
+    """The sum of at most 256 bytes, for a tenth of what `sum` takes.
+
+    Adler-32's lower half is one more than the sum, modulo 65,521, which so few bytes do not reach (RFC 1950).
+    """
+    return (zlib.adler32(few) & 0xFFFF) - 1

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from contract.artefact import open_artefact
-from service.core_table import CoreTable
+from service.colleagues import ALONE, Colleagues
 from service.execution import Placement
 from service.model import Criticised, Encoded, Model
 from service.pipeline import Pipeline
@@ -81,10 +81,10 @@ def settings(models: Path, /, **changes: object) -> Settings:
 
 @asynccontextmanager
 async def running(
-    models: Path, model: Model | None = None, cores: CoreTable | None = None, **changes: object
+    models: Path, model: Model | None = None, colleagues: Colleagues = ALONE, **changes: object
 ) -> AsyncIterator[Pipeline]:
     """A started pipeline, stopped at the end."""
-    pipeline = Pipeline(settings(models, **changes), model, cores)
+    pipeline = Pipeline(settings(models, **changes), model, colleagues)
     await pipeline.start()
     if isinstance(model, FragileModel):
         model.seen.clear()

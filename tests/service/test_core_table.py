@@ -1,4 +1,4 @@
-"""Who may compute on whose core."""
+"""Who has time for whom."""
 
 from pathlib import Path
 
@@ -10,39 +10,44 @@ from service.core_table import CoreTable
 @pytest.fixture
 def tables(tmp_path: Path) -> list[CoreTable]:
     """What three workers see."""
-    file = tmp_path / "cores"
-    CoreTable.create(file, 3)
-    return [CoreTable.open(file, own, 3) for own in range(3)]
+    CoreTable.create(tmp_path / "cores", 3)
+    return [CoreTable.open(tmp_path / "cores", own, 3) for own in range(3)]
 
 
-def test_a_core_is_borrowed_while_its_worker_rests(tables: list[CoreTable]) -> None:
-    first, second, _ = tables
-    with second.working():
-        assert first.borrow() == 2
-        assert first.borrow() is None
-        assert not first.spare()
-    assert first.spare()
+def test_who_has_work_is_not_asked(tables: list[CoreTable]) -> None:
+    first, second, third = tables
+    second.work(1)
+    second.work(1)
+    third.work(1)
+    assert first.borrow() is None
+    second.work(-1)
+    assert first.borrow() is None
+    second.work(-1)
     assert first.borrow() == 1
 
 
-def test_nobody_borrows_what_is_lent(tables: list[CoreTable]) -> None:
+def test_own_work_does_not_keep_a_worker_from_asking(tables: list[CoreTable]) -> None:
+    tables[0].work(1)
+    assert tables[0].borrow() == 1
+
+
+def test_a_worker_is_given_two_chunks_at_a_time_and_helps_one_other(tables: list[CoreTable]) -> None:
     first, _, third = tables
-    core = first.borrow()
-    assert core == 1
+    assert [first.borrow(), first.borrow()] == [1, 1]
     assert third.borrow() == 0
-    assert third.borrow() is None
-    first.give_back(core)
-    assert third.borrow() == 1
+    assert [first.borrow(), third.borrow(), third.borrow()] == [2, 0, None]
 
 
-def test_a_worker_works_while_one_of_its_threads_does(tables: list[CoreTable]) -> None:
+def test_an_answer_makes_room_for_the_next_chunk(tables: list[CoreTable]) -> None:
     first, second, third = tables
-    with third.working():
-        with third.working():
-            pass
-        assert first.borrow() == 1
-        assert second.borrow() == 0
-        assert first.borrow() is None
+    third.work(1)
+    assert [first.borrow(), first.borrow(), first.borrow()] == [1, 1, None]
+    first.give_back(1)
+    assert first.borrow() == 1
+    first.give_back(1)
+    first.give_back(1)
+    second.work(1)
+    assert first.borrow() is None
 
 
 def test_what_a_killed_worker_left_ends_with_the_one_that_takes_its_place(tmp_path: Path) -> None:
@@ -50,14 +55,12 @@ def test_what_a_killed_worker_left_ends_with_the_one_that_takes_its_place(tmp_pa
     CoreTable.create(file, 3)
     other = CoreTable.open(file, 1, 3)
     with file.open("r+b") as left_behind:
-        # It worked in two threads, and on both of the others' cores.
-        left_behind.write(bytes([2, 1, 1]))
-    assert not other.spare()
+        # It had work in two models, and had given chunks to both others.
+        left_behind.write(bytes([2, 1, 2]))
+    assert other.borrow() is None
     CoreTable.open(file, 0, 3)
-    assert [other.borrow(), other.borrow(), other.borrow()] == [0, 2, None]
+    assert [other.borrow(), other.borrow(), other.borrow()] == [0, 0, 2]
 
 
-def test_who_is_alone_has_nothing_to_borrow() -> None:
-    alone = CoreTable.alone()
-    with alone.working():
-        assert (alone.others, alone.spare(), alone.borrow()) == (0, False, None)
+def test_who_is_alone_has_nobody_to_ask() -> None:
+    assert CoreTable.alone().borrow() is None

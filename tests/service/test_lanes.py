@@ -2,13 +2,10 @@
 
 import asyncio
 from collections.abc import Iterator
-from pathlib import Path
-from queue import SimpleQueue
 from threading import Thread
 
 import pytest
 
-from service.core_table import CoreTable
 from service.lanes import LaneQueue
 from service.results import Lane, Stages, Want
 from service.work import Call, Item
@@ -74,68 +71,9 @@ def test_the_oldest_is_the_one_that_waits_longest(loop: asyncio.AbstractEventLoo
 
 def test_closing_wakes_whoever_waits() -> None:
     queue = LaneQueue("test")
-    answers: list[object] = []
-    threads = [
-        Thread(target=lambda: answers.append(queue.take(lambda waiting: waiting))),
-        Thread(target=lambda: answers.append(queue.take_surplus(lambda waiting: waiting))),
-    ]
-    for thread in threads:
-        thread.start()
+    answers: list[list[Item]] = []
+    thread = Thread(target=lambda: answers.append(queue.take(lambda waiting: waiting)))
+    thread.start()
     queue.close()
-    for thread in threads:
-        thread.join(timeout=20)
-    assert sorted(answers, key=str) == [None, []]
-
-
-@pytest.fixture
-def cores(tmp_path: Path) -> tuple[CoreTable, CoreTable]:
-    """What two workers see."""
-    CoreTable.create(tmp_path / "cores", 2)
-    first, second = (CoreTable.open(tmp_path / "cores", own, 2) for own in range(2))
-    return first, second
-
-
-class Guest(Thread):
-    """Takes surplus until the queue is closed, and keeps every core."""
-
-    def __init__(self, queue: LaneQueue) -> None:
-        super().__init__()
-        self.taken: SimpleQueue[tuple[list[Item], int]] = SimpleQueue()
-        self._queue = queue
-        self.start()
-
-    def run(self) -> None:
-        while surplus := self._queue.take_surplus(lambda waiting: waiting):
-            self.taken.put(surplus)
-
-
-def test_a_guest_takes_what_is_plenty_once_there_is_a_core(
-    loop: asyncio.AbstractEventLoop, cores: tuple[CoreTable, CoreTable]
-) -> None:
-    own, other = cores
-    queue = LaneQueue("test", own, plenty=3)
-    guest = Guest(queue)
-    few, more, most = (items(loop, BULK, count) for count in (2, 1, 1))
-    with other.working():
-        queue.put(few)
-        queue.put(more)
-        assert guest.taken.empty()
-    queue.put(most)
-    assert guest.taken.get(timeout=20) == ([*few, *more, *most], 1)
-    queue.close()
-    guest.join(timeout=20)
-
-
-def test_a_guest_gives_the_core_back_for_images_that_nobody_waits_for(
-    loop: asyncio.AbstractEventLoop, cores: tuple[CoreTable, CoreTable]
-) -> None:
-    queue = LaneQueue("test", cores[0], plenty=2)
-    abandoned = items(loop, BULK, 2)
-    abandoned[0].call.abandoned = "client_gone"
-    queue.put(abandoned)
-    guest = Guest(queue)
-    wanted = items(loop, BULK, 2)
-    queue.put(wanted)
-    assert guest.taken.get(timeout=20) == (wanted, 1)
-    queue.close()
-    guest.join(timeout=20)
+    thread.join(timeout=20)
+    assert answers == [[]]

@@ -3,15 +3,11 @@
 import asyncio
 import base64
 from pathlib import Path
-from threading import Barrier
 
 import numpy as np
 import pytest
-from numpy.typing import NDArray
 
-from service.core_table import CoreTable
 from service.errors import ServiceError
-from service.model import Encoded
 from service.pipeline import Pipeline
 from service.results import Embedded, Failed, Outcome, Stages, Want
 from tests.pictures import encoded, landscape, photo
@@ -133,40 +129,6 @@ def test_no_images_get_no_answers(tiny_models: Path) -> None:
     async def scenario() -> None:
         async with running(tiny_models) as pipeline:
             assert await pipeline.embed([], Want.MAP) == []
-
-    asyncio.run(scenario())
-
-
-class MeetingModel(FragileModel):
-    """The first two batches wait for each other."""
-
-    def __init__(self, models: Path) -> None:
-        super().__init__(models)
-        self.meeting = Barrier(2)
-        self.met = 0
-
-    def encode(self, images: NDArray[np.uint8], *, features: bool) -> Encoded:
-        if not features and self.met < 2:
-            self.meeting.wait(timeout=30)
-            self.met += 1
-        return super().encode(images, features=features)
-
-
-@pytest.mark.parametrize("picture", [photo(), photo(0, 300, 300)], ids=["small", "large"])
-def test_one_caller_s_images_use_the_core_of_a_worker_that_rests(
-    tiny_models: Path, tmp_path: Path, picture: bytes
-) -> None:
-    CoreTable.create(tmp_path / "cores", 2)
-    cores = CoreTable.open(tmp_path / "cores", 0, 2)
-
-    async def scenario() -> None:
-        model = MeetingModel(tiny_models)
-        model.met = 2  # not while it is warmed up
-        async with running(tiny_models, model, cores, max_batch=8, decode_threads=1) as pipeline:
-            model.met = 0
-            outcomes = await pipeline.embed([picture] * 64, Want.EMBEDDING)
-            assert all(isinstance(outcome, Embedded) for outcome in outcomes)
-            assert model.met == 2
 
     asyncio.run(scenario())
 

@@ -1,0 +1,91 @@
+"""The other workers of the service, who answer for this one what they have time for.
+
+A connection belongs to one worker, and a Python process is bound by its interpreter lock. So one client's
+stream would have the use of little more than one core, whatever the others have to do. Here its chunks go to
+workers that have no work of their own, and come back as answers.
+"""
+
+import asyncio
+import logging
+from collections import defaultdict
+from pathlib import Path
+
+from service.core_table import CoreTable
+from service.help_messages import Question, read_answer, write_question
+from service.results import Outcome
+
+logger = logging.getLogger(__name__)
+
+BUFFER_BYTES = 2**20
+"""Of what a reader takes in before it is read: a chunk of small images and their answers."""
+
+_Connection = tuple[asyncio.StreamReader, asyncio.StreamWriter]
+
+
+def address(folder: Path, place: int) -> Path:
+    """The socket on which the worker at a place answers questions."""
+    return folder / f"{place}.sock"
+
+
+class Colleagues:
+    """What one worker knows of the others. All of it runs on one event loop.
+
+    Whoever asks has to be ready to do the work itself.
+    """
+
+    def __init__(self, folder: Path, table: CoreTable) -> None:
+        """`folder` holds the sockets."""
+        self._folder = folder
+        self._table = table
+        self._idle: defaultdict[int, list[_Connection]] = defaultdict(list)
+
+    def work(self, change: int) -> None:
+        """So many more of this worker's models have work of their own, or fewer."""
+        self._table.work(change)
+
+    async def answer(self, question: Question) -> list[Outcome] | None:
+        """One outcome for each image, or None if nobody has time, or who had was lost."""
+        place = self._table.borrow()
+        if place is None:
+            return None
+        try:
+            return await self._ask(place, question)
+        except (OSError, asyncio.IncompleteReadError) as error:
+            # It died, or is about to begin.
+            logger.info("worker %d has not answered: %s", place, error)
+            self._drop(self._idle.pop(place, []))
+            return None
+        finally:
+            self._table.give_back(place)
+
+    def close(self) -> None:
+        """Ask nobody any more."""
+        for connections in self._idle.values():
+            self._drop(connections)
+        self._idle.clear()
+
+    async def _ask(self, place: int, question: Question) -> list[Outcome] | None:
+        idle = self._idle[place]
+        reader, writer = idle.pop() if idle else await self._connect(place)
+        try:
+            write_question(writer, question)
+            await writer.drain()
+            answer = await read_answer(reader)
+        except BaseException:
+            # By this the other worker learns that nobody waits any more.
+            writer.close()
+            raise
+        self._idle[place].append((reader, writer))
+        return answer
+
+    async def _connect(self, place: int) -> _Connection:
+        return await asyncio.open_unix_connection(str(address(self._folder, place)), limit=BUFFER_BYTES)
+
+    @staticmethod
+    def _drop(connections: list[_Connection]) -> None:
+        for _, writer in connections:
+            writer.close()
+
+
+ALONE = Colleagues(Path(), CoreTable.alone())
+"""Those of the only worker: none."""

@@ -1,5 +1,6 @@
 """The real server process: how it starts, lives through deaths, and ends."""
 
+import base64
 import signal
 import socket
 import threading
@@ -9,6 +10,7 @@ from pathlib import Path
 
 import httpx
 import onnx
+import orjson
 import psutil
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
@@ -17,6 +19,7 @@ from contract.artefact import open_artefact
 from service import gpu
 from tests.end_to_end.server import Server, serving, started, wait_for
 from tests.pictures import photo
+from tests.service.exchange import Exchange
 from tests.tiny_model import build_tiny_model, write_artefact
 
 PNG = photo(image_format="PNG")
@@ -43,6 +46,11 @@ def process_of(server: Server, request_id: str) -> object:
 
     wait_for(lambda: bool(found()), server)
     return found()[0]
+
+
+def has_connection(worker: psutil.Process, port: int) -> bool:
+    """Whether a process holds the other end of a connection from a local port."""
+    return any(one.raddr and one.raddr.port == port for one in worker.net_connections("tcp"))
 
 
 def ready_workers(server: Server) -> int:
@@ -101,6 +109,36 @@ def test_a_worker_that_is_killed_is_replaced_and_the_service_goes_on(
         assert metric(server, "process_resident_memory_bytes", pid=str(victim.pid)) == 0
         (said,) = (record for record in server.records() if record["level"] == "ERROR")
         assert "killed by SIGKILL" in str(said["message"])
+
+
+def test_a_stream_that_another_worker_helps_with_survives_that_worker(
+    tiny_models: Path, tmp_path: Path, index_url: str
+) -> None:
+    images = [base64.b64encode(photo(seed)).decode() for seed in range(50)]
+    asked = "".join(orjson.dumps({"image": image}).decode() + "\n" for image in images * 4).encode()
+    with serving(tiny_models, tmp_path, workers=2, database_url=index_url) as server:
+        address = httpx.URL(server.url)
+        connection = socket.create_connection((address.host, address.port or 0), timeout=60)
+        with Exchange(connection, "/v1/batch", "application/x-ndjson") as stream:
+            port = connection.getsockname()[1]
+            (helper,) = (worker for worker in server.workers() if not has_connection(worker, port))
+            used = sum(helper.cpu_times()[:2])
+            for number in range(20):
+                stream.send(asked)
+                if number == 10:
+                    # It has done its part up to now.
+                    assert sum(helper.cpu_times()[:2]) > used
+                    helper.kill()
+                if number == 0:
+                    assert stream.status() == 200
+                statuses = [(line := stream.line()) and line["status"] for _ in range(4 * len(images))]
+                assert statuses == ["ok"] * len(statuses)
+            stream.send(b"")
+            summary = stream.line()
+            assert summary is not None
+            assert summary["summary"]["ok"] == 20 * 4 * len(images)
+            assert summary["summary"]["complete"]
+        wait_for(lambda: ready_workers(server) == 3, server)
 
 
 def test_a_killed_parent_takes_its_workers_along_and_its_items_are_found_again(

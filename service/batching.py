@@ -55,17 +55,33 @@ class Batcher:
     """The inference stage: takes images from its queue, delivers their answers.
 
     Attributes:
-        queue: of images that are decoded, or that `decode` takes.
         crew: the threads.
         buckets: sizes that batches are padded to.
-        decode: makes pixels of what came without; it gives back what it has made them of.
     """
 
-    def __init__(self, model: Model, runs: int, largest: int, deliver: Deliver) -> None:
-        self.queue = LaneQueue("inference")
+    def __init__(
+        self,
+        model: Model,
+        runs: int,
+        largest: int,
+        queue: LaneQueue,
+        decode: Callable[[list[Item]], list[Item]],
+        deliver: Deliver,
+    ) -> None:
+        """Make the stage; it begins to work when its crew is started.
+
+        Args:
+            model: runs batches.
+            runs: threads, each of which runs one at a time.
+            largest: most images of a batch.
+            queue: of images that are decoded, or that `decode` takes.
+            decode: makes pixels of what came without, and gives back what it has made them of.
+            deliver: takes the outcomes.
+        """
         self.crew = Crew("inference", runs, self._work)
         self.buckets = bucket_sizes(largest)
-        self.decode: Callable[[list[Item]], list[Item]] = list
+        self._queue = queue
+        self._decode = decode
         self._model = model
         self._most_padding = _GPU_PADDING if model.report.on_gpu else _CPU_PADDING
         self._deliver = deliver
@@ -75,7 +91,7 @@ class Batcher:
         self._model.self_test()
         buffers = _Buffers(self._model, self.buckets)
         fit()
-        while items := self.queue.take(self._choose):
+        while items := self._queue.take(self._choose):
             self._run_all(items, buffers)
 
     def _choose(self, waiting: int) -> int:
@@ -92,7 +108,7 @@ class Batcher:
         while groups:
             group = groups.pop()
             try:
-                if ready := self.decode(group):
+                if ready := self._decode(group):
                     groups += self._run_or_split(ready, buffers)
             except BaseException:
                 self._give_back(group, groups)
@@ -136,7 +152,7 @@ class Batcher:
         if len(fatal) == 1 and fatal[0].deaths >= _MOST_DEATHS:
             self._deliver(Delivery(fatal, [_FAILED]))
             fatal = []
-        self.queue.put_back([*fatal, *(item for group in rest for item in group)])
+        self._queue.put_back([*fatal, *(item for group in rest for item in group)])
 
 
 class _Buffers:

@@ -19,6 +19,9 @@ logger = logging.getLogger(__name__)
 BUFFER_BYTES = 2**20
 """Of what a reader takes in before it is read: a chunk of small images and their answers."""
 
+# Longer than any chunk takes; a worker that hangs may hold up no other.
+_PATIENCE_SECONDS = 30.0
+
 _Connection = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
 
@@ -49,9 +52,10 @@ class Colleagues:
         if place is None:
             return None
         try:
-            return await self._ask(place, question)
+            async with asyncio.timeout(_PATIENCE_SECONDS):
+                return await self._ask(place, question)
         except (OSError, asyncio.IncompleteReadError) as error:
-            # It died, or is about to begin.
+            # It died, or hangs, or is about to begin. (A TimeoutError is an OSError.)
             logger.info("worker %d has not answered: %s", place, error)
             self._drop(self._idle.pop(place, []))
             return None

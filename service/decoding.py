@@ -31,12 +31,27 @@ _LOST = Failed("inference_failed", "The server failed while it decoded this imag
 
 
 class Decoder:
-    """The decode stage: takes images from its own queue, puts good ones into the next."""
+    """The decode stage: takes images from its queue, puts good ones into the next one's."""
 
     def __init__(
-        self, threads: int, rule: Preprocessing, limits: ImageLimits, decoded: LaneQueue, deliver: Deliver
+        self,
+        threads: int,
+        rule: Preprocessing,
+        limits: ImageLimits,
+        queue: LaneQueue,
+        decoded: LaneQueue,
+        deliver: Deliver,
     ) -> None:
-        self.queue = LaneQueue("decode")
+        """Make the stage; it begins to work when its crew is started.
+
+        Args:
+            threads: how many decode.
+            rule, limits: of decoding.
+            queue: of encoded images.
+            decoded: the next stage's.
+            deliver: takes the outcomes of images that cannot be decoded.
+        """
+        self._queue = queue
         self.crew = Crew("decode", threads, self._work)
         self._threads = threads
         self._rule = rule
@@ -46,7 +61,7 @@ class Decoder:
 
     def _work(self, fit: Callable[[], None]) -> None:
         fit()
-        while chunk := self.queue.take(self._share):
+        while chunk := self._queue.take(self._share):
             self._hand_on(chunk)
 
     def _share(self, waiting: int) -> int:
@@ -70,7 +85,7 @@ class Decoder:
             outcomes.append(decode_item(item, self._rule, self._limits))
             item.queued_at = perf_counter()
             item.decode_seconds = item.queued_at - item.call.started
-        self.queue.put_back(chunk[len(outcomes) :])
+        self._queue.put_back(chunk[len(outcomes) :])
         pairs = list(zip(chunk, outcomes, strict=False))
         self._decoded.put(item for item, failed in pairs if failed is None)
         failures = {item: failed for item, failed in pairs if failed is not None}

@@ -19,6 +19,7 @@ from service.deadline import Deadline
 from service.decoding import Decoder, SmallDecoder
 from service.errors import ServiceError
 from service.help_messages import Question
+from service.lanes import LaneQueue
 from service.model import Model, open_model
 from service.results import Lane, Outcome, Stages, Want
 from service.settings import Settings
@@ -67,13 +68,14 @@ class Pipeline:
         digests = " ".join(digest.sha256 for digest in self.card.digests)
         self.key = f"{self.card.id} {self.report.precision.active} {digests}"
         rule, limits, on_gpu = self.card.preprocessing, settings.image_limits, self.report.on_gpu
-        self._batcher = Batcher(self._model, settings.runs, settings.max_batch, self._deliver)
-        self._decoder = Decoder(
-            settings.decoder_count(on_gpu=on_gpu), rule, limits, self._batcher.queue, self._deliver
+        self._encoded, self._waiting = LaneQueue("decode"), LaneQueue("inference")
+        small = SmallDecoder(rule, limits, self._encoded, self._deliver)
+        self._batcher = Batcher(
+            self._model, settings.runs, settings.max_batch, self._waiting, small.decode, self._deliver
         )
-        small = SmallDecoder(rule, limits, self._decoder.queue, self._deliver)
-        self._batcher.decode = small.decode
-        # A GPU's thread has better things to do.
+        decoders = settings.decoder_count(on_gpu=on_gpu)
+        self._decoder = Decoder(decoders, rule, limits, self._encoded, self._waiting, self._deliver)
+        # A GPU's thread has better things to do than to decode.
         self._straight = (lambda _: False) if on_gpu else small.takes
         self._limit = Load(settings.queue_items, settings.queue_bytes)
         self._longest_wait = settings.queue_seconds
@@ -91,13 +93,12 @@ class Pipeline:
 
     @property
     def _crews(self) -> tuple[Crew, ...]:
-        batcher, decoder = self._batcher, self._decoder
-        return batcher.crew, decoder.crew
+        return self._batcher.crew, self._decoder.crew
 
     @property
     def waiting_since(self) -> float | None:
         """Since when the image that waits longest for inference does, by `perf_counter`."""
-        oldest = self._batcher.queue.oldest()
+        oldest = self._waiting.oldest()
         return oldest.queued_at if oldest else None
 
     async def start(self) -> None:
@@ -133,8 +134,8 @@ class Pipeline:
                 await asyncio.wait_for(self._admission.until_empty(), drain_seconds)
             self._fail_calls("shutting_down", "The service stopped before it came to this; send it again.")
             self._watcher.cancel()
-        self._decoder.queue.close()
-        self._batcher.queue.close()
+        self._encoded.close()
+        self._waiting.close()
         for crew in self._crews:
             await crew.join(_JOIN_SECONDS)
 
@@ -172,7 +173,7 @@ class Pipeline:
                 413 `too_many_items` or `too_many_bytes` for a call that could never be admitted;
                 429 `rate_exceeded` or `quota_exceeded` for what its API key may not send now.
         """
-        if self._admission is None or self._batcher.crew.hopeless or self._decoder.crew.hopeless:
+        if self._admission is None or any(crew.hopeless for crew in self._crews):
             raise ServiceError(503, "not_ready", self.readiness.reason, retry_after=_WATCH_SECONDS)
         account = ACCOUNT.get()
         if account is None:
@@ -265,9 +266,9 @@ class Pipeline:
             now = perf_counter()
             for item in straight:
                 item.queued_at = now
-            self._batcher.queue.put(straight)
+            self._waiting.put(straight)
         if len(straight) < len(items):
-            self._decoder.queue.put(item for item in items if not self._straight(item.data))
+            self._encoded.put(item for item in items if not self._straight(item.data))
 
     def _deliver(self, delivery: Delivery) -> None:
         """From a worker thread to the callers."""
@@ -292,7 +293,7 @@ class Pipeline:
     async def _watch(self) -> None:
         """Once a second: are there calls that nobody will answer?"""
         while True:
-            for crew in (self._batcher.crew, self._decoder.crew):
+            for crew in self._crews:
                 if crew.hopeless:
                     self._fail_calls("not_ready", crew.reason)
             await asyncio.sleep(_WATCH_SECONDS)

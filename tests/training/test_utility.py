@@ -214,6 +214,20 @@ def test_a_curve_of_something_else_is_not_mixed_with_this_one(
         run(tmp_path)
 
 
+def test_classifiers_learn_in_a_narrow_precision_too(run: Callable[..., Outcome], tmp_path: Path) -> None:
+    for name in ("wide", "narrow"):
+        (tmp_path / name).mkdir()
+    schedule = SCHEDULE.model_copy(update={"fewest_steps": 30})
+    (wide,) = run(tmp_path / "wide", counts=(240,), seeds=1, schedule=schedule).curve.points
+    narrow_schedule = schedule.model_copy(update={"precision": "bfloat16"})
+    (narrow,) = run(tmp_path / "narrow", counts=(240,), seeds=1, schedule=narrow_schedule).curve.points
+    for method in ("fine_tuned", "scratch"):
+        assert narrow.accuracy[method].mean == pytest.approx(wide.accuracy[method].mean, abs=0.1)
+        assert narrow.accuracy[method].mean > 0.75
+    with pytest.raises(TrainingError, match=r"of something else \(schedule\)"):
+        run(tmp_path / "narrow", counts=(240,), seeds=1, schedule=schedule)
+
+
 def test_an_encoder_without_finite_weights_is_named(trained: TrainedEncoder) -> None:
     with torch.no_grad():
         first_weights(trained.encoder).fill_(torch.nan)

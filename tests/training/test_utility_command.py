@@ -14,7 +14,7 @@ from training.views import ViewRecipe
 @pytest.fixture(autouse=True)
 def few_steps(monkeypatch: pytest.MonkeyPatch) -> None:
     quick = Schedule(batch_size=8, fewest_steps=2, epochs=0, views=ViewRecipe())
-    monkeypatch.setattr(command, "schedule_for", lambda _recipe: quick)
+    monkeypatch.setattr(command, "schedule_for", lambda _recipe, *_: quick)
 
 
 def utility(infomax: Infomax, run: Path, train: Path, test: Path, *more: object) -> Answer:

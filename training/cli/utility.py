@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from training.cli.offline import offline
-from training.cli.options import Train
+from training.cli.options import InPrecision, Precision, Train
 
 
 def utility(
@@ -17,6 +17,7 @@ def utility(
         str | None, typer.Option(help="Numbers of labels, such as 50,100,1000; up to all by default.")
     ] = None,
     seeds: Annotated[int, typer.Option(min=1, help="How many times each number of labels is drawn.")] = 3,
+    precision: InPrecision = Precision.AUTO,
     out: Annotated[Path | None, typer.Option(help="Folder for the results, instead of the run's.")] = None,
 ) -> None:
     """Say what pretraining is worth in labels; a second call goes on with what is missing."""
@@ -24,7 +25,7 @@ def utility(
     with offline():
         from training.commands import utility as command
 
-        command.utility(run, train, test, labels=counts, seeds=seeds, out=out)
+        command.utility(run, train, test, labels=counts, seeds=seeds, precision=precision.value, out=out)
 
 
 def _counts(text: str) -> tuple[int, ...]:

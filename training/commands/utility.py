@@ -9,6 +9,7 @@ from training import images
 from training.commands.train import STOPPED
 from training.data import open_source
 from training.errors import TrainingError
+from training.execution import choose
 from training.quality import shared_labels
 from training.trained import load_run
 from training.utility import (
@@ -25,7 +26,14 @@ from training.utility import (
 
 
 def utility(
-    run: Path, train: Path, test: Path, *, labels: tuple[int, ...] | None, seeds: int, out: Path | None
+    run: Path,
+    train: Path,
+    test: Path,
+    *,
+    labels: tuple[int, ...] | None,
+    seeds: int,
+    precision: str,
+    out: Path | None,
 ) -> None:
     """Measure what is missing, draw the curve and say it in words.
 
@@ -34,12 +42,14 @@ def utility(
         train, test: labelled images.
         labels: numbers of labels; None for the default ones.
         seeds: how many times each is measured.
+        precision: in which classifiers are trained; as for `execution.choose`, on the CPU.
         out: folder for the results; None for the run's.
 
     Raises:
         InfomaxError: before any image is decoded where that is possible.
         typer.Exit: with status 75 when a signal stopped it.
     """
+    execution = choose("cpu", precision, compiled=False)
     trained = load_run(run)
     training_source, test_source = open_source(train), open_source(test)
     known, _ = shared_labels(training_source, test_source)
@@ -48,7 +58,8 @@ def utility(
     rule = images.rule(trained.recipe)
     training, asked = images.load_images(training_source, rule), images.load_images(test_source, rule)
     counts = labels or default_label_counts(len(training), len(np.unique(known)))
-    outcome = measure(trained, training, asked, counts, seeds, schedule_for(trained.recipe), folder)
+    schedule = schedule_for(trained.recipe, execution.precision)
+    outcome = measure(trained, training, asked, counts, seeds, schedule, folder)
     if not outcome.finished:
         typer.echo(
             f"Stopped; what is measured is in {folder / FILE}. The same command goes on with the rest."

@@ -13,6 +13,7 @@ from torch import Generator, Tensor, nn
 
 from training.encoders import Encoder, build_encoder
 from training.errors import TrainingError
+from training.execution import Execution, Precision
 from training.monitor import encode
 from training.optimiser import adamw, rate_share, set_rates
 from training.recipe import OptimiserRecipe, Recipe
@@ -34,6 +35,7 @@ class Schedule(BaseModel):
         epochs: passes over the labelled images, where these are more steps.
         scratch, fine_tuned: the optimiser for random and for pretrained weights.
         views: of the labelled images.
+        precision: of the classifier's products while it is trained; it is measured in float32.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -44,17 +46,18 @@ class Schedule(BaseModel):
     scratch: OptimiserRecipe = OptimiserRecipe(learning_rate=1e-3, weight_decay=0.05)
     fine_tuned: OptimiserRecipe = OptimiserRecipe(learning_rate=1e-3, weight_decay=0.05)
     views: ViewRecipe
+    precision: Precision = "float32"
 
     def steps(self, labels: int) -> int:
         """Steps for a number of labelled images."""
         return max(self.fewest_steps, math.ceil(self.epochs * labels / self.batch_size))
 
 
-def schedule_for(recipe: Recipe) -> Schedule:
+def schedule_for(recipe: Recipe, precision: Precision = "float32") -> Schedule:
     """The schedule for a run's encoder: mirrored only where its own views may be, mild in colour."""
     flip = 0.5 if recipe.augmentation is None else recipe.augmentation.flip
     views = ViewRecipe(min_crop=0.4, flip=flip, brightness=0.2, contrast=0.2, saturation=0.2, hue=0, grey=0)
-    return Schedule(views=views)
+    return Schedule(views=views, precision=precision)
 
 
 class Classifier(nn.Module):
@@ -136,13 +139,15 @@ def fit(
     torch.use_deterministic_algorithms(True)
     generator = Generator().manual_seed(seed)
     steps = schedule.steps(len(labels))
+    execution = Execution(precision=schedule.precision)
     adam = adamw(classifier.parameters(), optimiser)
     classifier.train()
     for step, rows in enumerate(_batches(len(labels), schedule.batch_size, steps, generator)):
         set_rates([adam], rate_share(optimiser, step, steps))
-        loss = F.cross_entropy(
-            classifier(random_views(pixels[rows], schedule.views, generator)), labels[rows]
-        )
+        views = random_views(pixels[rows], schedule.views, generator)
+        with execution.autocast():
+            logits = classifier(views)
+        loss = F.cross_entropy(logits.float(), labels[rows])
         if not math.isfinite(loss.item()):
             raise TrainingError(
                 f"The loss of a classifier on {len(labels)} labels is {loss.item()} at step {step + 1}; "

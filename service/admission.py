@@ -265,20 +265,24 @@ class Admission:
     def _enter(self, load: Load, lane: Lane) -> None:
         if self.held.items < self._full_batch:
             self.rate.pause(perf_counter())
-        if self._all_held == _NOTHING:
-            self._on_work(1)
+        before = self._all_held
         self._held[lane] += load
         self._all_held += load
+        if before == _NOTHING and self._all_held != _NOTHING:
+            self._on_work(1)
         self._empty.clear()
         QUEUE_DEPTH.inc(load.items)
 
     def _leave(self, load: Load, lane: Lane) -> None:
+        before = self._all_held
         self._held[lane] -= load
         self._all_held -= load
+        # Before others are let in, who begin anew; and not for a call of no images, which began nothing.
+        if before != _NOTHING and self._all_held == _NOTHING:
+            self._on_work(-1)
         self._let_in()
         if self.held == _NOTHING:
             self._empty.set()
-            self._on_work(-1)
         QUEUE_DEPTH.dec(load.items)
 
     def _let_in(self) -> None:

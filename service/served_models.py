@@ -144,6 +144,7 @@ class ServedModels:
         await asyncio.gather(*(served.stop(drain_seconds) for served in [*self, *retiring]))
         for task in retiring.values():
             task.cancel()
+        self._colleagues.close()
         if self._watcher is not None:
             self._watcher.cancel()
 

@@ -241,6 +241,29 @@ def test_a_closed_door_refuses_those_who_come_and_those_who_wait() -> None:
     asyncio.run(scenario())
 
 
+def test_work_begins_and_ends_by_turns_whoever_comes_and_goes() -> None:
+    told: list[int] = []
+
+    async def scenario() -> None:
+        door = Admission(Load(8, MEGABYTE), 4, 100.0, 60.0, told.append)
+        async with AsyncExitStack() as empty, AsyncExitStack() as first, AsyncExitStack() as second:
+            # A chunk in which nothing is an image.
+            await enter(empty, door, 0, Lane.BULK)
+            assert told == []
+            await enter(first, door, 20, Lane.BULK)
+            waiting = asyncio.create_task(enter(second, door, 20, Lane.BULK))
+            await asyncio.sleep(0)
+            assert told == [1]
+            await first.aclose()
+            await waiting
+            assert told == [1, -1, 1]
+            await second.aclose()
+            assert told == [1, -1, 1, -1]
+        assert told == [1, -1, 1, -1]
+
+    asyncio.run(scenario())
+
+
 def test_the_rate_is_what_was_answered_lately_whatever_was_guessed() -> None:
     rate = Rate(first_guess=5000.0)
     rate.pause(0.0)

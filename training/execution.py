@@ -54,6 +54,11 @@ class Execution:
         return ", ".join(parts)
 
 
+def precision_option(precision: Precision) -> str:
+    """What a command line needs at its end to compute in that precision; nothing for float32."""
+    return "" if precision == "float32" else f" --precision {precision}"
+
+
 def choose(device: str, precision: str, *, compiled: bool) -> Execution:
     """What was asked for on the command line, if this machine can do it.
 

@@ -31,7 +31,6 @@ def reproduce(
         from training.execution import choose
         from training.reproduce.budget import Budget
 
-        execution = choose("auto", precision.value, compiled=False)
         budget = Budget(
             train=str(train),
             test=str(test),
@@ -39,6 +38,6 @@ def reproduce(
             epochs=epochs,
             batch_size=batch_size,
             seed=seed,
-            precision=execution.precision,
+            precision=choose("auto", precision.value, compiled=False).precision,
         )
-        command.run(name, budget, out, minutes, execution)
+        command.run(name, budget, out, minutes)

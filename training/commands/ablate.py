@@ -16,7 +16,7 @@ from training.commands.train import STOPPED
 from training.data import ImageSet, open_source
 from training.data.source import Source
 from training.errors import DataError
-from training.execution import Execution
+from training.execution import Execution, precision_option
 from training.recipe import Recipe, load_recipe
 from training.time_limit import time_limit
 
@@ -48,11 +48,10 @@ class Plan:
     def command(self) -> str:
         """What has to be typed, with file names in place of paths of this machine."""
         only = "".join(f" --only '{name}'" for name in self.only)
-        precision = self.execution.precision
-        narrow = "" if precision == "float32" else f" --precision {precision}"
         return (
             f"infomax ablate --recipe {self.recipe_file} --data {self.data.name} --out ablation "
-            f"--images {self.images} --epochs {self.epochs} --seeds {self.seeds}{only}{narrow}"
+            f"--images {self.images} --epochs {self.epochs} --seeds {self.seeds}{only}"
+            f"{precision_option(self.execution.precision)}"
         )
 
 

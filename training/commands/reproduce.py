@@ -8,7 +8,6 @@ from training import images as image_files
 from training.commands.train import STOPPED
 from training.data import open_source
 from training.errors import DataError, TrainingError
-from training.execution import Execution
 from training.interruption import watch
 from training.quality import shared_labels
 from training.reproduce import result
@@ -24,7 +23,7 @@ TABLE = "table.md"
 FIGURE = "figure.png"
 
 
-def run(name: str, budget: Budget, out: Path, minutes: float | None, execution: Execution) -> None:
+def run(name: str, budget: Budget, out: Path, minutes: float | None) -> None:
     """Run what is not finished yet, and show whatever is.
 
     Raises:
@@ -46,7 +45,7 @@ def run(name: str, budget: Budget, out: Path, minutes: float | None, execution: 
         rule = image_files.rule(missing[0].recipe(budget))
         drawn = image_files.load_images(training, rule).sample(budget.images, budget.seed)
         images = Images(drawn, image_files.load_images(test, rule))
-        failures = _run_all(missing, budget, images, out, minutes, execution)
+        failures = _run_all(missing, budget, images, out, minutes)
     _show(out)
     if failures:
         sentences = " ".join(f"{failed}: {error}" for failed, error in failures.items())
@@ -57,12 +56,7 @@ def run(name: str, budget: Budget, out: Path, minutes: float | None, execution: 
 
 
 def _run_all(
-    missing: list[Experiment],
-    budget: Budget,
-    images: Images,
-    out: Path,
-    minutes: float | None,
-    execution: Execution,
+    missing: list[Experiment], budget: Budget, images: Images, out: Path, minutes: float | None
 ) -> dict[str, TrainingError]:
     """Run one after the other until a signal or the time limit comes; why some failed, by name."""
     failures: dict[str, TrainingError] = {}
@@ -72,7 +66,7 @@ def _run_all(
                 break
             typer.echo(f"{experiment.name} ({number} of {len(missing)})", err=True)
             try:
-                run_experiment(experiment, budget, images, out, interruption, execution)
+                run_experiment(experiment, budget, images, out, interruption)
             except TrainingError as error:
                 failures[experiment.name] = error
     return failures

@@ -5,7 +5,7 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from training.errors import TrainingError
-from training.execution import Precision
+from training.execution import Precision, precision_option
 
 _FILE = "budget.json"
 
@@ -34,11 +34,10 @@ class Budget(BaseModel):
 
     def command(self, name: str, out: Path) -> str:
         """What has to be typed for one experiment."""
-        precision = "" if self.precision == "float32" else f" --precision {self.precision}"
         return (
             f"infomax reproduce {name} --train {self.train} --test {self.test} --out {out} "
             f"--images {self.images} --epochs {self.epochs} --batch-size {self.batch_size} --seed {self.seed}"
-            f"{precision}"
+            f"{precision_option(self.precision)}"
         )
 
 

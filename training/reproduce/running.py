@@ -10,7 +10,7 @@ from torch import Tensor
 
 from training.data import ImageSet
 from training.encoders import Encoder
-from training.execution import Execution
+from training.execution import choose
 from training.going_on import train_or_go_on
 from training.hardware import hardware
 from training.interruption import Interruption
@@ -40,12 +40,7 @@ class Images:
 
 
 def run(
-    experiment: Experiment,
-    budget: Budget,
-    images: Images,
-    out: Path,
-    interruption: Interruption,
-    execution: Execution,
+    experiment: Experiment, budget: Budget, images: Images, out: Path, interruption: Interruption
 ) -> None:
     """Finish an experiment and write its result as `<out>/<name>.json`, or stop where it can go on.
 
@@ -55,7 +50,7 @@ def run(
         TrainingError: the loss is not finite, or there are too few images.
     """
     recipe = experiment.recipe(budget)
-    encoder, training_seconds = _encoder(experiment, recipe, images.training, out, execution)
+    encoder, training_seconds = _encoder(experiment, recipe, budget, images.training, out)
     if encoder is None:
         interruption.asked = True
         return
@@ -79,7 +74,7 @@ def run(
 
 
 def _encoder(
-    experiment: Experiment, recipe: Recipe, images: ImageSet, out: Path, execution: Execution
+    experiment: Experiment, recipe: Recipe, budget: Budget, images: ImageSet, out: Path
 ) -> tuple[Encoder | None, float]:
     """The encoder in evaluation mode and the seconds that it took; None when a signal stopped it."""
     training, _ = images.split(recipe.validation_share, recipe.seed)
@@ -90,6 +85,7 @@ def _encoder(
         return encoder.eval(), 0.0
     assert training.labels is not None  # noqa: S101  (checked before anything was decoded)
     build = partial(_build, experiment.build, torch.from_numpy(training.labels))
+    execution = choose("auto", budget.precision, compiled=False)
     trained = train_or_go_on(recipe, images, out / RUNS / experiment.name, build, execution)
     if trained is None:
         return None, 0.0

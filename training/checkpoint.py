@@ -40,4 +40,8 @@ def load(folder: Path) -> dict[str, Any]:
     except Exception as error:
         # torch.load raises many types on a damaged file; all mean the same to the user.
         raise TrainingError(f"{path} cannot be read ({error}); start the run anew.") from error
+    # Runs once fitted embeddings as they went, and kept them among the weights; `embedded` fits its own.
+    weights = state.get("learner", {})
+    for name in [name for name in weights if "_embedding." in name]:
+        del weights[name]
     return state

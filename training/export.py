@@ -13,6 +13,7 @@ from contract.card import Calibration, Quality
 from contract.precision import Precision
 from training import calibration, int8_encoder
 from training.data import ImageSet
+from training.embedded import embedded
 from training.errors import ExportError
 from training.frozen import exported
 from training.graphs import CriticGraph, EncoderGraph
@@ -65,8 +66,9 @@ def export(
     folder_of(models, release.name, release.version)
     fit_images, validation = trained.split(training)
     _check_images(training, fit_images, held_out)
-    graph, encoder_model, macs = _encoder_model(trained, held_out)
     seed, split = trained.recipe.seed, release.held_out
+    graph = embedded(trained.encoder, trained.recipe.embedding_layer, fit_images, seed)
+    encoder_model, macs = _encoder_model(graph, held_out)
     quantised = None
     if largest_int8_loss is not None:
         # First of all: a loss that is too large ends the export.
@@ -150,15 +152,14 @@ def _fit_critic(
     return critic
 
 
-def _encoder_model(trained: TrainedEncoder, held_out: ImageSet) -> tuple[EncoderGraph, onnx.ModelProto, int]:
-    """The encoder as a module and as a graph that computes the same, and its multiply-accumulates."""
-    graph = EncoderGraph(trained.encoder, trained.recipe.embedding_layer).eval()
+def _encoder_model(graph: EncoderGraph, held_out: ImageSet) -> tuple[onnx.ModelProto, int]:
+    """An ONNX graph that computes the same, and its multiply-accumulates."""
     examples = (torch.from_numpy(held_out.pixels[:_EXAMPLES]),)
     model = convert(graph, (examples[0][:2],), ("image",), graph.OUTPUTS)
     check_equal(model, graph, examples)
     with torch.no_grad(), FlopCounterMode(display=False) as counter:
         graph(examples[0][:1])
-    return graph, model, counter.get_total_flops() // 2
+    return model, counter.get_total_flops() // 2
 
 
 def _critic_model(

@@ -10,6 +10,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from contract.progress import Progress
+from training.encoders import Encoder, Encoding
+from training.evaluation import encode
 from training.graphs import EncoderGraph
 
 # What reports of probes call a layer, and the output of the encoder graph that it is (maps are flattened).
@@ -65,8 +67,18 @@ def exported(session: onnxruntime.InferenceSession) -> FrozenEncoder:
     return FrozenEncoder(run, tuple(output.name for output in session.get_outputs()))
 
 
+def without_embedding(encoder: Encoder) -> FrozenEncoder:
+    """The layers of a run's encoder, where nobody asks for an embedding that would have to be fitted."""
+
+    def run(pixels: NDArray[np.uint8], outputs: Sequence[str]) -> Sequence[NDArray[np.float32]]:
+        encoding = encode(encoder, torch.from_numpy(pixels))
+        return [getattr(encoding, name).numpy() for name in outputs]
+
+    return FrozenEncoder(run, Encoding._fields)
+
+
 def in_training(graph: EncoderGraph) -> FrozenEncoder:
-    """The encoder of a run, before export."""
+    """The encoder of a run with its embedding, before export."""
     graph.eval()
 
     def run(pixels: NDArray[np.uint8], outputs: Sequence[str]) -> Sequence[NDArray[np.float32]]:

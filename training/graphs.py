@@ -5,7 +5,8 @@ import math
 import torch
 from torch import Tensor, nn
 
-from training.encoders.encoder import Encoder
+from training.encoders import Encoder
+from training.encoders.embedding import Embedding
 from training.serving_critic import ServingCritic
 
 
@@ -14,19 +15,25 @@ class EncoderGraph(nn.Module):
 
     The layers `conv` and `fc` lie on the way to the code and cost nothing; probes read them, the service
     does not ask for them.
+
+    Args:
+        encoder: of a run.
+        embedding_layer: what the embedding is made of: "conv", "fc" or "code".
+        embedding: of that layer, fitted.
     """
 
     OUTPUTS = ("embedding", "code", "features", "conv", "fc")
 
-    def __init__(self, encoder: Encoder, embedding_layer: str) -> None:
+    def __init__(self, encoder: Encoder, embedding_layer: str, embedding: Embedding) -> None:
         super().__init__()
         self.encoder = encoder
         self.embedding_layer = embedding_layer
+        self.embedding = embedding
 
     def forward(self, image: Tensor) -> tuple[Tensor, ...]:
         """image: uint8 [N, H, W, 3]; returns the tensors named by OUTPUTS."""
         encoding = self.encoder(image.permute(0, 3, 1, 2).to(torch.float32) / 255)
-        embedding = self.encoder.embedding(encoding, self.embedding_layer)
+        embedding = self.embedding(encoding.vectors(self.embedding_layer))
         return embedding, encoding.code, encoding.features, encoding.conv, encoding.fc
 
 

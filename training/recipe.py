@@ -120,7 +120,7 @@ class Recipe(_Section):
     batch_size: int = Field(default=256, ge=1)
     input_size: int = Field(default=32, ge=8)
     views: Literal[1, 2] = 2
-    embedding_layer: Literal["fc", "code"] = "fc"
+    embedding_layer: Literal["conv", "fc", "code"] = "fc"
     validation_share: Annotated[float, Field(gt=0, lt=1)] = 0.1
     encoder: EncoderRecipe
     critic: CriticRecipe = CriticRecipe()

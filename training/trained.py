@@ -82,9 +82,7 @@ def load_run(folder: Path) -> TrainedEncoder:
     encoder = build_encoder(recipe.encoder.name, recipe.encoder.code_units, recipe.input_size)
     prefix = "encoder."
     weights = {k.removeprefix(prefix): v for k, v in state["learner"].items() if k.startswith(prefix)}
-    # Runs of before embeddings were fitted have none; theirs only scale.
-    unfitted = {name: value for name, value in encoder.state_dict().items() if "_embedding." in name}
-    encoder.load_state_dict({**unfitted, **weights})
+    encoder.load_state_dict(weights)
     made = state.get("provenance")
     return TrainedEncoder(
         encoder.eval(),

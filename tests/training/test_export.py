@@ -23,6 +23,7 @@ from tests.training.command import Answer, Infomax
 from training import export as export_module
 from training import model_folder
 from training.data import ImageSet
+from training.embedded import embedded
 from training.errors import DataError, ExportError, TrainingError
 from training.export import export
 from training.graphs import EncoderGraph
@@ -45,12 +46,13 @@ def test_the_service_serves_it(exported_model: Path) -> None:
 
 
 def test_the_graph_computes_what_the_run_learned(
-    exported_model: Path, trained: TrainedEncoder, held_out: ImageSet
+    exported_model: Path, trained: TrainedEncoder, training: ImageSet, held_out: ImageSet
 ) -> None:
     session = onnxruntime.InferenceSession(
         exported_model / "encoder.onnx", providers=["CPUExecutionProvider"]
     )
-    graph = EncoderGraph(trained.encoder, "fc").eval()
+    fitted, _ = trained.split(training)
+    graph = embedded(trained.encoder, "fc", fitted, trained.recipe.seed)
     for count in (1, 33, 100):
         pixels = held_out.pixels[:count]
         with torch.no_grad():
@@ -61,7 +63,7 @@ def test_the_graph_computes_what_the_run_learned(
 
 
 def test_the_card_says_what_was_done(
-    exported_model: Path, trained: TrainedEncoder, held_out: ImageSet
+    exported_model: Path, trained: TrainedEncoder, training: ImageSet, held_out: ImageSet
 ) -> None:
     card = open_artefact(exported_model).card
     assert (card.training.images, card.training.epochs, card.training.seed) == (300, 2, 0)

@@ -11,9 +11,10 @@ import torch
 from contract.preprocessing import Preprocessing
 from tests.training.command import Answer, Infomax
 from training.data import load
+from training.evaluation import encode
 from training.measures import MEASURES, Figure, Subject
 from training.measures.fitting import Schedule
-from training.monitor import effective_rank, encode
+from training.monitor import effective_rank
 from training.trained import load_run
 
 

@@ -10,7 +10,7 @@ from torch import Generator
 from contract.preprocessing import Preprocessing
 from training.data import load
 from training.encoders import build_encoder
-from training.monitor import effective_rank, encode, monitor
+from training.monitor import effective_rank, monitor
 
 
 def test_the_rank_of_independent_directions_is_their_number() -> None:
@@ -22,16 +22,6 @@ def test_the_rank_of_independent_directions_is_their_number() -> None:
 def test_the_rank_of_a_collapsed_encoder_is_near_1() -> None:
     line = torch.randn(1_000, 1, generator=Generator().manual_seed(0)) * torch.ones(1, 16)
     assert effective_rank(line) == pytest.approx(1, abs=0.01)
-
-
-def test_encoding_in_parts_equals_encoding_at_once_and_leaves_the_mode(sample_test: Path) -> None:
-    torch.manual_seed(0)
-    encoder = build_encoder("dim32", 16, 32).train()
-    pixels = torch.from_numpy(load(sample_test, Preprocessing(height=32, width=32)).pixels)
-    parts, whole = encode(encoder, pixels, batch_size=7), encode(encoder, pixels, batch_size=100)
-    for part, at_once in zip(parts, whole, strict=True):
-        torch.testing.assert_close(part, at_once, atol=1e-5, rtol=1e-5)
-    assert encoder.training
 
 
 def test_neighbours_are_counted_only_where_there_are_labels(sample_train: Path, sample_test: Path) -> None:

@@ -8,7 +8,8 @@ import torch
 from torch import Tensor, nn
 
 from contract.artefact import weights_sha256
-from training.encoders import ENCODERS
+from training.encoders import ENCODERS, layer_shapes
+from training.encoders.embedding import Embedding
 from training.errors import ExportError
 from training.graphs import EncoderGraph
 from training.onnx_files import check_equal, convert, digest
@@ -32,7 +33,8 @@ def test_every_encoder_of_the_registry_can_be_exported(name: str) -> None:
     torch.manual_seed(0)
     encoder = ENCODERS[name](16)
     size = encoder.input_size
-    graph = EncoderGraph(encoder, "fc").eval()
+    units = layer_shapes(encoder).fc.shape[1]
+    graph = EncoderGraph(encoder, "fc", Embedding(units)).eval()
     pixels = torch.randint(0, 256, (5, size, size, 3), dtype=torch.uint8)
     model = convert(graph, (pixels[:2],), ("image",), graph.OUTPUTS)
     check_equal(model, graph, (pixels,))

@@ -10,19 +10,19 @@ import torch
 from contract.card import ProbeScore
 from contract.preprocessing import Preprocessing
 from training.data import ImageSet, load
+from training.embedded import embedded
 from training.encoders import build_encoder
 from training.errors import DataError
 from training.frozen import FrozenEncoder, in_training
-from training.graphs import EncoderGraph
 from training.quality import measure_quality, shared_labels
 
 RULE = Preprocessing(height=32, width=32)
 
 
 @pytest.fixture(scope="module")
-def encoder() -> FrozenEncoder:
+def encoder(training: ImageSet) -> FrozenEncoder:
     torch.manual_seed(0)
-    return in_training(EncoderGraph(build_encoder("dim32", 16, 32), "fc"))
+    return in_training(embedded(build_encoder("dim32", 16, 32), "fc", training, seed=0))
 
 
 @pytest.fixture(scope="module")

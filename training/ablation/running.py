@@ -6,10 +6,10 @@ import torch
 
 from training.ablation.cell import Cell
 from training.data import ImageSet
+from training.embedded import embedded
 from training.execution import Execution
 from training.frozen import in_training
 from training.going_on import train_or_go_on
-from training.graphs import EncoderGraph
 from training.probes import fit_linear, knn_accuracy
 from training.recipe import Recipe
 
@@ -26,7 +26,7 @@ def run(without: str, recipe: Recipe, images: ImageSet, folder: Path, execution:
     known, asked = images.split(recipe.validation_share, recipe.seed)
     assert known.labels is not None and asked.labels is not None  # noqa: S101  (the command has looked)
     labels, truth = torch.from_numpy(known.labels), torch.from_numpy(asked.labels)
-    frozen = in_training(EncoderGraph(trained.encoder, "fc"))
+    frozen = in_training(embedded(trained.encoder, "fc", known, recipe.seed))
     bank, queries = frozen.layers(known.pixels), frozen.layers(asked.pixels)
 
     def linear(layer: str) -> float:

@@ -13,8 +13,7 @@ from training import images, interruption
 from training.commands.train import STOPPED
 from training.data import open_source
 from training.errors import TrainingError
-from training.frozen import FrozenEncoder, exported, in_training
-from training.graphs import EncoderGraph
+from training.frozen import FrozenEncoder, exported, without_embedding
 from training.measures import MEASURES, Figure, Stopped, Subject, subject_of
 from training.measures.report import MeasureReport, show, sizes
 from training.quality import shared_labels
@@ -52,7 +51,7 @@ def measure_run(run: Path, request: Request) -> None:
     """
     _check(request)
     trained = load_run(run)
-    encoder = in_training(EncoderGraph(trained.encoder, trained.recipe.embedding_layer))
+    encoder = without_embedding(trained.encoder)
     _measure(str(run), encoder, images.rule(trained.recipe), trained.recipe.seed, request)
 
 

@@ -12,8 +12,8 @@ from contract.preprocessing import Preprocessing
 from training import calibration, images, recipe_text
 from training.agreement import comparable, compare, compare_int8
 from training.data import ImageSet, open_source
+from training.embedded import embedded
 from training.frozen import FrozenEncoder, exported, in_training
-from training.graphs import EncoderGraph
 from training.precision_loss import measure_loss
 from training.probe_report import ProbeReport, show
 from training.quality import measure_quality, shared_labels
@@ -35,8 +35,9 @@ def probe_run(run: Path, train: Path, test: Path, report_file: Path | None) -> N
     """
     trained = load_run(run)
     sets = _load(train, test, images.rule(trained.recipe))
-    encoder = in_training(EncoderGraph(trained.encoder, trained.recipe.embedding_layer))
-    quality = _quality(encoder, sets, trained.recipe.seed)
+    recipe = trained.recipe
+    encoder = in_training(embedded(trained.encoder, recipe.embedding_layer, sets.training, recipe.seed))
+    quality = _quality(encoder, sets, recipe.seed)
     _answer(ProbeReport(subject=str(run), quality=quality), report_file)
 
 

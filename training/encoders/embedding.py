@@ -1,8 +1,12 @@
 """From a layer's vector to the embedding by which images are compared."""
 
+from collections.abc import Iterable
+
 import torch
 import torch.nn.functional as F  # noqa: N812  (torch's own convention)
 from torch import Tensor, nn
+
+from training.encoders.moments import Moments
 
 # Chosen on validation images of CIFAR-10 (docs/results.md): more axes or a fuller whitening bring nothing.
 UNITS = 512
@@ -40,17 +44,22 @@ class Embedding(nn.Module):
         self.axes: Tensor
 
     @torch.no_grad()
-    def fit(self, vectors: Tensor) -> None:
-        """Take centre and axes from float32 [N, D] of images like those to be compared; labels play no part.
+    def fit(self, batches: Iterable[Tensor]) -> None:
+        """Take centre and axes from images like those to be compared; labels play no part.
 
         With few images only their N / 4 strongest axes are used; the other numbers of an embedding are 0.
+
+        Args:
+            batches: of vectors, float32 [B, D], N of them in all.
         """
-        self.centre.copy_(vectors.mean(dim=0))
-        centred = vectors - self.centre
-        variances, axes = torch.linalg.eigh(centred.T @ centred / len(vectors))
+        moments = Moments()
+        for vectors in batches:
+            moments.add(vectors)
+        self.centre.copy_(moments.mean)
+        variances, axes = torch.linalg.eigh(moments.covariance)
         variances, axes = variances.flip(0), axes.flip(1)
         scales = variances.clamp_min(_FLOOR * variances[0].clamp_min(1e-12)) ** (-WHITENING / 2)
-        scales[max(1, len(vectors) // _IMAGES_AN_AXIS) :] = 0
+        scales[max(1, moments.count // _IMAGES_AN_AXIS) :] = 0
         self.axes.copy_((axes * scales)[:, : self.units])
 
     def forward(self, vectors: Tensor) -> Tensor:

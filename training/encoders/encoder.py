@@ -6,7 +6,6 @@ import torch
 from torch import Tensor, nn
 
 from contract.patches import PatchGrid
-from training.encoders.embedding import Embedding
 from training.encoders.encoding import Encoding
 
 
@@ -43,29 +42,11 @@ class Encoder(nn.Module):
         self.register_buffer("std", torch.full((1, 3, 1, 1), 0.25))
         self.mean: Tensor
         self.std: Tensor
-        self.fc_embedding, self.code_embedding = _embeddings(code)
 
     def set_statistics(self, mean: Tensor, std: Tensor) -> None:
         """Store the training images' channel mean and deviation, each float32 [3] on the scale 0..1."""
         self.mean.copy_(mean.view(1, 3, 1, 1))
         self.std.copy_(std.view(1, 3, 1, 1))
-
-    def fit_embeddings(self, encoding: Encoding) -> None:
-        """Fit the embeddings of fc and code to the encoding of training images."""
-        self.fc_embedding.fit(encoding.fc)
-        self.code_embedding.fit(encoding.code)
-
-    def embedding(self, encoding: Encoding, layer: str) -> Tensor:
-        """What stands for an image when it is compared with others, made of the layer "fc" or "code".
-
-        Returns:
-            float32 [B, units of that embedding], of length one.
-        """
-        if layer == "fc":
-            vectors: Tensor = self.fc_embedding(encoding.fc)
-        else:
-            vectors = self.code_embedding(encoding.code)
-        return vectors
 
     def forward(self, images: Tensor) -> Encoding:
         """Encode float32 images [B, 3, H, W] on the scale 0..1."""
@@ -83,9 +64,3 @@ class Encoder(nn.Module):
             jump *= stride
         side = round(self.input_size / jump)
         return PatchGrid(rows=side, columns=side, stride=jump, receptive_field=field, first_centre=start)
-
-
-def _embeddings(code: nn.Module) -> tuple[Embedding, Embedding]:
-    """Of the hidden vector, which goes into the code's layer, and of the code, which comes out of it."""
-    layer = next(module for module in code.modules() if isinstance(module, nn.Linear))
-    return Embedding(layer.in_features), Embedding(layer.out_features)

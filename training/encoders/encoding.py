@@ -19,3 +19,8 @@ class Encoding(NamedTuple):
     conv: Tensor
     fc: Tensor
     code: Tensor
+
+    def vectors(self, layer: str) -> Tensor:
+        """One layer as vectors, float32 [B, D]: a map is flattened."""
+        values: Tensor = getattr(self, layer)
+        return values.flatten(1)

@@ -39,15 +39,15 @@ def residual32(code_units: int = 64) -> Encoder:
     """32 x 32: the paper's strided stages of 64, 128 and 256 channels, one residual block before the last
     stage and two behind it.
 
-    C(x) is 128 x 8 x 8 and the last map 256 x 4 x 4, as in `dim32`; fc has half its units, which pays for the
-    blocks' weights.
+    C(x) is 128 x 8 x 8 and the last map 256 x 4 x 4, as in `dim32`. fc sees that map in its four quarters and
+    has half the units, which pays for the blocks' weights.
     """
     conv = nn.Sequential(Residual(128), convolution(128, 256), Residual(256), Residual(256))
     return Encoder(
         32,
         local=nn.Sequential(convolution(3, 64), convolution(64, 128)),
         conv=conv,
-        fc=hidden(256 * 4 * 4, FC_UNITS),
+        fc=nn.Sequential(nn.AvgPool2d(2), hidden(256 * 2 * 2, FC_UNITS)),
         code=nn.Linear(FC_UNITS, code_units),
         kernels=[HALVING, HALVING],
     )

@@ -10,8 +10,8 @@ from torch import Generator, Tensor
 
 from training.estimators import build_estimator
 from training.estimators.estimator import joint
+from training.evaluation import encode
 from training.learner import Learner
-from training.monitor import encode
 from training.objectives import Local
 from training.recipe import Recipe
 from training.report.findings import Dependence

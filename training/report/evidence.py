@@ -11,9 +11,9 @@ from torch import Tensor
 
 from contract.card import Quality
 from training.data import ImageSet
+from training.embedded import embedded
 from training.errors import DataError
 from training.frozen import FrozenEncoder, in_training
-from training.graphs import EncoderGraph
 from training.probes import knn_accuracy
 from training.quality import measure_quality, shared_labels
 from training.report.critics import caps, dependences, mi_maps, term_names
@@ -101,7 +101,7 @@ def gather(subject: Subject, training: ImageSet, held_out: ImageSet, split: str)
         training.sample(_MOST_TRAINING, recipe.seed),
         held_out.sample(_MOST_HELD_OUT, recipe.seed),
     )
-    encoder = in_training(EncoderGraph(learner.encoder, recipe.embedding_layer))
+    encoder = in_training(embedded(learner.encoder, recipe.embedding_layer, known, recipe.seed))
     quality = measure_quality(encoder, known, asked, split=split, seed=recipe.seed)
     bank = _encoded(encoder, known, "embedding")
     queries = _encoded(encoder, asked, "embedding", "fc", "code")

@@ -8,8 +8,7 @@ from torch import Tensor
 
 from training.data import ImageSet
 from training.encoders import Encoder
-from training.frozen import in_training
-from training.graphs import EncoderGraph
+from training.frozen import without_embedding
 from training.probes import fit_linear, fit_nonlinear, fit_svm, knn_accuracy
 from training.quality import shared_labels
 from training.reproduce.result import Score
@@ -39,7 +38,7 @@ def probe(encoder: Encoder, training: ImageSet, test: ImageSet, seed: int) -> It
     """
     labels, truth = (torch.from_numpy(each) for each in shared_labels(training, test))
     classes = int(torch.maximum(labels.max(), truth.max())) + 1
-    frozen = in_training(EncoderGraph(encoder, "fc"))
+    frozen = without_embedding(encoder)
     known, asked = frozen.layers(training.pixels), frozen.layers(test.pixels)
     for layer in LAYERS:
         for name, fit in _FITTED.items():

@@ -11,10 +11,9 @@ import torch.nn.functional as F  # noqa: N812  (torch's own convention)
 from pydantic import BaseModel, ConfigDict
 from torch import Generator, Tensor, nn
 
-from training.encoders import Encoder, build_encoder
+from training.encoders import Encoder, build_encoder, layer_shapes
 from training.errors import TrainingError
 from training.execution import Execution, Precision
-from training.monitor import encode
 from training.optimiser import adamw, rate_share, set_rates
 from training.recipe import OptimiserRecipe, Recipe
 from training.trained import TrainedEncoder
@@ -67,14 +66,11 @@ class Classifier(nn.Module):
         super().__init__()
         self.encoder = encoder
         self.layer = layer
-        nothing = torch.zeros(1, encoder.input_size, encoder.input_size, 3, dtype=torch.uint8)
-        with torch.no_grad():
-            width = getattr(encode(encoder, nothing), layer).shape[1]
-        self.head = nn.Linear(width, classes)
+        self.head = nn.Linear(layer_shapes(encoder).vectors(layer).shape[1], classes)
         self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch's stub lacks it
 
     def forward(self, images: Tensor) -> Tensor:
-        logits: Tensor = self.head(getattr(self.encoder(images), self.layer))
+        logits: Tensor = self.head(self.encoder(images).vectors(self.layer))
         return logits
 
     @torch.no_grad()

@@ -13,8 +13,7 @@ from torch import Tensor
 from contract.progress import Progress
 from training.data import ImageSet
 from training.errors import TrainingError
-from training.frozen import in_training
-from training.graphs import EncoderGraph
+from training.evaluation import encodings
 from training.interruption import Interruption, watch
 from training.probes import fit_linear
 from training.quality import shared_labels
@@ -65,8 +64,8 @@ class _Bench:
     def features(self, images: _Set) -> Tensor:
         """The layer that classifiers read, float32 [N, D], of the frozen encoder."""
         layer = self.trained.recipe.embedding_layer
-        encoder = in_training(EncoderGraph(self.trained.encoder, layer))
-        return torch.from_numpy(encoder.encode(images.pixels.numpy(), (layer,))[layer])
+        batches = encodings(self.trained.encoder, images.pixels)
+        return torch.cat([encoding.vectors(layer) for encoding in batches])
 
     def probe(self, count: int, seed: int, features: Tensor, asked: Tensor) -> Cell:
         rows = self.rows(count, seed)

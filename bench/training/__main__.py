@@ -1,8 +1,10 @@
 """`python -m bench.training`: whole training steps against the bare encoder."""
 
 import platform
+from collections.abc import Callable
 from dataclasses import asdict
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -10,15 +12,17 @@ import torch
 import typer
 from rich.console import Console
 
-from bench.training.measure import CLOCKS, Contest
+from bench.training.measure import CLOCKS, Contest, Parts
+from bench.training.ours import our_parts
 from bench.training.plot import draw
+from bench.training.public import public_parts
 from bench.training.results import Results, markdown
 from contract.progress import Progress
 from training.execution import choose, prepare
 from training.recipe import load_recipe
 
 _RECIPES = Path("training/recipes")
-_DEFAULT = ("two_view_whitened", "two_view", "paper_dim_local_infonce")
+_DEFAULT = ("two_view_deep", "two_view_whitened", "two_view", "paper_dim_local_infonce")
 
 
 def main(
@@ -32,6 +36,9 @@ def main(
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
     precision: Annotated[str, typer.Option(help="auto, float32 or bfloat16.")] = "auto",
     compile_encoder: Annotated[bool, typer.Option("--compile", help="Compile the encoder.")] = False,
+    public: Annotated[
+        Path | None, typer.Option(help="A checkout of DuaneNielsen/DeepInfomaxPytorch, timed beside ours.")
+    ] = None,
     out: Annotated[Path, typer.Option(help="Folder for the JSON, the table and the picture.")] = Path(
         "bench/results"
     ),
@@ -44,6 +51,9 @@ def main(
     execution = choose(device, precision, compiled=compile_encoder)
     prepare(execution)
     recipes = [load_recipe(_RECIPES / f"{name}.toml") for name in recipe or _DEFAULT]
+    subjects: list[Callable[[], Parts]] = [partial(our_parts, each, execution) for each in recipes]
+    if public is not None:
+        subjects.append(partial(public_parts, public, execution.device))
     results = Results(
         {
             "hardware": execution.describe(),
@@ -60,15 +70,15 @@ def main(
             **{name: str(value) for name, value in asdict(execution).items()},
         },
     )
-    done, total = 0, len(recipes) * repetitions
+    done, total = 0, len(subjects) * repetitions
     with Progress("bench-training") as progress:
-        for each in recipes:
-            contest = Contest(each, execution, clock)
+        for parts in subjects:
+            contest = Contest(parts(), execution.device, clock)
             contest.warm_up()
             for repetition in range(repetitions):
                 results.timings.append(contest.round(repetition, steps))
                 done += 1
-                progress.update(done, total, each.name)
+                progress.update(done, total, contest.name)
     results.write(out / "training.json")
     (out / "training.md").write_text(markdown(results))
     draw(results, out / "training.png")

@@ -1,18 +1,13 @@
-"""The parts of one recipe's training step, timed by turns."""
+"""The parts of a training step, timed by turns."""
 
-import tempfile
 import time
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Callable
+from dataclasses import dataclass
 
 import torch
 from torch import Generator, Tensor
 
 from bench.training.results import Timing
-from training.execution import Execution
-from training.recipe import Recipe
-from training.run import Run
-from training.trainer import epoch_order
 
 # Enough that no two batches in a row are the same, few enough to make at once.
 _BATCHES = 8
@@ -21,49 +16,53 @@ Clock = Callable[[], float]
 CLOCKS: dict[str, Clock] = {"wall": time.perf_counter, "cpu": time.process_time}
 
 
+@dataclass(frozen=True)
+class Parts:
+    """What is timed of one training.
+
+    Attributes:
+        name: of the recipe, or of the implementation.
+        images: of one step.
+        bare: forward and backward pass of its encoder alone, on as many images as a step encodes.
+        step: one whole step.
+        fetch: one batch of images, without doing anything with it.
+    """
+
+    name: str
+    images: int
+    bare: Callable[[], object]
+    step: Callable[[], object]
+    fetch: Callable[[], object]
+
+
 class Contest:
-    """One recipe's whole step, the bare encoder and the loader alone, on the same images.
+    """One training's whole step, its bare encoder and the loader alone, on the same images.
 
     Args:
-        recipe: what is trained; its encoder is the bare one too.
-        execution: where and how both compute.
+        parts: what is timed.
+        device: that computes them.
         clock: name of one of CLOCKS.
     """
 
-    def __init__(self, recipe: Recipe, execution: Execution, clock: str) -> None:
-        self._recipe = recipe
-        self._execution = execution
+    def __init__(self, parts: Parts, device: torch.device, clock: str) -> None:
+        self.name = parts.name
+        self._parts = parts
+        self._device = device
         self._clock = CLOCKS[clock]
-        generator = Generator().manual_seed(recipe.seed)
-        shape = (_BATCHES * recipe.batch_size, recipe.input_size, recipe.input_size, 3)
-        # What is in the images changes no time.
-        self._pixels = torch.randint(0, 256, shape, dtype=torch.uint8, generator=generator)
-        self._encoded = (
-            torch.rand(
-                recipe.views * recipe.batch_size, 3, recipe.input_size, recipe.input_size, generator=generator
-            )
-            .to(execution.device)
-            .contiguous(memory_format=torch.channels_last)
-        )
-        self._run = Run(recipe, Path(tempfile.gettempdir()), 1_000_000, execution=execution)
-        self._bare = Run(recipe, Path(tempfile.gettempdir()), 1, execution=execution).learner.encoder
-        self._order: Iterator[Tensor] = iter(())
-        self._epoch = 0
 
     def warm_up(self) -> None:
         """Once each, so that memory is there and what is compiled is."""
-        self._bare_pass()
-        self._step()
+        self._parts.bare()
+        self._parts.step()
 
     def round(self, repetition: int, steps: int) -> Timing:
         """Time every part, `steps` times by turns: what disturbs the machine disturbs all alike."""
         bare = step = loader = 0.0
         for _ in range(steps):
-            bare += self._timed(self._bare_pass)
-            step += self._timed(self._step)
-            loader += self._timed(lambda: self._execution.send(self._next_batch()))
-        images = steps * self._recipe.batch_size
-        return Timing(self._recipe.name, repetition, images, bare, step, loader)
+            bare += self._timed(self._parts.bare)
+            step += self._timed(self._parts.step)
+            loader += self._timed(self._parts.fetch)
+        return Timing(self.name, repetition, steps * self._parts.images, bare, step, loader)
 
     def _timed(self, work: Callable[[], object]) -> float:
         self._finish()
@@ -73,23 +72,11 @@ class Contest:
         return self._clock() - started
 
     def _finish(self) -> None:
-        if self._execution.device.type == "cuda":
+        if self._device.type == "cuda":
             torch.cuda.synchronize()
 
-    def _bare_pass(self) -> None:
-        self._bare.zero_grad(set_to_none=True)
-        with self._execution.autocast():
-            code = self._bare(self._encoded).code
-        code.float().square().mean().backward()
 
-    def _step(self) -> None:
-        self._run.take_step(self._next_batch())
-
-    def _next_batch(self) -> Tensor:
-        rows = next(self._order, None)
-        if rows is None:
-            order = epoch_order(self._recipe, self._epoch, len(self._pixels))
-            self._epoch += 1
-            self._order = iter(order.split(self._recipe.batch_size))
-            rows = next(self._order)
-        return self._pixels[rows]
+def random_images(batch_size: int, side: int, seed: int) -> Tensor:
+    """Some batches of them, uint8 [N, side, side, 3]: what is in the images changes no time."""
+    shape = (_BATCHES * batch_size, side, side, 3)
+    return torch.randint(0, 256, shape, dtype=torch.uint8, generator=Generator().manual_seed(seed))

@@ -1,11 +1,14 @@
 """The benchmark of training: every part is timed, and the table says what was found."""
 
+import sys
 from pathlib import Path
 
 import pytest
 
 from bench.training.measure import Contest
+from bench.training.ours import our_parts
 from bench.training.plot import draw
+from bench.training.public import public_parts
 from bench.training.results import Results, Timing, markdown
 from training.execution import Execution
 from training.recipe import Recipe
@@ -19,10 +22,40 @@ TINY = {
     "critic": {"units": 4},
     "augmentation": {},
 }
+# Of the form of the other implementation: an encoder that returns code and map, and a loss with networks.
+NETWORKS = """
+from torch import nn
+
+class Encoder(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.map, self.code = nn.Conv2d(3, 2, 4), nn.Linear(2 * 29 * 29, 4)
+
+    def forward(self, images):
+        features = self.map(images)
+        return self.code(features.flatten(1)), features
+"""
+SCRIPT = """
+from models import Encoder
+from torch import nn
+from torchvision.datasets.cifar import CIFAR10
+from torchvision.transforms import ToTensor
+from tqdm import tqdm
+
+class DeepInfoMaxLoss(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.score = nn.Linear(4, 2)
+
+    def forward(self, code, own, other):
+        gap = (own - other).mean(dim=(2, 3))
+        return (self.score(code) * gap).mean()
+"""
 
 
 def test_every_part_of_a_step_is_timed() -> None:
-    contest = Contest(Recipe.model_validate(TINY), Execution(), "cpu")
+    execution = Execution()
+    contest = Contest(our_parts(Recipe.model_validate(TINY), execution), execution.device, "cpu")
     contest.warm_up()
     timing = contest.round(repetition=1, steps=2)
     assert (timing.recipe, timing.repetition, timing.images) == ("tiny", 1, 8)
@@ -43,3 +76,19 @@ def test_the_table_shows_medians_with_their_spread(tmp_path: Path) -> None:
     )
     draw(results, tmp_path / "training.png")
     assert (tmp_path / "training.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_a_folder_that_is_no_checkout_is_named(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError, match=r"models\.py is missing; name a checkout of"):
+        public_parts(tmp_path, Execution().device)
+
+
+def test_another_implementation_is_timed_by_the_same_parts(tmp_path: Path) -> None:
+    (tmp_path / "models.py").write_text(NETWORKS)
+    (tmp_path / "train.py").write_text(SCRIPT)
+    parts = public_parts(tmp_path, Execution().device)
+    timing = Contest(parts, Execution().device, "cpu").round(repetition=0, steps=1)
+    assert (timing.recipe, timing.images) == ("DeepInfomaxPytorch", 64)
+    assert timing.step > 0
+    assert "torchvision.transforms" not in sys.modules
+    assert "models" not in sys.modules

@@ -19,8 +19,10 @@ logger = logging.getLogger(__name__)
 BUFFER_BYTES = 2**20
 """Of what a reader takes in before it is read: a chunk of small images and their answers."""
 
-# Longer than any chunk takes; a worker that hangs may hold up no other.
+# Longer than any chunk takes.
 _PATIENCE_SECONDS = 30.0
+# One that hangs holds up a stream once, not with every chunk.
+_UNASKED_SECONDS = 300.0
 
 _Connection = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
@@ -41,6 +43,8 @@ class Colleagues:
         self._folder = folder
         self._table = table
         self._idle: defaultdict[int, list[_Connection]] = defaultdict(list)
+        # Places that are not asked, and until when by the event loop's clock.
+        self._hanging: dict[int, float] = {}
 
     def work(self, change: int) -> None:
         """So many more of this worker's models have work of their own, or fewer."""
@@ -48,14 +52,26 @@ class Colleagues:
 
     async def answer(self, question: Question) -> list[Outcome] | None:
         """One outcome for each image, or None if nobody has time, or who had was lost."""
-        place = self._table.borrow()
+        now = asyncio.get_running_loop().time()
+        self._hanging = {place: until for place, until in self._hanging.items() if until > now}
+        place = self._table.borrow(without=self._hanging)
         if place is None:
             return None
         try:
             async with asyncio.timeout(_PATIENCE_SECONDS):
                 return await self._ask(place, question)
+        except TimeoutError:
+            logger.warning(
+                "worker %d has not answered another one in %.0f s and is asked no more for %.0f s",
+                place,
+                _PATIENCE_SECONDS,
+                _UNASKED_SECONDS,
+            )
+            self._hanging[place] = now + _UNASKED_SECONDS
+            self._drop(self._idle.pop(place, []))
+            return None
         except (OSError, asyncio.IncompleteReadError) as error:
-            # It died, or hangs, or is about to begin. (A TimeoutError is an OSError.)
+            # It died, or is about to begin.
             logger.info("worker %d has not answered: %s", place, error)
             self._drop(self._idle.pop(place, []))
             return None

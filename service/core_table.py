@@ -1,5 +1,6 @@
 """Which workers have work of their own and which have time for others, in a table that all of them see."""
 
+from collections.abc import Container
 from mmap import mmap
 from pathlib import Path
 
@@ -47,14 +48,16 @@ class CoreTable:
         """So many more of the worker's models have work of their own, or fewer."""
         self._table[self._row + self._own] += change
 
-    def borrow(self) -> int | None:
+    def borrow(self, without: Container[int] = ()) -> int | None:
         """The place of a worker that has no work of its own and helps nobody else; None if there is none.
 
-        It is borrowed until `give_back`.
+        It is borrowed until `give_back`, and is none of `without`.
         """
         for core in range(self._workers):
+            if core == self._own or core in without:
+                continue
             lent = self._table[self._row + core]
-            if core != self._own and lent < _AT_A_TIME and sum(self._table[core :: self._workers]) == lent:
+            if lent < _AT_A_TIME and sum(self._table[core :: self._workers]) == lent:
                 self._table[self._row + core] += 1
                 return core
         return None

@@ -9,9 +9,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from service import colleagues as colleagues_module
 from service.colleagues import Colleagues, address
 from service.core_table import TABLE, CoreTable
-from service.help_messages import Question
+from service.help_messages import Question, read_question
 from service.helper import Helper
 from service.pipeline import Pipeline
 from service.results import Embedded, Failed, Lane, Outcome, Want
@@ -177,6 +178,39 @@ def test_a_chunk_that_the_other_worker_does_not_answer_is_answered_here(
             await asyncio.sleep(0)
             one.model.gate.set()
             assert len(vectors(await second)) == len(vectors(await first)) == len(CHUNK)
+
+    asyncio.run(scenario())
+
+
+def test_a_worker_that_hangs_is_waited_for_once(
+    tiny_models: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(colleagues_module, "_PATIENCE_SECONDS", 0.05)
+    asked = []
+
+    async def scenario() -> None:
+        left = asyncio.Event()
+
+        async def hang(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            asked.append(await read_question(reader))
+            # Until nobody waits any more.
+            await reader.read()
+            writer.close()
+            await writer.wait_closed()
+            left.set()
+
+        CoreTable.create(tmp_path / TABLE, 2)
+        table = CoreTable.open(tmp_path / TABLE, 0, 2)
+        colleagues = Colleagues(tmp_path, table)
+        server = await asyncio.start_unix_server(hang, str(address(tmp_path, 1)))
+        question = Question("any", Want.EMBEDDING, [plain(1)])
+        for _ in range(3):
+            assert await colleagues.answer(question) is None
+        assert len(asked) == 1
+        assert table.borrow() == 1, "it was not given back"
+        await left.wait()
+        server.close()
+        await server.wait_closed()
 
     asyncio.run(scenario())
 

@@ -21,6 +21,9 @@ from service.streaming_answers import Answer
 
 # Chunks that are prepared at the same time: decoding and inference both have one at hand and one to come.
 _CHUNKS = 4
+# A chunk of photographs takes hardly longer than one of small images: cores that share a stream are free at
+# nearly the same time, and the last chunk does not keep one of them busy alone.
+_CHUNK_BYTES = 2**20
 # Of the bytes that the process may hold, what one stream may.
 _BYTES_SHARE = 8
 # Refusals after which none of the items to come can fare better.
@@ -51,12 +54,14 @@ class Window:
 
     Attributes:
         chunk: most items of a chunk.
+        chunk_bytes: a chunk takes no further item once it has so many bytes.
         chunks: chunks that are prepared at the same time.
         items, bytes: no more is read while this much is held; what one piece of the body brings is read
             as a whole.
     """
 
     chunk: int
+    chunk_bytes: int
     chunks: int
     items: int
     bytes: int
@@ -64,7 +69,8 @@ class Window:
     @classmethod
     def of(cls, settings: Settings) -> "Window":
         chunk = settings.max_batch
-        return cls(chunk, _CHUNKS, (_CHUNKS + 1) * chunk, settings.queue_bytes // _BYTES_SHARE)
+        items, held_bytes = (_CHUNKS + 1) * chunk, settings.queue_bytes // _BYTES_SHARE
+        return cls(chunk, _CHUNK_BYTES, _CHUNKS, items, held_bytes)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -152,8 +158,10 @@ class Stream(Generic[T]):
         """Everything that waits, up to a full chunk; its place in the order is taken at the same moment."""
         async with self._changed:
             await self._changed.wait_for(lambda: self._waiting or self._read_to_end)
-            size = min(self._window.chunk, len(self._waiting))
-            items = [self._waiting.popleft() for _ in range(size)]
+            items, size = [], 0
+            while self._waiting and len(items) < self._window.chunk and size < self._window.chunk_bytes:
+                items.append(self._waiting.popleft())
+                size += items[-1].size
         if not items:
             return None
         chunk: _Chunk[T] = _Chunk(items, asyncio.get_running_loop().create_future())

@@ -13,7 +13,7 @@ from service.inputs.stream import Groups, StreamItem
 from service.streaming import Stream, Window
 from service.streaming_answers import Answer
 
-WINDOW = Window(chunk=4, chunks=3, items=16, bytes=10**9)
+WINDOW = Window(chunk=4, chunk_bytes=10**6, chunks=3, items=16, bytes=10**9)
 
 
 class Echo:
@@ -137,7 +137,7 @@ def test_a_reader_who_stops_stops_the_reading() -> None:
 
 def test_few_large_images_fill_the_window_as_well() -> None:
     echo = Echo()
-    window = Window(chunk=4, chunks=3, items=1000, bytes=10_000)
+    window = Window(chunk=4, chunk_bytes=10**6, chunks=3, items=1000, bytes=10_000)
 
     async def scenario() -> None:
         async def write(answers: Sequence[Answer]) -> None:
@@ -151,6 +151,20 @@ def test_few_large_images_fill_the_window_as_well() -> None:
         await asyncio.wait([running])
 
     asyncio.run(scenario())
+
+
+def test_a_chunk_of_large_images_is_a_short_one() -> None:
+    echo = Echo()
+    window = Window(chunk=4, chunk_bytes=5000, chunks=3, items=1000, bytes=10**9)
+    lengths: list[int] = []
+
+    async def write(answers: Sequence[Answer]) -> None:
+        lengths.append(len(answers))
+
+    for size, most in ((1, 4), (3000, 2), (9000, 1)):
+        lengths.clear()
+        asyncio.run(Stream(echo.source([12], size=size), echo, window).run(write))
+        assert lengths == [most] * (12 // most)
 
 
 def test_an_item_is_answered_before_the_next_one_is_sent() -> None:

@@ -15,7 +15,8 @@ from training.estimators.f_divergences import FDivergence
 RHO, DIMENSIONS = 0.6, 2
 TRUE_NATS = -DIMENSIONS / 2 * math.log(1 - RHO**2)
 
-BOUNDS = ("infonce", "dv", "kl")
+BOUNDS = ("infonce", "decoupled_infonce", "dv", "kl")
+PER_PATCH = ("infonce", "decoupled_infonce")
 DIVERGENCES = [name for name, estimator in ESTIMATORS.items() if issubclass(estimator, FDivergence)]
 
 
@@ -55,7 +56,7 @@ def optimal_scores(name: str, log_ratio: Tensor) -> Tensor:
 def true_value(name: str, rho: float = RHO) -> float:
     """What minus the loss is for a perfect critic and endless data."""
     match name:
-        case "infonce" | "dv" | "kl":
+        case "infonce" | "decoupled_infonce" | "dv" | "kl":
             return -DIMENSIONS / 2 * math.log(1 - rho**2)
         case "reverse_kl":
             return DIMENSIONS * (rho**2 / (1 - rho**2) + math.log(1 - rho**2) / 2)
@@ -96,7 +97,7 @@ def test_a_perfect_critics_log_ratio_is_the_true_one(name: str) -> None:
     x, y = even_gaussians(2_048)
     truth = true_log_ratio(x, y)
     told = build_estimator(name).log_ratio(optimal_scores(name, truth))
-    if name == "infonce":
+    if name in PER_PATCH:
         # The normaliser of each patch is a mean over this batch, rough for outlying patches.
         assert (told - truth).abs().mean() < 0.02
     else:
@@ -133,15 +134,16 @@ def test_a_trained_critic_reaches_the_known_information(name: str) -> None:
     bound = estimator.bound(scores)
     assert (bound is not None) == (name in BOUNDS)
     if bound is not None:
-        assert bound.item() == pytest.approx(value, abs=1e-4)
+        # The decoupled loss is another bound than the one that is reported, nearly the same here.
+        assert bound.item() == pytest.approx(value, abs=1e-2 if name == "decoupled_infonce" else 1e-4)
 
 
-@pytest.mark.parametrize("name", ["infonce", "dv"])
+@pytest.mark.parametrize("name", [*PER_PATCH, "dv"])
 def test_a_ratio_with_a_free_offset_is_one_on_the_average_of_independent_pairs(name: str) -> None:
     scores = 3 * torch.randn(6, 6, 4, generator=Generator().manual_seed(10))
     ratio = build_estimator(name).log_ratio(scores).exp()
     independent = ratio[~torch.eye(6, dtype=torch.bool)].view(6, 5, 4)
-    mean = independent.mean(dim=1) if name == "infonce" else independent.mean(dim=(0, 1))
+    mean = independent.mean(dim=1) if name in PER_PATCH else independent.mean(dim=(0, 1))
     torch.testing.assert_close(mean, torch.ones_like(mean))
 
 
@@ -152,6 +154,16 @@ def test_infonce_cannot_tell_more_than_the_logarithm_of_the_batch() -> None:
     bound = build_estimator("infonce").bound(scores)
     assert bound is not None
     assert 0.9 * math.log(16) < bound.item() <= math.log(16)
+
+
+@pytest.mark.parametrize("name", PER_PATCH)
+def test_a_pair_told_for_sure_still_has_a_gradient_without_itself_among_the_negatives(name: str) -> None:
+    scores = 10 * torch.eye(8).unsqueeze(2)
+    scores.requires_grad_()
+    (gradient,) = torch.autograd.grad(build_estimator(name).loss(scores), scores)
+    pulled = -8 * gradient.diagonal().squeeze()
+    expected = torch.ones(8) if name == "decoupled_infonce" else torch.full((8,), 7 / (7 + math.exp(10)))
+    torch.testing.assert_close(pulled, expected)
 
 
 @pytest.mark.parametrize("name", ESTIMATORS)
@@ -179,6 +191,14 @@ def slow_loss(name: str, scores: Tensor) -> float:
             for a in range(count):
                 row = kept([(a, b) for b in range(count)], patch)
                 losses += [np.logaddexp.reduce(row) - score for score in kept([(a, a)], patch)]
+        return float(np.mean(losses))
+    if name == "decoupled_infonce":
+        losses = []
+        for patch in range(patches):
+            for a in range(count):
+                row = kept([(a, b) for b in range(count) if b != a], patch)
+                normaliser = np.logaddexp.reduce(row) - math.log(len(row))
+                losses += [normaliser - score for score in kept([(a, a)], patch)]
         return float(np.mean(losses))
     if name == "dv":
         bounds = []
@@ -299,5 +319,7 @@ def test_a_batch_without_negatives_is_refused(name: str) -> None:
 
 
 def test_an_unknown_estimator_is_named_with_those_that_exist() -> None:
-    with pytest.raises(RecipeError, match=r"no estimator 'nce'; choose one of infonce, jsd, dv, kl"):
+    with pytest.raises(
+        RecipeError, match=r"no estimator 'nce'; choose one of infonce, decoupled_infonce, jsd, dv"
+    ):
         build_estimator("nce")

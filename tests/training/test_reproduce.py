@@ -69,7 +69,8 @@ class Command:
 
 def test_there_is_every_comparison_that_the_paper_makes() -> None:
     assert {"random", "supervised", "ae", "vae", "nat", "dim-g", "dim-g-no-prior"} <= set(EXPERIMENTS)
-    assert {f"dim-l-{name.replace('_', '-')}" for name in ESTIMATORS} <= set(EXPERIMENTS)
+    of_the_paper = set(ESTIMATORS) - {"decoupled_infonce"}
+    assert {f"dim-l-{name.replace('_', '-')}" for name in of_the_paper} <= set(EXPERIMENTS)
     assert choose("all") == tuple(EXPERIMENTS.values())
 
 

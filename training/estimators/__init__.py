@@ -1,6 +1,7 @@
 """Estimators of mutual information by the name that recipes use; adding one is a file and a line below."""
 
 from training.errors import RecipeError
+from training.estimators.decoupled import DecoupledInfoNCE
 from training.estimators.donsker_varadhan import DonskerVaradhan
 from training.estimators.estimator import Estimator
 from training.estimators.f_divergences import (
@@ -14,6 +15,7 @@ from training.estimators.infonce import InfoNCE
 
 ESTIMATORS: dict[str, type[Estimator]] = {
     "infonce": InfoNCE,
+    "decoupled_infonce": DecoupledInfoNCE,
     "jsd": JensenShannon,
     "dv": DonskerVaradhan,
     "kl": KullbackLeibler,

@@ -158,7 +158,8 @@ class Stream(Generic[T]):
         """Everything that waits, up to a full chunk; its place in the order is taken at the same moment."""
         async with self._changed:
             await self._changed.wait_for(lambda: self._waiting or self._read_to_end)
-            items, size = [], 0
+            items: list[StreamItem] = []
+            size = 0
             while self._waiting and len(items) < self._window.chunk and size < self._window.chunk_bytes:
                 items.append(self._waiting.popleft())
                 size += items[-1].size

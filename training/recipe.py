@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from pydantic_core import ErrorDetails
 
 from training.critics import build_critic
-from training.encoders import Encoder, build_encoder, layer_shapes
+from training.encoders import Encoder, build_encoder, layer_shapes, takes
 from training.errors import RecipeError
 from training.estimators import build_estimator
 from training.views import Share, ViewRecipe
@@ -102,6 +102,22 @@ class OptimiserRecipe(_Section):
     warmup_share: Share = 0.05
 
 
+class SmallViewsRecipe(_Section):
+    """Views of fewer pixels at first, which cost less.
+
+    They are no worse to learn from: things look larger in a crop stretched to an image's size than in the
+    image, so what was trained on smaller views sees them in a whole image at the size it knows
+    (Touvron et al. 2019, "Fixing the train-test resolution discrepancy").
+
+    Attributes:
+        size: their height and width in pixels.
+        share: of all steps; those that remain take views of the input's size.
+    """
+
+    size: int = Field(ge=8)
+    share: Share
+
+
 class Recipe(_Section):
     """One run of `infomax train`.
 
@@ -127,6 +143,12 @@ class Recipe(_Section):
     objective: ObjectiveRecipe = ObjectiveRecipe()
     optimiser: OptimiserRecipe = OptimiserRecipe()
     augmentation: ViewRecipe | None = None
+    small_views: SmallViewsRecipe | None = None
+
+    def view_size(self, progress: float) -> int:
+        """Height and width in pixels of the views of a step, before which this share of all was taken."""
+        small = self.small_views
+        return small.size if small is not None and progress < small.share else self.input_size
 
     @model_validator(mode="after")
     def _possible(self) -> "Recipe":
@@ -157,8 +179,30 @@ class Recipe(_Section):
                 build_estimator(self.objective.estimator)
         except RecipeError as error:
             raise ValueError(str(error).removesuffix(".")) from error
+        self._check_small_views(encoder)
         self._check_positions(encoder)
         return self
+
+    def _check_small_views(self, encoder: Encoder) -> None:
+        small = self.small_views
+        if small is None:
+            return
+        if self.augmentation is None:
+            raise ValueError("small_views needs an [augmentation] section; without one there are no views")
+        if small.size >= self.input_size:
+            raise ValueError(
+                f"small_views.size is {small.size}, no less than input_size = {self.input_size}; "
+                "ask for fewer pixels or leave the section out"
+            )
+        if self.objective.global_weight:
+            raise ValueError(
+                "small_views cannot be had with global_weight: the global critic reads maps of one size"
+            )
+        if not takes(encoder, small.size):
+            raise ValueError(
+                f"small_views.size is {small.size}, which {self.encoder.name} cannot encode; "
+                "take another size or residual32, or leave the section out"
+            )
 
     def _check_positions(self, encoder: Encoder) -> None:
         objective = self.objective
@@ -181,6 +225,7 @@ SECTIONS: dict[str | int, type] = {
     "objective": ObjectiveRecipe,
     "optimiser": OptimiserRecipe,
     "augmentation": ViewRecipe,
+    "small_views": SmallViewsRecipe,
 }
 
 

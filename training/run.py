@@ -173,7 +173,8 @@ class Run:
     def _random_view(self, images: Tensor, recipe: ViewRecipe) -> Tensor:
         """Drawn for the joint batch, so that the images' views do not depend on the number of ranks."""
         joint = draw_views(ranks.count() * len(images), recipe, self._generator)
-        return apply_views(images, joint.map(lambda each: self._execution.send(ranks.share(each))))
+        own = joint.map(lambda each: self._execution.send(ranks.share(each)))
+        return apply_views(images, own, self.recipe.view_size(self.step / self.total_steps))
 
     def _adversary_step(self, optimiser: torch.optim.Optimizer, codes: Tensor) -> dict[str, float]:
         with self._execution.autocast():

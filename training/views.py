@@ -83,36 +83,38 @@ def draw_views(count: int, recipe: ViewRecipe, generator: Generator) -> Draw:
     return Draw(affine, colour, contrast)
 
 
-def apply_views(images: Tensor, draw: Draw) -> Tensor:
+def apply_views(images: Tensor, draw: Draw, size: int) -> Tensor:
     """The views that were drawn.
 
     Args:
         images: uint8 [B, H, W, 3].
         draw: of as many images, on the same device.
+        size: S, height and width of the views.
 
     Returns:
-        float32 [B, 3, H, W] on the scale 0..1, in channels-last memory.
+        float32 [B, 3, S, S] on the scale 0..1, in channels-last memory.
     """
     unit = to_unit(images)
-    grid = F.affine_grid(draw.affine, list(unit.shape), align_corners=False)
+    grid = F.affine_grid(draw.affine, [*unit.shape[:2], size, size], align_corners=False)
     cropped = F.grid_sample(unit, grid, mode="bilinear", padding_mode="reflection", align_corners=False)
     coloured = _colour(cropped, draw.colour, draw.contrast)
     return coloured.clamp_(0, 1).contiguous(memory_format=torch.channels_last)
 
 
 def random_views(images: Tensor, recipe: ViewRecipe, generator: Generator) -> Tensor:
-    """Draw one view of each image.
+    """Draw one view of each image, as large as it is.
 
     Args:
-        images: uint8 [B, H, W, 3].
+        images: uint8 [B, H, H, 3].
         recipe: strengths.
         generator: of the CPU, the source of all randomness, so that a seed fixes the views.
 
     Returns:
-        float32 [B, 3, H, W] on the scale 0..1.
+        float32 [B, 3, H, H] on the scale 0..1.
     """
     draw = draw_views(len(images), recipe, generator)
-    return apply_views(images, draw.map(lambda each: each.to(images.device, non_blocking=True)))
+    sent = draw.map(lambda each: each.to(images.device, non_blocking=True))
+    return apply_views(images, sent, images.shape[1])
 
 
 def _uniform(size: int, low: float, high: float, generator: Generator) -> Tensor:

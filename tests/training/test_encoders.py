@@ -3,7 +3,8 @@
 import pytest
 import torch
 
-from training.encoders import ENCODERS, build_encoder
+from training.encoders import ENCODERS, build_encoder, takes
+from training.encoders.residual import Quarters
 from training.errors import RecipeError
 
 
@@ -55,6 +56,19 @@ def test_a_patch_depends_on_exactly_the_pixels_its_box_names(name: str) -> None:
         assert seen[:, 1].max() + 1 <= box.right
         # Not merely inside: ReLU may hide a border pixel, but not most of the field.
         assert len(seen) >= 0.8 * (box.bottom - box.top) * (box.right - box.left)
+
+
+@pytest.mark.parametrize("side", range(2, 10))
+def test_quarters_are_those_of_adaptive_pooling(side: int) -> None:
+    maps = torch.rand(2, 3, side, side)
+    torch.testing.assert_close(Quarters()(maps), torch.nn.AdaptiveAvgPool2d(2)(maps))
+
+
+def test_which_sizes_an_encoder_takes_is_known_without_computing() -> None:
+    with torch.device("meta"):
+        residual, paper = build_encoder("residual32", 64, 32), build_encoder("dim32", 64, 32)
+    assert [size for size in (8, 16, 20, 24, 32) if takes(residual, size)] == [16, 20, 24, 32]
+    assert [size for size in (8, 16, 20, 24, 32) if takes(paper, size)] == [32]
 
 
 def test_an_unknown_encoder_and_a_wrong_size_are_named() -> None:

@@ -94,6 +94,21 @@ def test_every_encoder_trains(name: str, tmp_path: Path) -> None:
     assert all(changed)
 
 
+@pytest.mark.parametrize("views", [1, 2])
+def test_the_first_steps_take_the_small_views_that_were_asked_for(views: int, tmp_path: Path) -> None:
+    chosen = recipe(
+        views,
+        augmentation={},
+        encoder={"name": "residual32", "code_units": 6},
+        small_views={"size": 20, "share": 0.5},
+    )
+    run, sizes = Run(chosen, tmp_path, total_steps=4), []
+    run.learner.encoder.register_forward_pre_hook(lambda _, inputs: sizes.append(tuple(inputs[0].shape[2:])))
+    for _ in range(4):
+        run.take_step(images())
+    assert sizes == [(20, 20)] * 2 + [(32, 32)] * 2
+
+
 def test_the_loss_is_the_weighted_sum_of_its_terms() -> None:
     chosen = recipe(
         2,

@@ -24,6 +24,13 @@ views = 1
 name = "dim32"
 """
 
+SMALL_VIEWS = f"""{POSSIBLE.replace("dim32", "residual32")}
+[augmentation]
+[small_views]
+size = 20
+share = 0.5
+"""
+
 
 def refusal(tmp_path: Path, text: str) -> str:
     """What is said about a recipe."""
@@ -91,7 +98,7 @@ def test_a_recipe_survives_the_checkpoint(tmp_path: Path) -> None:
         ),
         (
             POSSIBLE + "[objective]\nestimator = 'nce'",
-            "There is no estimator 'nce'; choose one of infonce, jsd",
+            "There is no estimator 'nce'; choose one of infonce, decoupled",
         ),
         (
             POSSIBLE.replace("epochs", "input_size = 64\nepochs"),
@@ -162,6 +169,11 @@ def test_a_recipe_survives_the_checkpoint(tmp_path: Path) -> None:
             POSSIBLE + "[augmentation]\ngrey = 1.5",
             "augmentation.grey: it has to be less than or equal to 1, and is 1.5",
         ),
+        (SMALL_VIEWS.replace("[augmentation]", ""), "small_views needs an [augmentation] section"),
+        (SMALL_VIEWS.replace("size = 20", "size = 32"), "no less than input_size = 32; ask for fewer pixels"),
+        (SMALL_VIEWS.replace("size = 20", "size = 8"), "size is 8, which residual32 cannot encode"),
+        (SMALL_VIEWS.replace("residual32", "dim32"), "size is 20, which dim32 cannot encode; take another"),
+        (SMALL_VIEWS + "[objective]\nglobal_weight = 1", "small_views cannot be had with global_weight"),
         (POSSIBLE.replace("epochs", "epoch"), "epochs is missing"),
         (
             POSSIBLE.replace('name = "mine"', "name = 'a'\nspeed = 3"),

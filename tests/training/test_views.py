@@ -6,7 +6,7 @@ from dataclasses import replace
 import torch
 from torch import Generator, Tensor
 
-from training.views import ViewRecipe, random_views, to_unit
+from training.views import ViewRecipe, apply_views, draw_views, random_views, to_unit
 
 STILL = ViewRecipe(
     min_crop=1.0, aspect=1.0, flip=0.0, brightness=0, contrast=0, saturation=0, hue=0, jitter=0, grey=0
@@ -23,6 +23,12 @@ def view(recipe: ViewRecipe, pixels: Tensor, seed: int = 0) -> Tensor:
 
 def test_no_strength_is_the_image_itself() -> None:
     torch.testing.assert_close(view(STILL, images()), to_unit(images()), atol=1e-5, rtol=0)
+
+
+def test_a_view_of_half_the_size_has_the_means_of_blocks_of_four_pixels() -> None:
+    draw = draw_views(8, STILL, Generator().manual_seed(0))
+    blocks = torch.nn.functional.avg_pool2d(to_unit(images()), 2)
+    torch.testing.assert_close(apply_views(images(), draw, 16), blocks, atol=1e-5, rtol=0)
 
 
 def test_a_crop_is_a_part_of_the_image() -> None:

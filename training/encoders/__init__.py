@@ -7,7 +7,7 @@ from training.encoders.dim import dim32, dim64, dim96, dim128
 from training.encoders.encoder import Encoder
 from training.encoders.encoding import Encoding
 from training.encoders.residual import residual32
-from training.encoders.shapes import layer_shapes
+from training.encoders.shapes import layer_shapes, takes
 from training.errors import RecipeError
 
 ENCODERS: dict[str, Callable[[int], Encoder]] = {
@@ -39,4 +39,4 @@ def build_encoder(name: str, code_units: int, input_size: int) -> Encoder:
     return encoder
 
 
-__all__ = ["ENCODERS", "Encoder", "Encoding", "build_encoder", "layer_shapes"]
+__all__ = ["ENCODERS", "Encoder", "Encoding", "build_encoder", "layer_shapes", "takes"]

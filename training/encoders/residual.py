@@ -5,6 +5,7 @@ The paper's strided 4 x 4 convolutions bring an image down to 8 x 8 for little; 
 local as the paper's: ten pixels wide.
 """
 
+import torch.nn.functional as F  # noqa: N812  (torch's own convention)
 from torch import Tensor, nn
 
 from training.encoders.encoder import Encoder
@@ -35,19 +36,30 @@ class Residual(nn.Module):
         return out
 
 
+class Quarters(nn.Module):
+    """The means of a map's four quarters, [B, C, M, M] to [B, C, 2, 2]; those of an odd M overlap.
+
+    nn.AdaptiveAvgPool2d(2) gives the same, but its gradient on a GPU is not deterministic.
+    """
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        side = inputs.shape[2]
+        return F.avg_pool2d(inputs, (side + 1) // 2, side // 2)
+
+
 def residual32(code_units: int = 64) -> Encoder:
     """32 x 32: the paper's strided stages of 64, 128 and 256 channels, one residual block before the last
     stage and two behind it.
 
-    C(x) is 128 x 8 x 8 and the last map 256 x 4 x 4, as in `dim32`. fc sees that map in its four quarters and
-    has half the units, which pays for the blocks' weights.
+    C(x) is 128 x 8 x 8 and the last map 256 x 4 x 4, as in `dim32`. fc sees that map in its four quarters, so
+    that it takes images of other sizes too, and has half the units, which pays for the blocks' weights.
     """
     conv = nn.Sequential(Residual(128), convolution(128, 256), Residual(256), Residual(256))
     return Encoder(
         32,
         local=nn.Sequential(convolution(3, 64), convolution(64, 128)),
         conv=conv,
-        fc=nn.Sequential(nn.AvgPool2d(2), hidden(256 * 2 * 2, FC_UNITS)),
+        fc=nn.Sequential(Quarters(), hidden(256 * 2 * 2, FC_UNITS)),
         code=nn.Linear(FC_UNITS, code_units),
         kernels=[HALVING, HALVING],
     )

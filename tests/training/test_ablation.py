@@ -14,8 +14,10 @@ from training.errors import RecipeError, TrainingError
 from training.recipe import SECTIONS, load_recipe
 
 ROOT = Path(__file__).parents[2]
-RECIPE = load_recipe(ROOT / "training" / "recipes" / "two_view_whitened.toml")
+RECIPE = load_recipe(ROOT / "training" / "recipes" / "two_view_progressive.toml")
 PAPER = load_recipe(ROOT / "training" / "recipes" / "paper_dim_local_infonce.toml")
+
+JSD = load_recipe(ROOT / "training" / "recipes" / "paper_dim_local_jsd.toml")
 
 
 def cell(without: str, seed: int, accuracy: float) -> Cell:
@@ -26,7 +28,7 @@ def cell(without: str, seed: int, accuracy: float) -> Cell:
 
 
 def _flat(content: dict[str, Any]) -> dict[str, Any]:
-    sections = {key: value for key, value in content.items() if key in SECTIONS}
+    sections = {key: value for key, value in content.items() if key in SECTIONS and value is not None}
     flat = {f"{section}.{key}": value for section in sections for key, value in sections[section].items()}
     return flat | {key: value for key, value in content.items() if key not in sections}
 
@@ -39,7 +41,8 @@ def test_the_shipped_recipe_uses_every_trick_and_only_its_keys_change(trick: Tri
 
 def test_a_recipe_is_asked_only_about_tricks_that_it_uses() -> None:
     names = {trick.name for trick in choose(PAPER, ())}
-    assert not names & {"Muon", "second view", "colour changes", "whitened first layer"}
+    assert not names & {"Muon", "second view", "colour changes", "whitened first layer", "small views"}
+    assert "decoupled negatives" not in {trick.name for trick in choose(JSD, ())}
     with pytest.raises(RecipeError, match=r"has no trick 'Muon'; choose of"):
         choose(PAPER, ("Muon",))
 

@@ -17,13 +17,17 @@ class Trick:
     Attributes:
         name: as the table and `--only` have it.
         undone: keys of the recipe, sections before a point, with the values that undo it.
+        estimator: the trick is to have this one; None for tricks that any may have.
     """
 
     name: str
     undone: Mapping[str, Any]
+    estimator: str | None = None
 
     def used_by(self, recipe: Recipe) -> bool:
         """Whether undoing it leaves another recipe, and one that still has something to learn."""
+        if self.estimator not in (None, recipe.objective.estimator):
+            return False
         try:
             return without(recipe, self) != recipe
         except RecipeError:
@@ -40,6 +44,8 @@ TRICKS = (
     Trick("colour changes", {"augmentation.jitter": 0.0, "augmentation.grey": 0.0}),
     Trick("second view", {"views": 1, "objective.pairwise_weight": 0.0}),
     Trick("sampled positions", {"objective.positions": None}),
+    Trick("small views", {"small_views.share": 0.0}),
+    Trick("decoupled negatives", {"objective.estimator": "infonce"}, estimator="decoupled_infonce"),
 )
 
 

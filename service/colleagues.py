@@ -68,15 +68,13 @@ class Colleagues:
                 _UNASKED_SECONDS,
             )
             self._hanging[place] = now + _UNASKED_SECONDS
-            self._drop(self._idle.pop(place, []))
-            return None
         except (OSError, asyncio.IncompleteReadError) as error:
             # It died, or is about to begin.
             logger.info("worker %d has not answered: %s", place, error)
-            self._drop(self._idle.pop(place, []))
-            return None
         finally:
             self._table.give_back(place)
+        self._drop(self._idle.pop(place, []))
+        return None
 
     def close(self) -> None:
         """Ask nobody any more."""

@@ -70,14 +70,20 @@ def orthogonal(matrix: Tensor) -> Tensor:
     """
     wide = matrix if matrix.shape[0] <= matrix.shape[1] else matrix.T
     wide = wide / (wide.norm() + 1e-7)
-    linear, cubic, quintic = _QUINTIC
     gram = wide @ wide.T
-    factor = identity = torch.eye(len(gram), device=gram.device, dtype=gram.dtype)
-    for number in range(_ROUNDS):
-        polynomial = linear * identity + cubic * gram + quintic * gram @ gram
-        factor = polynomial @ factor
-        if number < _ROUNDS - 1:
-            gram = polynomial @ gram @ polynomial
+    factor = step = _polynomial(gram)
+    for _ in range(_ROUNDS - 1):
+        gram = step @ gram @ step
+        step = _polynomial(gram)
+        factor = step @ factor
     wide = factor @ wide
     nearest: Tensor = wide if matrix.shape[0] <= matrix.shape[1] else wide.T
     return nearest
+
+
+def _polynomial(gram: Tensor) -> Tensor:
+    """What a round multiplies a matrix by, of the Gram matrix that it has by then."""
+    linear, cubic, quintic = _QUINTIC
+    identity = torch.eye(len(gram), device=gram.device, dtype=gram.dtype)
+    result: Tensor = linear * identity + cubic * gram + quintic * gram @ gram
+    return result

@@ -36,7 +36,9 @@ def probe_run(run: Path, train: Path, test: Path, report_file: Path | None) -> N
     trained = load_run(run)
     sets = _load(train, test, images.rule(trained.recipe))
     recipe = trained.recipe
-    encoder = in_training(embedded(trained.encoder, recipe.embedding_layer, sets.training, recipe.seed))
+    # As `infomax export` does, so that both come to the same figures.
+    fitted, _ = sets.training.split(recipe.validation_share, recipe.seed)
+    encoder = in_training(embedded(trained.encoder, recipe.embedding_layer, fitted, recipe.seed))
     quality = _quality(encoder, sets, recipe.seed)
     _answer(ProbeReport(subject=str(run), quality=quality), report_file)
 

@@ -20,6 +20,8 @@ from contract.preprocessing import Preprocessing
 # phones as JPEG, which it is, with further pictures behind the first.
 ALLOWED_FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF")
 _JPEG_START_OF_SCAN = b"\xff\xda"
+# Up to here bytes.count is the faster way to count them.
+_COUNTED_BYTES = 2**13
 _ORIENTATION_TAG = 0x0112
 
 # Pillow warns at 89 megapixels; the stated limit takes that warning's place. Here and not around the call,
@@ -140,7 +142,7 @@ def _open(data: bytes, limits: ImageLimits) -> Image.Image:
     if width * height > limits.max_pixels:
         raise _too_many_pixels(f"The image is {width} x {height} = {width * height:,} pixels", limits)
     if image.format in ("JPEG", "MPO"):
-        scans = data.count(_JPEG_START_OF_SCAN)
+        scans = _scans(data)
         if scans > limits.max_scans:
             raise ImageError(
                 "too_many_scans",
@@ -157,6 +159,19 @@ def _too_many_pixels(what: str, limits: ImageLimits) -> ImageError:
         f"{what}, the limit is {limits.max_pixels:,}; scale it down or raise INFOMAX_MAX_IMAGE_PIXELS.",
         limit=limits.max_pixels,
     )
+
+
+def _scans(data: bytes) -> int:
+    """How many start-of-scan markers there are.
+
+    Of 12 megapixels bytes.count takes four milliseconds, a tenth of their decoding, in which no other thread
+    runs. NumPy takes a tenth of that and lets them run.
+    """
+    if len(data) <= _COUNTED_BYTES:
+        return data.count(_JPEG_START_OF_SCAN)
+    marker = int.from_bytes(_JPEG_START_OF_SCAN, "little")
+    pairs = (np.frombuffer(data, "<u2", (len(data) - odd) // 2, odd) for odd in (0, 1))
+    return sum(int(np.count_nonzero(pair == marker)) for pair in pairs)
 
 
 def _undecodable(error: Exception) -> ImageError:

@@ -47,7 +47,7 @@ class Options:
     short_seconds: float = 2.0
     connections: int = 64
     stream_images: int = 10_000
-    stream_photographs: int = 240
+    stream_photographs: int = 480
     stream_clients: tuple[int, ...] = (1, 4)
     forms: tuple[str, ...] = tuple(streams.FORMS)
 

@@ -9,10 +9,13 @@ from service.accounts import ACCOUNT, Account
 from service.errors import ServiceError, problem
 from service.keys import KeyRing
 from service.ledger import Ledger
+from service.routes import page
 from service.settings import Settings
 
 _HEALTH = frozenset({"/livez", "/readyz"})
-_DOCS = {"/", "/docs", "/docs/swagger-ui-bundle.js", "/docs/swagger-ui.css", "/openapi.json"}
+# The page itself holds nothing that is anybody's; what it asks for needs the key that it is given.
+_PAGE = frozenset({"/", *(f"/page/{name}" for name in page.FILES)})
+_DOCS = {"/docs", "/docs/swagger-ui-bundle.js", "/docs/swagger-ui.css", "/openapi.json"}
 _OPEN = {"metrics": frozenset({"/metrics"}), "docs": frozenset(_DOCS)}
 _ADMIN = "admin"
 _CHALLENGE = 'Bearer realm="infomax"'
@@ -40,7 +43,7 @@ class Guard:
         self._keys = keys
         self._ledger = ledger
         names = open_routes.split(",") if open_routes else []
-        self._open = _HEALTH.union(*(_OPEN[name] for name in names))
+        self._open = _HEALTH.union(_PAGE, *(_OPEN[name] for name in names))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http" or scope["path"] in self._open:

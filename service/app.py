@@ -24,6 +24,7 @@ from service.routes import (
     model_loads,
     models,
     neighbours,
+    page,
 )
 from service.runtime import Runtime
 from service.shortcut import Shortcut
@@ -40,6 +41,7 @@ ROUTERS: tuple[APIRouter, ...] = (
     model_loads.router,
     health.router,
     docs.router,
+    page.router,
 )
 
 _DESCRIPTION = (

@@ -5,7 +5,7 @@ from importlib.metadata import version
 
 from fastapi import APIRouter, Request
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
-from starlette.responses import RedirectResponse, Response
+from starlette.responses import Response
 
 from service.errors import ServiceError
 from service.outputs import accept
@@ -63,11 +63,6 @@ async def versions(request: Request) -> Response:
             "model": default.id,
         }
     )
-
-
-@router.get("/", include_in_schema=False)
-async def root() -> Response:
-    return RedirectResponse("/docs")
 
 
 def _json(value: dict[str, str]) -> Response:

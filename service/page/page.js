@@ -1,0 +1,220 @@
+// The page: a photo in; its map, its neighbours, and why. What it knows of the service is in api.js.
+
+import * as api from "/page/api.js";
+import { draw, patchAt, reach } from "/page/map.js";
+import { thumbnail } from "/page/thumbnail.js";
+
+const NEIGHBOURS = 12;
+const AT_A_TIME = 4; // images on their way into the index
+const MOST_REFUSED = 20; // that are named
+
+const part = (id) => document.getElementById(id);
+
+// What is shown: the card, the photo (name, file, bitmap), its own map, and the map on the canvas.
+const shown = { card: null, photo: null, own: null, nats: null };
+let asked = 0; // photos, so that a late answer to an earlier one is not shown
+
+/** A number as it is printed, with a minus sign. */
+function printed(value, digits) {
+  return value.toFixed(digits).replace("-", "−");
+}
+
+function tell(text) {
+  part("status").textContent = text;
+}
+
+/** Show a failure, and ask for a key where that was all that was missing. */
+function fail(error) {
+  part("key").hidden = !(error instanceof api.KeyNeeded);
+  tell(error.message);
+}
+
+function show(nats, mean, meaning) {
+  shown.nats = nats;
+  draw(part("map"), shown.photo.bitmap, nats, shown.card);
+  const sentence = `${meaning}: ${printed(mean, 2)} nats on average.`;
+  part("meaning").textContent = sentence;
+  part("map").setAttribute("aria-label", sentence);
+  part("least").textContent = `−${reach(nats).toFixed(1)}`;
+  part("most").textContent = `+${reach(nats).toFixed(1)} nats`;
+  part("patch").textContent = "";
+}
+
+function showOwn() {
+  show(shown.own.nats, shown.own.mean, "What each patch tells about this photo");
+}
+
+function showNeighbour(button, neighbour) {
+  const pressed = button.getAttribute("aria-pressed") === "true";
+  for (const other of part("neighbours").querySelectorAll("button")) other.setAttribute("aria-pressed", "false");
+  if (pressed) return showOwn();
+  button.setAttribute("aria-pressed", "true");
+  const { nats, mean } = neighbour.explanation;
+  show(nats, mean, `Which patches of your photo speak for ${neighbour.id}`);
+}
+
+function entry(neighbour) {
+  const button = document.createElement("button");
+  button.type = "button";
+  button.disabled = !neighbour.explanation;
+  button.setAttribute("aria-pressed", "false");
+  const picture = neighbour.metadata?.thumbnail;
+  if (typeof picture === "string" && picture.startsWith("data:image/")) {
+    const image = document.createElement("img");
+    image.src = picture;
+    image.alt = "";
+    button.append(image);
+  }
+  const score = document.createElement("b");
+  score.textContent = printed(neighbour.score, 3);
+  button.append(score, neighbour.id);
+  button.addEventListener("click", () => showNeighbour(button, neighbour));
+  const item = document.createElement("li");
+  item.append(button);
+  return item;
+}
+
+function listNeighbours(neighbours) {
+  part("neighbours").replaceChildren(...neighbours.map(entry));
+  part("nearest-note").textContent = neighbours.length
+    ? "The number is the cosine of both embeddings. Choose one to see which patches of your photo speak for it."
+    : "Nothing is searched yet: add images below.";
+}
+
+async function answer(file) {
+  const turn = ++asked;
+  const started = performance.now();
+  tell(`Looking at ${file.name} …`);
+  try {
+    shown.card ??= await api.card();
+    // Where neither can read it, the service says why.
+    const reading = createImageBitmap(file).catch(() => null);
+    const [own, neighbours] = await Promise.all([api.mapOf(file), api.neighboursOf(file, NEIGHBOURS)]);
+    const bitmap = await reading;
+    if (turn !== asked) return;
+    if (!bitmap) throw new Error(`The service has read ${file.name}, but this browser cannot show it.`);
+    Object.assign(shown, { photo: { file, bitmap }, own });
+    URL.revokeObjectURL(part("original").src);
+    part("original").src = URL.createObjectURL(file);
+    part("original").classList.toggle("small", Math.max(bitmap.width, bitmap.height) < 256);
+    part("name").textContent = `${file.name}, ${bitmap.width} × ${bitmap.height}`;
+    part("answer").hidden = false;
+    showOwn();
+    listNeighbours(neighbours);
+    part("key").hidden = true;
+    tell(`Answered in ${Math.round(performance.now() - started)} ms.`);
+  } catch (error) {
+    if (turn === asked) fail(error);
+  }
+}
+
+async function count() {
+  try {
+    const items = await api.indexed();
+    part("index").textContent = items
+      ? `${items.toLocaleString("en")} images are searched.`
+      : "No images are searched yet.";
+  } catch (error) {
+    fail(error);
+  }
+}
+
+async function add(files) {
+  const images = [...files].filter((file) => !file.name.startsWith("."));
+  const waiting = [...images];
+  const refused = [];
+  const progress = part("progress");
+  Object.assign(progress, { hidden: false, max: images.length, value: 0 });
+  part("refused").replaceChildren();
+
+  async function work() {
+    for (let file = waiting.shift(); file; file = waiting.shift()) {
+      try {
+        const picture = await thumbnail(file);
+        await api.store(file.webkitRelativePath || file.name, file, picture ? { thumbnail: picture } : {});
+      } catch (error) {
+        refused.push(`${file.name}: ${error.message}`);
+        if (error instanceof api.KeyNeeded) {
+          waiting.length = 0;
+          fail(error);
+        }
+      }
+      progress.value += 1;
+    }
+  }
+
+  await Promise.all(Array.from({ length: AT_A_TIME }, work));
+  progress.hidden = true;
+  const lines = refused.slice(0, MOST_REFUSED);
+  if (refused.length > lines.length) lines.push(`… and ${refused.length - lines.length} more`);
+  part("refused").replaceChildren(
+    ...lines.map((line) => Object.assign(document.createElement("li"), { textContent: line })),
+  );
+  await count();
+  const file = shown.photo?.file;
+  if (file) await answer(file);
+  tell(`${images.length - refused.length} of ${images.length} images added.`);
+}
+
+async function begin() {
+  try {
+    shown.card = await api.card();
+    const { name, version, summary } = shown.card;
+    part("model").textContent = `${name}/${version}`;
+    part("model").title = summary;
+    part("key").hidden = true;
+    tell("");
+    await count();
+  } catch (error) {
+    fail(error);
+  }
+}
+
+/** Files of an input, which can then be chosen a second time. */
+function chosen(input, use) {
+  input.addEventListener("change", () => {
+    const files = [...input.files];
+    input.value = "";
+    if (files.length) use(files);
+  });
+}
+
+chosen(part("photo"), ([file]) => answer(file));
+chosen(part("images"), add);
+chosen(part("folder"), add);
+
+part("key").addEventListener("submit", (event) => {
+  event.preventDefault();
+  api.useKey(part("key-text").value.trim());
+  begin();
+});
+
+part("map").addEventListener("pointermove", (event) => {
+  const { width, height } = part("map").getBoundingClientRect();
+  const [row, column] = patchAt(event.offsetX / width, event.offsetY / height, shown.nats, shown.card);
+  part("patch").textContent = `Patch ${row + 1}, ${column + 1}: ${printed(shown.nats[row][column], 2)} nats`;
+});
+part("map").addEventListener("pointerleave", () => {
+  part("patch").textContent = "";
+});
+
+document.addEventListener("dragover", (event) => {
+  event.preventDefault();
+  part("drop").classList.add("over");
+});
+document.addEventListener("dragleave", (event) => {
+  if (!event.relatedTarget) part("drop").classList.remove("over");
+});
+document.addEventListener("drop", (event) => {
+  event.preventDefault();
+  part("drop").classList.remove("over");
+  const files = [...event.dataTransfer.files];
+  if (files.length === 1) answer(files[0]);
+  else if (files.length > 1) add(files);
+});
+document.addEventListener("paste", (event) => {
+  const [file] = event.clipboardData.files;
+  if (file) answer(file);
+});
+
+begin();

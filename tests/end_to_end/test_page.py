@@ -1,0 +1,183 @@
+"""The page at `/` in a real browser, in front of the real server with the shipped model."""
+
+import base64
+import io
+import re
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pyarrow.parquet as pq
+import pytest
+from PIL import Image
+from playwright.sync_api import Browser, Page, expect, sync_playwright
+
+from service.keys import new_key, table_of
+from tests.end_to_end.server import ROOT, Server, serving
+from tests.pictures import encoded, landscape
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium is installed (apt install chromium)")
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    with serving(ROOT / "models", tmp_path_factory.mktemp("page"), model="cifar10", workers=1) as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with sync_playwright() as playwright:
+        # Tests may run as root, whom Chromium gives no sandbox.
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def errors() -> list[str]:
+    """What the browser complained of: a script's failure, or something that the page's policy forbids."""
+    return []
+
+
+@pytest.fixture
+def page(server: Server, browser: Browser, errors: list[str]) -> Iterator[Page]:
+    page = browser.new_page()
+    page.on("pageerror", lambda error: errors.append(str(error)))
+    page.on("console", lambda message: errors.append(message.text) if message.type == "error" else None)
+    page.goto(server.url)
+    expect(page.locator("#model")).to_have_text(re.compile(r"^cifar10/\d+$"))
+    yield page
+    page.close()
+
+
+@pytest.fixture(scope="module")
+def photos(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+    """Six real images as files."""
+    folder = tmp_path_factory.mktemp("photos")
+    rows = pq.read_table(ROOT / "tests" / "data" / "sample_test.parquet").slice(0, 6).to_pylist()
+    for number, row in enumerate(rows):
+        (folder / f"photo {number}.jpg").write_bytes(row["img"]["bytes"])
+    return sorted(folder.iterdir())
+
+
+def printed(nats: float) -> str:
+    return f"{nats:.2f} nats".replace("-", "\N{MINUS SIGN}")
+
+
+def ask(page: Page, photo: Path) -> None:
+    """Choose a photo and wait for its answer."""
+    page.set_input_files("#photo", photo)
+    expect(page.locator("#name")).to_contain_text(photo.name)
+    expect(page.locator("#status")).to_have_text(re.compile(r"^Answered in \d+ ms\.$"))
+
+
+def test_a_photo_is_answered_with_its_map(
+    page: Page, server: Server, photos: list[Path], errors: list[str]
+) -> None:
+    ask(page, photos[0])
+    answer = httpx.post(f"{server.url}/v1/mi-maps", content=photos[0].read_bytes()).json()["data"][0]
+    nats = [
+        (value, row, column) for row, line in enumerate(answer["nats"]) for column, value in enumerate(line)
+    ]
+    expect(page.locator("#meaning")).to_have_text(
+        f"What each patch tells about this photo: {printed(answer['mean'])} on average."
+    )
+    canvas = page.locator("#map")
+    box = canvas.bounding_box()
+    assert box is not None
+    for value, row, column in (max(nats), min(nats)):
+        across, down = (column + 0.5) / answer["columns"], (row + 0.5) / answer["rows"]
+        page.mouse.move(box["x"] + across * box["width"], box["y"] + down * box["height"])
+        expect(page.locator("#patch")).to_have_text(f"Patch {row + 1}, {column + 1}: {printed(value)}")
+        red, _, blue = canvas.evaluate(
+            """(canvas, [across, down]) => {
+                const [x, y] = [Math.floor(across * canvas.width), Math.floor(down * canvas.height)];
+                return [...canvas.getContext("2d").getImageData(x, y, 1, 1).data].slice(0, 3);
+            }""",
+            [across, down],
+        )
+        assert (red > blue) == (value > 0)
+    assert errors == []
+
+
+def test_images_are_added_and_found_and_a_neighbour_is_explained(
+    page: Page, server: Server, photos: list[Path], tmp_path: Path, errors: list[str]
+) -> None:
+    broken = tmp_path / "broken.jpg"
+    broken.write_bytes(photos[0].read_bytes()[:300])
+    ask(page, photos[1])
+    page.set_input_files("#images", [*photos, broken])
+    expect(page.locator("#status")).to_have_text("6 of 7 images added.")
+    expect(page.locator("#refused li")).to_have_text(re.compile(r"^broken\.jpg: The image ends before"))
+    expect(page.locator("#index")).to_have_text("6 images are searched.")
+    neighbours = page.locator("#neighbours button")
+    expect(neighbours).to_have_count(6)
+    expect(neighbours.first).to_have_text("1.000photo 1.jpg")
+    assert (
+        neighbours.first.locator("img").evaluate("image => image.decode().then(() => image.naturalWidth)")
+        == 32
+    )
+    neighbours.nth(2).click()
+    expect(page.locator("#meaning")).to_have_text(
+        re.compile(r"^Which patches of your photo speak for photo \d")
+    )
+    expect(neighbours.nth(2)).to_have_attribute("aria-pressed", "true")
+    neighbours.nth(2).click()
+    expect(page.locator("#meaning")).to_have_text(re.compile("^What each patch tells"))
+    stored = httpx.get(f"{server.url}/v1/items/photo%201.jpg").json()["metadata"]["thumbnail"]
+    picture = Image.open(io.BytesIO(base64.b64decode(stored.removeprefix("data:image/jpeg;base64,"))))
+    assert picture.size == (32, 32)
+    # The browser tells that the service has refused one.
+    assert [error for error in errors if "422" not in error] == []
+
+
+def test_a_photo_can_be_dropped_anywhere_and_large_ones_turn_upright(
+    page: Page, tmp_path: Path, errors: list[str]
+) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    photo = encoded(landscape(1200, 800), "JPEG", exif=exif)
+    files = page.evaluate_handle(
+        """data => {
+            const bytes = Uint8Array.from(atob(data), (one) => one.charCodeAt(0));
+            const files = new DataTransfer();
+            files.items.add(new File([bytes], "dropped.jpg", {type: "image/jpeg"}));
+            return files;
+        }""",
+        base64.b64encode(photo).decode(),
+    )
+    page.dispatch_event("body", "drop", {"dataTransfer": files})
+    expect(page.locator("#name")).to_have_text(re.compile(r"^dropped\.jpg, 800 . 1200$"))
+    assert page.locator("#map").evaluate("canvas => [canvas.width, canvas.height]") == [480, 720]
+    assert errors == []
+
+
+def test_a_broken_photo_is_named_and_the_answer_before_it_stays(
+    page: Page, photos: list[Path], tmp_path: Path
+) -> None:
+    ask(page, photos[2])
+    text = tmp_path / "notes.jpg"
+    text.write_text("no picture")
+    page.set_input_files("#photo", text)
+    expect(page.locator("#status")).to_contain_text("are no image in an accepted format")
+    expect(page.locator("#name")).to_contain_text("photo 2.jpg")
+
+
+def test_a_service_that_asks_for_a_key_gets_it_from_the_user(
+    browser: Browser, tiny_models: Path, tmp_path: Path, photos: list[Path]
+) -> None:
+    key, keys = new_key(), tmp_path / "keys.toml"
+    keys.write_text(table_of("one", key, None, None))
+    with serving(tiny_models, tmp_path, workers=1, api_keys_file=keys) as server:
+        page = browser.new_page()
+        page.goto(server.url)
+        for wrong in ("nonsense", key):
+            expect(page.locator("#key")).to_be_visible()
+            page.fill("#key-text", wrong)
+            page.click("#key button")
+        expect(page.locator("#key")).to_be_hidden()
+        ask(page, photos[0])
+        page.close()

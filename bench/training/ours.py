@@ -20,7 +20,8 @@ def our_parts(recipe: Recipe, execution: Execution) -> Parts:
     pixels = random_images(recipe.batch_size, recipe.input_size, recipe.seed)
     batches = _batches(recipe, pixels)
     generator = Generator().manual_seed(recipe.seed)
-    shape = (recipe.views * recipe.batch_size, 3, recipe.input_size, recipe.input_size)
+    size = recipe.view_size(0.0)  # the run below stays at its beginning
+    shape = (recipe.views * recipe.batch_size, 3, size, size)
     encoded = torch.rand(shape, generator=generator).to(execution.device)
     encoded = encoded.contiguous(memory_format=torch.channels_last)
     nowhere = Path(tempfile.gettempdir())

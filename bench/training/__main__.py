@@ -22,7 +22,13 @@ from training.execution import choose, prepare
 from training.recipe import load_recipe
 
 _RECIPES = Path("training/recipes")
-_DEFAULT = ("two_view_progressive", "two_view_deep", "two_view_whitened", "two_view", "paper_dim_local_infonce")
+_DEFAULT = (
+    "two_view_progressive",
+    "two_view_deep",
+    "two_view_whitened",
+    "two_view",
+    "paper_dim_local_infonce",
+)
 
 
 def main(

@@ -8,10 +8,10 @@ import shutil
 import tempfile
 from pathlib import Path
 
-import pyarrow.compute as pc
-import pyarrow.parquet as pq
 import typer
 from playwright.sync_api import expect, sync_playwright
+
+from docs.pictures import encoded_images
 
 IMAGE = Path(__file__).parent / "images" / "page.png"
 _IMAGES = 300
@@ -20,7 +20,7 @@ _VIEW = {"width": 1000, "height": 1000}
 
 
 def main(data: Path, url: str = "http://localhost:8000") -> None:
-    """Ask for the first image, search all but that one of the first 300, and explain the nearest."""
+    """Ask for the first image, and search the others of the first 300."""
     with tempfile.TemporaryDirectory() as folder:
         first, *others = _files(data, Path(folder))
         with sync_playwright() as playwright:
@@ -38,9 +38,7 @@ def main(data: Path, url: str = "http://localhost:8000") -> None:
 
 
 def _files(data: Path, folder: Path) -> list[Path]:
-    table = pq.read_table(data).slice(0, _IMAGES)
-    column = "img" if "img" in table.column_names else "image"
-    contents = pc.struct_field(table.column(column), "bytes").to_pylist()
+    contents = encoded_images(data)[:_IMAGES]
     files = [folder / f"{number:03}.jpg" for number in range(len(contents))]
     for file, content in zip(files, contents, strict=True):
         file.write_bytes(content)

@@ -32,7 +32,7 @@ _DPI = 130
 
 def main(data: Path, seed: int = 0) -> None:
     """Draw `mi-map.png` and `neighbours.png` from the images in a Parquet file, chosen at random by seed."""
-    files = _encoded_images(data)
+    files = encoded_images(data)
     answers = asyncio.run(_embed(files))
     chosen = np.random.default_rng(seed).permutation(len(files))
     IMAGES.mkdir(exist_ok=True)
@@ -40,7 +40,7 @@ def main(data: Path, seed: int = 0) -> None:
     _draw_neighbours(files, answers, chosen[_MAPS : _MAPS + _QUERIES])
 
 
-def _encoded_images(data: Path) -> list[bytes]:
+def encoded_images(data: Path) -> list[bytes]:
     table = pq.read_table(data)
     column = "img" if "img" in table.column_names else "image"
     return [bytes(member) for member in pc.struct_field(table.column(column), "bytes").to_pylist()]

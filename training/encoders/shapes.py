@@ -7,20 +7,24 @@ from training.encoders.encoding import Encoding
 
 
 @torch.no_grad()
-def layer_shapes(encoder: Encoder) -> Encoding:
-    """Layers of one empty image, for their shapes; evaluation mode leaves the running statistics alone."""
+def layer_shapes(encoder: Encoder, size: int | None = None) -> Encoding:
+    """Layers of one empty image, for their shapes; evaluation mode leaves the running statistics alone.
+
+    Its height and width are `size`, or the encoder's own.
+    """
     was_training = encoder.training
     encoder.eval()
-    encoding: Encoding = encoder(torch.zeros(1, 3, encoder.input_size, encoder.input_size))
+    side = size or encoder.input_size
+    encoding: Encoding = encoder(torch.zeros(1, 3, side, side))
     encoder.train(was_training)
     return encoding
 
 
-@torch.no_grad()
 def takes(encoder: Encoder, size: int) -> bool:
     """Whether an encoder on the meta device can encode images of another height and width too."""
     try:
-        encoder.eval()(torch.zeros(1, 3, size, size, device="meta"))
+        with torch.device("meta"):
+            layer_shapes(encoder, size)
     except RuntimeError:
         return False
     return True

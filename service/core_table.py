@@ -4,8 +4,9 @@ from collections.abc import Container
 from mmap import mmap
 from pathlib import Path
 
-# Chunks that one worker may have another answer at a time: one at hand and one to come.
-_AT_A_TIME = 2
+# Chunks that one worker may have another answer at a time. A batch is made of several photographs, and a
+# chunk holds one or two of them.
+_AT_A_TIME = 8
 
 TABLE = "cores"
 """Name of its file."""
@@ -48,19 +49,25 @@ class CoreTable:
         """So many more of the worker's models have work of their own, or fewer."""
         self._table[self._row + self._own] += change
 
-    def borrow(self, without: Container[int] = ()) -> int | None:
+    def borrow(self, most: int, without: Container[int] = ()) -> int | None:
         """The place of a worker that has no work of its own and helps nobody else; None if there is none.
 
-        It is borrowed until `give_back`, and is none of `without`.
+        It is borrowed until `give_back`, and is none of `without`. Of several it is one that has been given
+        the least, and fewer than `most` chunks.
         """
-        for core in range(self._workers):
-            if core == self._own or core in without:
-                continue
-            lent = self._table[self._row + core]
-            if lent < _AT_A_TIME and sum(self._table[core :: self._workers]) == lent:
-                self._table[self._row + core] += 1
-                return core
-        return None
+        lent = {core: self._table[self._row + core] for core in range(self._workers) if core not in without}
+        idle = [core for core in lent if core != self._own and self._helps_at_most_this(core)]
+        if not idle:
+            return None
+        core = min(idle, key=lent.__getitem__)
+        if lent[core] >= min(most, _AT_A_TIME):
+            return None
+        self._table[self._row + core] += 1
+        return core
+
+    def _helps_at_most_this(self, core: int) -> bool:
+        """Whether all that a core has to do was given to it by this worker."""
+        return sum(self._table[core :: self._workers]) == self._table[self._row + core]
 
     def give_back(self, core: int) -> None:
         """The other worker has answered."""

@@ -4,6 +4,7 @@ import logging
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 from functools import cache
+from threading import get_ident
 from time import perf_counter
 
 from contract.errors import ImageError
@@ -58,6 +59,12 @@ class Decoder:
         self._limits = limits
         self._decoded = decoded
         self._deliver = deliver
+        # By thread, which alone writes it: how many images it has taken and not handed on.
+        self._at_hand: dict[int, int] = {}
+
+    def coming(self) -> int:
+        """How many images are about to be decoded."""
+        return len(self._queue) + sum(list(self._at_hand.values()))
 
     def _work(self, fit: Callable[[], None]) -> None:
         fit()
@@ -70,27 +77,32 @@ class Decoder:
 
     def _hand_on(self, chunk: list[Item]) -> None:
         try:
-            self._decode_for_a_while(chunk)
+            outcomes = self._decode_for_a_while(chunk)
+            self._queue.put_back(chunk[len(outcomes) :])
+            pairs = list(zip(chunk, outcomes, strict=False))
+            self._decoded.put(item for item, failed in pairs if failed is None)
+            failures = {item: failed for item, failed in pairs if failed is not None}
+            if failures:
+                self._deliver(Delivery(list(failures), list(failures.values())))
         except BaseException:
             # The thread is about to die; its images must not be lost with it.
             self._deliver(Delivery(chunk, [_LOST] * len(chunk)))
             raise
 
-    def _decode_for_a_while(self, chunk: list[Item]) -> None:
-        """Decode for a bounded time, hand the results on, leave the rest to whoever is free first."""
+    def _decode_for_a_while(self, chunk: list[Item]) -> list[Failed | None]:
+        """Decode for a bounded time; what is left is for whoever is free first."""
         until = perf_counter() + _CHUNK_SECONDS
         outcomes: list[Failed | None] = []
-        while len(outcomes) < len(chunk) and perf_counter() < until:
-            item = chunk[len(outcomes)]
-            outcomes.append(decode_item(item, self._rule, self._limits))
-            item.queued_at = perf_counter()
-            item.decode_seconds = item.queued_at - item.call.started
-        self._queue.put_back(chunk[len(outcomes) :])
-        pairs = list(zip(chunk, outcomes, strict=False))
-        self._decoded.put(item for item, failed in pairs if failed is None)
-        failures = {item: failed for item, failed in pairs if failed is not None}
-        if failures:
-            self._deliver(Delivery(list(failures), list(failures.values())))
+        self._at_hand[get_ident()] = len(chunk)
+        try:
+            while len(outcomes) < len(chunk) and perf_counter() < until:
+                item = chunk[len(outcomes)]
+                outcomes.append(decode_item(item, self._rule, self._limits))
+                item.queued_at = perf_counter()
+                item.decode_seconds = item.queued_at - item.call.started
+        finally:
+            del self._at_hand[get_ident()]
+        return outcomes
 
 
 class SmallDecoder:

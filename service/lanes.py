@@ -3,6 +3,7 @@
 from collections import deque
 from collections.abc import Callable, Iterable
 from threading import Condition
+from time import perf_counter
 
 from service.metrics import CANCELLED_ITEMS
 from service.results import Lane
@@ -11,6 +12,12 @@ from service.work import Item
 # Of a full batch, what bulk work keeps while interactive work waits: 1/8 keeps it from standing still.
 _BULK_SHARE = 8
 INTERACTIVE_SHARE = 1 - 1 / _BULK_SHARE
+# How often somebody who holds on looks again, though nothing has come.
+_LOOK_AGAIN_SECONDS = 0.01
+
+
+def _never(_waiting: int, _seconds: float) -> bool:
+    return False
 
 
 class LaneQueue:
@@ -39,8 +46,16 @@ class LaneQueue:
                 self._lanes[item.lane].appendleft(item)
             self._changed.notify_all()
 
-    def take(self, choose: Callable[[int], int]) -> list[Item]:
+    def __len__(self) -> int:
+        """How many wait at the moment, abandoned ones included."""
+        return sum(map(len, self._lanes.values()))
+
+    def take(self, choose: Callable[[int], int], hold: Callable[[int, float], bool] = _never) -> list[Item]:
         """Wait until something is there, then take at once what `choose(waiting)` says of it.
+
+        Args:
+            choose: how many to take of those that wait.
+            hold: whether to hold on for more, of how many wait and for how many seconds the first has waited.
 
         Returns:
             at least one item, or none when the queue is closed.
@@ -50,7 +65,9 @@ class LaneQueue:
                 self._changed.wait_for(lambda: self._closed or any(self._lanes.values()))
                 if self._closed:
                     return []
-                if taken := self._pop(choose(self._waiting())):
+                if hold(len(self), self._longest_wait()):
+                    self._changed.wait(_LOOK_AGAIN_SECONDS)
+                elif taken := self._pop(choose(len(self))):
                     return taken
 
     def close(self) -> None:
@@ -62,11 +79,15 @@ class LaneQueue:
     def oldest(self) -> Item | None:
         """The image that waits longest."""
         with self._changed:
-            heads = [lane[0] for lane in self._lanes.values() if lane]
+            return self._oldest()
+
+    def _oldest(self) -> Item | None:
+        heads = [lane[0] for lane in self._lanes.values() if lane]
         return min(heads, key=lambda item: item.queued_at, default=None)
 
-    def _waiting(self) -> int:
-        return sum(map(len, self._lanes.values()))
+    def _longest_wait(self) -> float:
+        oldest = self._oldest()
+        return perf_counter() - oldest.queued_at if oldest else 0.0
 
     def _pop(self, count: int) -> list[Item]:
         interactive, bulk = self._lanes[Lane.INTERACTIVE], self._lanes[Lane.BULK]

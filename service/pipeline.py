@@ -70,11 +70,13 @@ class Pipeline:
         rule, limits, on_gpu = self.card.preprocessing, settings.image_limits, self.report.on_gpu
         self._encoded, self._waiting = LaneQueue("decode"), LaneQueue("inference")
         small = SmallDecoder(rule, limits, self._encoded, self._deliver)
-        self._batcher = Batcher(
-            self._model, settings.runs, settings.max_batch, self._waiting, small.decode, self._deliver
-        )
         decoders = settings.decoder_count(on_gpu=on_gpu)
         self._decoder = Decoder(decoders, rule, limits, self._encoded, self._waiting, self._deliver)
+        # A GPU's runs take nothing from the cores that decode.
+        coming = (lambda: 0) if on_gpu else self._decoder.coming
+        self._batcher = Batcher(
+            self._model, settings.runs, settings.max_batch, self._waiting, small.decode, coming, self._deliver
+        )
         # A GPU's thread has better things to do than to decode.
         self._straight = (lambda _: False) if on_gpu else small.takes
         self._limit = Load(settings.queue_items, settings.queue_bytes)
@@ -228,10 +230,10 @@ class Pipeline:
         return await self._answer(images, want, Lane.BULK, Stages(), None)
 
     async def _ask_colleagues(self, images: Sequence[bytes], want: Want) -> list[Outcome] | None:
-        """Another worker's answer, where there is one with time and enough is being done here already."""
+        """Another worker's answer, where one has time, enough is being done here, and no more there."""
         if not self._calls or want > Want.MAP or sum(map(len, images)) < _WORTH_ASKING_BYTES:
             return None
-        return await self._colleagues.answer(Question(self.key, want, images))
+        return await self._colleagues.answer(Question(self.key, want, images), len(self._calls))
 
     async def _answer(
         self, images: Sequence[bytes], want: Want, lane: Lane, stages: Stages, deadline: Deadline | None

@@ -13,14 +13,19 @@ from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Generic, Protocol, TypeVar
 
+from service.cores import usable_cores
 from service.errors import ServiceError
 from service.inputs.stream import Groups, StreamItem
 from service.results import Failed
 from service.settings import Settings
 from service.streaming_answers import Answer
 
-# Chunks that are prepared at the same time: decoding and inference both have one at hand and one to come.
-_CHUNKS = 4
+# Full chunks that are prepared at the same time: decoding and inference both have one at hand and one to
+# come, and so has every core.
+_LEAST_FULL_CHUNKS = 4
+_FULL_CHUNKS_EACH = 2
+# Chunks of any size, for each core: a chunk holds one or two photographs, and these make a batch.
+_CHUNKS_EACH = 8
 # A chunk of photographs takes hardly longer than one of small images: cores that share a stream are free at
 # nearly the same time, and the last chunk does not keep one of them busy alone.
 _CHUNK_BYTES = 2**20
@@ -68,9 +73,10 @@ class Window:
 
     @classmethod
     def of(cls, settings: Settings) -> "Window":
-        chunk = settings.max_batch
-        items, held_bytes = (_CHUNKS + 1) * chunk, settings.queue_bytes // _BYTES_SHARE
-        return cls(chunk, _CHUNK_BYTES, _CHUNKS, items, held_bytes)
+        cores = usable_cores()
+        full = max(_LEAST_FULL_CHUNKS, _FULL_CHUNKS_EACH * cores)
+        items, held_bytes = (full + 1) * settings.max_batch, settings.queue_bytes // _BYTES_SHARE
+        return cls(settings.max_batch, _CHUNK_BYTES, _CHUNKS_EACH * cores, items, held_bytes)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

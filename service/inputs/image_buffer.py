@@ -9,20 +9,21 @@ class ImageBuffer:
     def __init__(self, limit: int) -> None:
         self._limit = limit
         self._size = 0
-        self._parts: list[bytes] = []
+        self._parts: list[bytes | memoryview] = []
 
     def write(self, data: bytes | memoryview) -> None:
+        """Take the next bytes; a view has to be one of bytes, which do not change any more."""
         self._size += len(data)
         if self._size > self._limit:
             self._parts.clear()
         else:
-            self._parts.append(bytes(data))
+            self._parts.append(data)
 
     def content(self) -> bytes | Failed:
         """The whole image, or that it was too large."""
         if self._size > self._limit:
             return image_too_large(f"has {self._size:,} bytes", self._limit)
-        return self._parts[0] if len(self._parts) == 1 else b"".join(self._parts)
+        return b"".join(self._parts)
 
 
 def image_too_large(how_large: str, limit: int) -> Failed:

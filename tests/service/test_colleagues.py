@@ -205,9 +205,9 @@ def test_a_worker_that_hangs_is_waited_for_once(
         server = await asyncio.start_unix_server(hang, str(address(tmp_path, 1)))
         question = Question("any", Want.EMBEDDING, [plain(1)])
         for _ in range(3):
-            assert await colleagues.answer(question) is None
+            assert await colleagues.answer(question, 1) is None
         assert len(asked) == 1
-        assert table.borrow() == 1, "it was not given back"
+        assert table.borrow(1) == 1, "it was not given back"
         await left.wait()
         server.close()
         await server.wait_closed()

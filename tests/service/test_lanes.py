@@ -69,6 +69,42 @@ def test_the_oldest_is_the_one_that_waits_longest(loop: asyncio.AbstractEventLoo
     assert queue.oldest() is bulk
 
 
+def test_holding_on_lets_more_come(loop: asyncio.AbstractEventLoop) -> None:
+    queue = LaneQueue("test")
+    more = items(loop, BULK, 3)
+    queue.put(more[:1])
+    asked: list[int] = []
+
+    def hold(waiting: int, seconds: float) -> bool:
+        assert seconds > 0
+        asked.append(waiting)
+        if waiting < 3:
+            queue.put(more[waiting : waiting + 1])
+        return waiting < 3
+
+    assert queue.take(lambda waiting: waiting, hold) == more
+    assert asked == [1, 2, 3]
+
+
+def test_holding_on_ends_though_nothing_comes(loop: asyncio.AbstractEventLoop) -> None:
+    queue = LaneQueue("test")
+    alone = items(loop, BULK, 1)
+    queue.put(alone)
+    answers = iter([True, True, False])
+    assert queue.take(lambda waiting: waiting, lambda *_: next(answers)) == alone
+
+
+def test_closing_wakes_whoever_holds_on(loop: asyncio.AbstractEventLoop) -> None:
+    queue = LaneQueue("test")
+    queue.put(items(loop, BULK, 1))
+    answers: list[list[Item]] = []
+    thread = Thread(target=lambda: answers.append(queue.take(lambda waiting: waiting, lambda *_: True)))
+    thread.start()
+    queue.close()
+    thread.join(timeout=20)
+    assert answers == [[]]
+
+
 def test_closing_wakes_whoever_waits() -> None:
     queue = LaneQueue("test")
     answers: list[list[Item]] = []

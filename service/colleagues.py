@@ -50,14 +50,14 @@ class Colleagues:
         """So many more of this worker's models have work of their own, or fewer."""
         self._table.work(change)
 
-    async def answer(self, question: Question, most: int) -> list[Outcome] | None:
+    async def answer(self, question: Question, own: int) -> list[Outcome] | None:
         """One outcome for each image, or None if nobody has time, or who had was lost.
 
-        Whoever answers `most` questions of this worker already has no time.
+        `own` is how many such questions this worker answers itself: nobody is given more.
         """
         now = asyncio.get_running_loop().time()
         self._hanging = {place: until for place, until in self._hanging.items() if until > now}
-        place = self._table.borrow(most, without=self._hanging)
+        place = self._table.borrow(own, without=self._hanging)
         if place is None:
             return None
         try:

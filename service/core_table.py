@@ -4,9 +4,10 @@ from collections.abc import Container
 from mmap import mmap
 from pathlib import Path
 
-# Chunks that one worker may have another answer at a time. A batch is made of several photographs, and a
-# chunk holds one or two of them.
-_AT_A_TIME = 8
+# Chunks that one worker may have another answer at a time: one at hand and one to come, and more where it has
+# more itself. A batch is made of several photographs, and a chunk holds one or two of them.
+_AT_LEAST = 2
+_AT_MOST = 8
 
 TABLE = "cores"
 """Name of its file."""
@@ -49,18 +50,18 @@ class CoreTable:
         """So many more of the worker's models have work of their own, or fewer."""
         self._table[self._row + self._own] += change
 
-    def borrow(self, most: int, without: Container[int] = ()) -> int | None:
+    def borrow(self, own: int, without: Container[int] = ()) -> int | None:
         """The place of a worker that has no work of its own and helps nobody else; None if there is none.
 
-        It is borrowed until `give_back`, and is none of `without`. Of several it is one that has been given
-        the least, and fewer than `most` chunks.
+        It is borrowed until `give_back`, and is none of `without`. Of several it is the one that has been
+        given the least, and never more than the `own` chunks that this worker answers itself, or two.
         """
         lent = {core: self._table[self._row + core] for core in range(self._workers) if core not in without}
         idle = [core for core in lent if core != self._own and self._helps_at_most_this(core)]
         if not idle:
             return None
         core = min(idle, key=lent.__getitem__)
-        if lent[core] >= min(most, _AT_A_TIME):
+        if lent[core] >= max(_AT_LEAST, min(own, _AT_MOST)):
             return None
         self._table[self._row + core] += 1
         return core

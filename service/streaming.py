@@ -1,9 +1,9 @@
 """A stream of items to answers in the same order, of which a bounded part is held at any time.
 
-One task reads, a few prepare chunks at the same time, one concludes and writes them in order. Nothing waits
-to fill a chunk: whoever is free takes what is there, so chunks grow with the load and a slow client's
-items are answered as they come. What is held, from reading to writing, is bounded; a client that does not
-read its answers thereby stops the reading of its input.
+One task reads, a few prepare chunks at the same time, one concludes and writes them in order. While few are
+prepared nothing waits to fill a chunk, so chunks grow with the load and a slow client's items are answered as
+they come. What is held, from reading to writing, is bounded; a client that does not read its answers thereby
+stops the reading of its input.
 """
 
 import asyncio
@@ -20,12 +20,12 @@ from service.results import Failed
 from service.settings import Settings
 from service.streaming_answers import Answer
 
-# Full chunks that are prepared at the same time: decoding and inference both have one at hand and one to
-# come, and so has every core.
-_LEAST_FULL_CHUNKS = 4
-_FULL_CHUNKS_EACH = 2
-# Chunks of any size, for each core: a chunk holds one or two photographs, and these make a batch.
-_CHUNKS_EACH = 8
+# Chunks that are prepared at the same time: decoding and inference both have one at hand and one to come, and
+# so has every core.
+_LEAST_CHUNKS = 4
+_CHUNKS_EACH = 2
+# The same of photographs: a chunk holds one or two of them, and these make a batch.
+_FULL_CHUNKS_EACH = 8
 # A chunk of photographs takes hardly longer than one of small images: cores that share a stream are free at
 # nearly the same time, and the last chunk does not keep one of them busy alone.
 _CHUNK_BYTES = 2**20
@@ -60,7 +60,8 @@ class Window:
     Attributes:
         chunk: most items of a chunk.
         chunk_bytes: a chunk takes no further item once it has so many bytes.
-        chunks: chunks that are prepared at the same time.
+        chunks: of any size that are prepared at the same time; what comes meanwhile gathers.
+        full_chunks: that are prepared at the same time where they are full.
         items, bytes: no more is read while this much is held; what one piece of the body brings is read
             as a whole.
     """
@@ -68,15 +69,22 @@ class Window:
     chunk: int
     chunk_bytes: int
     chunks: int
+    full_chunks: int
     items: int
     bytes: int
 
     @classmethod
     def of(cls, settings: Settings) -> "Window":
         cores = usable_cores()
-        full = max(_LEAST_FULL_CHUNKS, _FULL_CHUNKS_EACH * cores)
-        items, held_bytes = (full + 1) * settings.max_batch, settings.queue_bytes // _BYTES_SHARE
-        return cls(settings.max_batch, _CHUNK_BYTES, _CHUNKS_EACH * cores, items, held_bytes)
+        chunks = max(_LEAST_CHUNKS, _CHUNKS_EACH * cores)
+        return cls(
+            chunk=settings.max_batch,
+            chunk_bytes=_CHUNK_BYTES,
+            chunks=chunks,
+            full_chunks=max(chunks, _FULL_CHUNKS_EACH * cores),
+            items=(chunks + 1) * settings.max_batch,
+            bytes=settings.queue_bytes // _BYTES_SHARE,
+        )
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -95,6 +103,8 @@ class Stream(Generic[T]):
         self._work = work
         self._window = window
         self._waiting: deque[StreamItem] = deque()
+        self._waiting_bytes = 0
+        self._preparing = 0
         self._held_items = 0
         self._held_bytes = 0
         self._changed = asyncio.Condition()
@@ -137,9 +147,11 @@ class Stream(Generic[T]):
 
     async def _take_in(self, group: Sequence[StreamItem]) -> None:
         async with self._changed:
+            size = sum(item.size for item in group)
             self._waiting.extend(group)
+            self._waiting_bytes += size
             self._held_items += len(group)
-            self._held_bytes += sum(item.size for item in group)
+            self._held_bytes += size
             self._changed.notify_all()
             await self._changed.wait_for(
                 lambda: self._held_items < self._window.items and self._held_bytes < self._window.bytes
@@ -147,33 +159,51 @@ class Stream(Generic[T]):
 
     async def _prepare(self) -> None:
         async with asyncio.TaskGroup() as tasks:
-            for _ in range(self._window.chunks):
-                tasks.create_task(self._prepare_chunks())
+            while True:
+                async with self._changed:
+                    await self._changed.wait_for(lambda: self._may_begin() or self._at_end())
+                if self._at_end():
+                    break
+                tasks.create_task(self._prepare_chunks(self._next_chunk()))
         self._in_order.put_nowait(None)
 
-    async def _prepare_chunks(self) -> None:
-        while chunk := await self._next_chunk():
+    def _next_chunk(self) -> _Chunk[T]:
+        """Everything that waits, up to a full chunk; its place in the order is taken at the same moment."""
+        items: list[StreamItem] = []
+        size = 0
+        while self._waiting and len(items) < self._window.chunk and size < self._window.chunk_bytes:
+            items.append(self._waiting.popleft())
+            size += items[-1].size
+        self._waiting_bytes -= size
+        self._preparing += 1
+        chunk: _Chunk[T] = _Chunk(items, asyncio.get_running_loop().create_future())
+        self._in_order.put_nowait(chunk)
+        return chunk
+
+    def _may_begin(self) -> bool:
+        """Whether what waits is enough for another chunk beside those that are prepared already."""
+        window = self._window
+        if self._preparing < window.chunks:
+            return bool(self._waiting)
+        full = len(self._waiting) >= window.chunk or self._waiting_bytes >= window.chunk_bytes
+        return full and self._preparing < window.full_chunks
+
+    def _at_end(self) -> bool:
+        return self._read_to_end and not self._waiting
+
+    async def _prepare_chunks(self, chunk: _Chunk[T]) -> None:
+        """Prepare a chunk, and go on with the next one where there is one."""
+        while True:
             try:
                 chunk.prepared.set_result(await self._work.prepare(chunk.items))
             except ServiceError as error:
                 chunk.prepared.set_result(error)
                 if error.code in _FINAL:
                     self._stop_reading(error)
-
-    async def _next_chunk(self) -> _Chunk[T] | None:
-        """Everything that waits, up to a full chunk; its place in the order is taken at the same moment."""
-        async with self._changed:
-            await self._changed.wait_for(lambda: self._waiting or self._read_to_end)
-            items: list[StreamItem] = []
-            size = 0
-            while self._waiting and len(items) < self._window.chunk and size < self._window.chunk_bytes:
-                items.append(self._waiting.popleft())
-                size += items[-1].size
-        if not items:
-            return None
-        chunk: _Chunk[T] = _Chunk(items, asyncio.get_running_loop().create_future())
-        self._in_order.put_nowait(chunk)
-        return chunk
+            self._preparing -= 1
+            if not self._may_begin():
+                return
+            chunk = self._next_chunk()
 
     def _stop_reading(self, reason: ServiceError) -> None:
         self._failure = self._failure or reason

@@ -13,7 +13,7 @@ from service.inputs.stream import Groups, StreamItem
 from service.streaming import Stream, Window
 from service.streaming_answers import Answer
 
-WINDOW = Window(chunk=4, chunk_bytes=10**6, chunks=3, items=16, bytes=10**9)
+WINDOW = Window(chunk=4, chunk_bytes=10**6, chunks=3, full_chunks=5, items=16, bytes=10**9)
 
 
 class Echo:
@@ -137,7 +137,7 @@ def test_a_reader_who_stops_stops_the_reading() -> None:
 
 def test_few_large_images_fill_the_window_as_well() -> None:
     echo = Echo()
-    window = Window(chunk=4, chunk_bytes=10**6, chunks=3, items=1000, bytes=10_000)
+    window = Window(chunk=4, chunk_bytes=10**6, chunks=3, full_chunks=3, items=1000, bytes=10_000)
 
     async def scenario() -> None:
         async def write(answers: Sequence[Answer]) -> None:
@@ -153,9 +153,38 @@ def test_few_large_images_fill_the_window_as_well() -> None:
     asyncio.run(scenario())
 
 
+def test_only_full_chunks_are_begun_beside_many_others() -> None:
+    sizes: list[int] = []
+
+    class Endless(Echo):
+        async def prepare(self, items: Sequence[StreamItem]) -> list[Answer]:
+            sizes.append(len(items))
+            await asyncio.Event().wait()
+            return []
+
+    async def scenario(items: int, size: int) -> list[int]:
+        sizes.clear()
+        echo = Endless()
+        window = Window(chunk=4, chunk_bytes=200, chunks=2, full_chunks=5, items=1000, bytes=10**9)
+
+        async def write(answers: Sequence[Answer]) -> None:
+            raise AssertionError("nothing is ever prepared")
+
+        running = asyncio.create_task(Stream(echo.source([items], size=size), echo, window).run(write))
+        await settled()
+        running.cancel()
+        await asyncio.wait([running])
+        return sizes
+
+    assert asyncio.run(scenario(items=7, size=1)) == [4, 3]
+    assert asyncio.run(scenario(items=15, size=1)) == [4, 4, 4]
+    assert asyncio.run(scenario(items=40, size=1)) == 5 * [4]
+    assert asyncio.run(scenario(items=40, size=100)) == 5 * [2]
+
+
 def test_a_chunk_of_large_images_is_a_short_one() -> None:
     echo = Echo()
-    window = Window(chunk=4, chunk_bytes=5000, chunks=3, items=1000, bytes=10**9)
+    window = Window(chunk=4, chunk_bytes=5000, chunks=3, full_chunks=3, items=1000, bytes=10**9)
     lengths: list[int] = []
 
     async def write(answers: Sequence[Answer]) -> None:

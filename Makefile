@@ -5,7 +5,7 @@ SOAK_SECONDS ?= 3600
 MINUTES ?= 120
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --constraint constraints.txt
 
-.PHONY: help setup serve test lint types unit lint-ops pictures page-picture reproduce audit sbom bench-serving bench-training soak overload clean
+.PHONY: help setup serve test lint types unit lint-ops pictures page-picture samples reproduce audit sbom bench-serving bench-training soak overload clean
 
 help:
 	@echo "make serve   serve the shipped model on http://localhost:8000"
@@ -76,6 +76,9 @@ pictures: .venv/complete
 # Of a service that runs on port 8000 with an empty index.
 page-picture: .venv/complete
 	$(BIN)/python -m docs.page_picture $(DATA)
+
+samples: .venv/complete
+	$(BIN)/python -m docs.samples $(DATA)
 
 # Call it again to go on: status 75, which make reports as an error, says that time ran out before the end.
 reproduce: .venv/complete

@@ -9,19 +9,24 @@ export function useKey(text) {
   key = text;
 }
 
-async function ask(method, path, body) {
+async function send(method, path, body, type) {
   const headers = key ? { "X-API-Key": key } : {};
-  // A file has the type that its name suggests; what it is, the service sees for itself.
-  if (body instanceof Blob) headers["Content-Type"] = "application/octet-stream";
+  if (type) headers["Content-Type"] = type;
   let response;
   try {
     response = await fetch(path, { method, headers, body });
   } catch {
     throw new Error("The service cannot be reached; see whether it runs, and try again.");
   }
-  const answer = await response.json();
-  if (response.ok) return answer;
-  throw response.status === 401 ? new KeyNeeded(answer.detail) : new Error(answer.detail);
+  if (response.ok) return response;
+  const { detail } = await response.json();
+  throw response.status === 401 ? new KeyNeeded(detail) : new Error(detail);
+}
+
+async function ask(method, path, body) {
+  // A file has the type that its name suggests; what it is, the service sees for itself.
+  const type = body instanceof Blob ? "application/octet-stream" : undefined;
+  return (await send(method, path, body, type)).json();
 }
 
 /** The default model's card. */
@@ -55,4 +60,18 @@ export function store(id, image, metadata) {
   form.append("metadata", JSON.stringify(metadata));
   const path = id.split("/").map(encodeURIComponent).join("/");
   return ask("PUT", `/v1/items/${path}`, form);
+}
+
+/** The sample images: items as `storeAll` takes them, each with a label in its metadata. */
+export async function samples() {
+  const text = await (await send("GET", "/page/samples.ndjson")).text();
+  return text.trim().split("\n").map((line) => JSON.parse(line));
+}
+
+/** Store many items {id, image in base64, metadata} in one request; how many of them are stored. */
+export async function storeAll(items) {
+  const body = items.map((item) => JSON.stringify(item)).join("\n");
+  const answer = await (await send("POST", "/v1/items", body, "application/x-ndjson")).text();
+  const { summary } = JSON.parse(answer.trim().split("\n").pop());
+  return summary.ok;
 }

@@ -114,6 +114,7 @@ async function count() {
     part("index").textContent = items
       ? `${items.toLocaleString("en")} images are searched.`
       : "No images are searched yet.";
+    part("samples").hidden = items > 0;
   } catch (error) {
     fail(error);
   }
@@ -150,10 +151,38 @@ async function add(files) {
   part("refused").replaceChildren(
     ...lines.map((line) => Object.assign(document.createElement("li"), { textContent: line })),
   );
+  try {
+    await searchAgain();
+    tell(`${images.length - refused.length} of ${images.length} images added.`);
+  } catch (error) {
+    fail(error);
+  }
+}
+
+async function addSamples() {
+  const button = part("samples");
+  button.disabled = true;
+  try {
+    const items = await api.samples();
+    for (const item of items) item.metadata.thumbnail = `data:image/jpeg;base64,${item.image}`;
+    const stored = await api.storeAll(items);
+    await searchAgain();
+    tell(`${stored} sample images added.`);
+  } catch (error) {
+    fail(error);
+  }
+  button.disabled = false;
+}
+
+/** After images were added: count them, and look for the photo's neighbours among them. */
+async function searchAgain() {
   await count();
-  const file = shown.photo?.file;
-  if (file) await answer(file);
-  tell(`${images.length - refused.length} of ${images.length} images added.`);
+  const photo = shown.photo;
+  if (!photo) return;
+  const neighbours = await api.neighboursOf(photo.file, NEIGHBOURS);
+  if (photo !== shown.photo) return;
+  showOwn();
+  listNeighbours(neighbours);
 }
 
 async function begin() {
@@ -182,6 +211,7 @@ function chosen(input, use) {
 chosen(part("photo"), ([file]) => answer(file));
 chosen(part("images"), add);
 chosen(part("folder"), add);
+part("samples").addEventListener("click", addSamples);
 
 part("key").addEventListener("submit", (event) => {
   event.preventDefault();

@@ -6,10 +6,12 @@ from fastapi import APIRouter
 from starlette.exceptions import HTTPException
 from starlette.responses import FileResponse
 
+from service.outputs.lines import NDJSON
+
 router = APIRouter(tags=["service"])
 
 _FOLDER = Path(__file__).parents[1] / "page"
-FILES = ("api.js", "map.js", "page.css", "page.js", "thumbnail.js")
+FILES = ("api.js", "map.js", "page.css", "page.js", "samples.ndjson", "thumbnail.js")
 # Nothing but the page's own files, and pictures that the browser has from the user or the service.
 _POLICY = "; ".join(
     (
@@ -35,4 +37,4 @@ async def page_file(name: str) -> FileResponse:
     """One of the files that the page loads."""
     if name not in FILES:
         raise HTTPException(404, f"the page has no file {name}")
-    return FileResponse(_FOLDER / name)
+    return FileResponse(_FOLDER / name, media_type=NDJSON if name.endswith(".ndjson") else None)

@@ -166,6 +166,30 @@ def test_a_broken_photo_is_named_and_the_answer_before_it_stays(
     expect(page.locator("#name")).to_contain_text("photo 2.jpg")
 
 
+def test_who_has_no_images_at_hand_is_offered_some(
+    browser: Browser, tiny_models: Path, tmp_path: Path, photos: list[Path], errors: list[str]
+) -> None:
+    with serving(tiny_models, tmp_path, workers=1) as server:
+        page = browser.new_page()
+        page.on("console", lambda message: errors.append(message.text) if message.type == "error" else None)
+        page.goto(server.url)
+        ask(page, photos[0])
+        expect(page.locator("#nearest-note")).to_have_text("Nothing is searched yet: add images below.")
+        page.click("#samples")
+        expect(page.locator("#status")).to_have_text("300 sample images added.")
+        expect(page.locator("#index")).to_have_text("300 images are searched.")
+        expect(page.locator("#samples")).to_be_hidden()
+        neighbours = page.locator("#neighbours button")
+        expect(neighbours).to_have_count(12)
+        expect(neighbours.first).to_contain_text("samples/")
+        widths = page.locator("#neighbours img").evaluate_all(
+            "images => Promise.all(images.map((one) => one.decode().then(() => one.naturalWidth)))"
+        )
+        assert widths == 12 * [32]
+        page.close()
+    assert errors == []
+
+
 def test_a_service_that_asks_for_a_key_gets_it_from_the_user(
     browser: Browser, tiny_models: Path, tmp_path: Path, photos: list[Path]
 ) -> None:

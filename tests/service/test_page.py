@@ -2,12 +2,16 @@
 
 import asyncio
 import re
+from collections import Counter
 from pathlib import Path
+
+import orjson
 
 from service.routes.page import FILES
 from tests.service.client import check_refusal, client
 
 FOLDER = Path(__file__).parents[2] / "service" / "page"
+_TYPES = {"css": "text/css", "js": "text/javascript", "ndjson": "application/x-ndjson"}
 
 
 def test_every_file_of_the_page_is_served_and_no_other(tiny_models: Path, index_url: str) -> None:
@@ -21,8 +25,7 @@ def test_every_file_of_the_page_is_served_and_no_other(tiny_models: Path, index_
                 check_refusal(await http.get(f"/page/{name}"), 404, "no_such_route", f"/page/{name[:2]}")
         assert page.headers["content-type"].startswith("text/html")
         for name, answer in files.items():
-            kind = "text/css" if name.endswith(".css") else "text/javascript"
-            assert answer.headers["content-type"].startswith(kind), name
+            assert answer.headers["content-type"].startswith(_TYPES[name.rpartition(".")[2]]), name
             assert answer.content == (FOLDER / name).read_bytes()
 
     asyncio.run(scenario())
@@ -41,6 +44,26 @@ def test_the_page_loads_its_own_files_and_the_policy_lets_it(tiny_models: Path, 
     assert not re.findall(r"<(?:script|style)(?![^>]*src)[^>]*>[^<]|\son\w+=|style=", html)
     loaded = re.findall(r'(?:src|href)="([^"]+)"', html)
     loaded += [
-        name for path in FOLDER.glob("*.js") for name in re.findall(r'from "([^"]+)"', path.read_text())
+        name for path in FOLDER.glob("*.js") for name in re.findall(r'"(/page/[^"]+)"', path.read_text())
     ]
     assert {path for path in loaded if path not in ("data:,", "/docs")} == {f"/page/{name}" for name in FILES}
+
+
+def test_the_sample_images_are_thirty_of_each_class_and_can_be_stored(
+    tiny_models: Path, index_url: str
+) -> None:
+    samples = (FOLDER / "samples.ndjson").read_bytes()
+    lines = [orjson.loads(line) for line in samples.splitlines()]
+    classes = Counter(line["metadata"]["label"] for line in lines)
+    assert len(classes) == 10
+    assert set(classes.values()) == {30}
+    assert f" {len(lines)} small pictures" in (FOLDER / "index.html").read_text()
+
+    async def scenario() -> None:
+        async with client(tiny_models, index_url) as http:
+            answer = await http.post(
+                "/v1/items", content=samples, headers={"content-type": "application/x-ndjson"}
+            )
+        assert orjson.loads(answer.content.splitlines()[-1])["summary"]["ok"] == len(lines)
+
+    asyncio.run(scenario())

@@ -11,6 +11,8 @@ from fastapi.openapi.docs import get_swagger_ui_html
 from starlette.exceptions import HTTPException
 from starlette.responses import FileResponse, Response
 
+from service.routes.policy import page_policy
+
 router = APIRouter(tags=["service"])
 
 _SCRIPT_FILE, _STYLE_FILE = "swagger-ui-bundle.js", "swagger-ui.css"
@@ -19,8 +21,8 @@ _FOLDER = Path(str(distribution("fastapi-swagger").locate_file("fastapi_swagger/
 _SCRIPT = re.compile(rb"<script>(.*?)</script>", re.DOTALL)
 
 
-def _page() -> tuple[bytes, str]:
-    """The page, and a policy under which a browser runs its one script, that library and no other."""
+def _page() -> tuple[bytes, dict[str, str]]:
+    """The page, and the header of a policy under which a browser runs its one script and that library."""
     answer = get_swagger_ui_html(
         openapi_url="/openapi.json",
         title="Infomax",
@@ -32,26 +34,16 @@ def _page() -> tuple[bytes, str]:
     content = bytes(answer.body)
     (script,) = _SCRIPT.findall(content)
     digest = base64.b64encode(hashlib.sha256(script).digest()).decode()
-    policy = {
-        "default-src": "'none'",
-        "script-src": f"'self' 'sha256-{digest}'",
-        # Swagger UI sets styles on its elements.
-        "style-src": "'self' 'unsafe-inline'",
-        "img-src": "'self' data:",
-        "connect-src": "'self'",
-        "base-uri": "'none'",
-        "form-action": "'none'",
-        "frame-ancestors": "'none'",
-    }
-    return content, "; ".join(f"{name} {sources}" for name, sources in policy.items())
+    # Swagger UI sets styles on its elements.
+    return content, page_policy(scripts=f"'sha256-{digest}'", styles="'unsafe-inline'")
 
 
-_PAGE, _POLICY = _page()
+_PAGE, _HEADERS = _page()
 
 
 @router.get("/docs", include_in_schema=False)
 async def docs() -> Response:
-    return Response(_PAGE, headers={"Content-Security-Policy": _POLICY}, media_type="text/html")
+    return Response(_PAGE, headers=_HEADERS, media_type="text/html")
 
 
 @router.get("/docs/{name}", include_in_schema=False)

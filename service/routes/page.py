@@ -7,29 +7,19 @@ from starlette.exceptions import HTTPException
 from starlette.responses import FileResponse
 
 from service.outputs.lines import NDJSON
+from service.routes.policy import page_policy
 
 router = APIRouter(tags=["service"])
 
 _FOLDER = Path(__file__).parents[1] / "page"
 FILES = ("api.js", "map.js", "page.css", "page.js", "samples.ndjson", "thumbnail.js")
-# Nothing but the page's own files, and pictures that the browser has from the user or the service.
-_POLICY = "; ".join(
-    (
-        "default-src 'none'",
-        "script-src 'self'",
-        "style-src 'self'",
-        "img-src 'self' blob: data:",
-        "connect-src 'self'",
-        "base-uri 'none'",
-        "form-action 'none'",
-        "frame-ancestors 'none'",
-    )
-)
+# Pictures that the browser has from the user.
+_HEADERS = page_policy(images="blob:")
 
 
 @router.get("/", include_in_schema=False)
 async def page() -> FileResponse:
-    return FileResponse(_FOLDER / "index.html", headers={"Content-Security-Policy": _POLICY})
+    return FileResponse(_FOLDER / "index.html", headers=_HEADERS)
 
 
 @router.get("/page/{name}", include_in_schema=False)

@@ -14,6 +14,7 @@ from time import perf_counter
 
 import numpy as np
 
+from bench.serving import transfer
 from bench.serving.model import BenchModel
 from contract.images import decode
 
@@ -30,11 +31,14 @@ class Limit:
         decode: by the name of each image set.
         infer: full batches.
         one_image_ms: decode and infer one small image on one core with nothing else to do, median.
+        transfer: seconds of a core that passing an image through a connection costs, by the name of each
+            image set (`bench.serving.transfer`); not part of the limit.
     """
 
     decode: dict[str, float]
     infer: float
     one_image_ms: float
+    transfer: dict[str, float]
 
     def rate(self, images: str) -> float:
         """Most images of that set per second."""
@@ -62,6 +66,7 @@ def measure(model: BenchModel, sets: dict[str, tuple[bytes, ...]], cores: int, s
         {name: sum(core.decode[name] for core in rates) for name in sets},
         sum(core.infer for core in rates),
         _one_image(model, next(iter(sets.values()))),
+        {name: transfer.measure(files, seconds) for name, files in sets.items()},
     )
 
 

@@ -25,20 +25,21 @@ class Meter:
     def __init__(self, server: Running) -> None:
         self._server = server
         self._server_at_start = server.cpu_seconds()
-        self._all_at_start = _busy_seconds()
+        self._all_at_start = busy_seconds()
         self._started = perf_counter()
 
     def read(self, client_seconds: float) -> Cores:
         """Of the time since; `client_seconds` is what the load used, which has ended by now."""
         seconds = perf_counter() - self._started
         server = self._server.cpu_seconds() - self._server_at_start
-        everything = _busy_seconds() - self._all_at_start
+        everything = busy_seconds() - self._all_at_start
         # The system counts in hundredths of a second.
         others = max(0.0, everything - server - client_seconds)
         return Cores(client_seconds / seconds, server / seconds, others / seconds)
 
 
-def _busy_seconds() -> float:
+def busy_seconds() -> float:
+    """What all cores of the machine together have worked since it started."""
     times = psutil.cpu_times()._asdict()
     # What a guest system uses is in `user` already.
     return sum(float(times[name]) for name in times if name not in _NOT_BUSY)

@@ -148,9 +148,10 @@ class Rounds:
             with _archive(images.files, each) as path:
                 # The form matters where an image costs little beside its answer.
                 for form in options.forms if first else options.forms[:1]:
-                    meter = Meter(server)
-                    found = streams.run(server.port, clients, form, path)
-                    used = meter.read(found.cpu_seconds)
+                    with streams.ready(server.port, clients, form, path) as send:
+                        meter = Meter(server)
+                        found = send()
+                        used = meter.read(found.cpu_seconds)
                     self._results.measurements.append(
                         Measurement(
                             OURS,

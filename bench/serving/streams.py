@@ -10,13 +10,15 @@ import resource
 import subprocess
 import sys
 import tarfile
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from http.client import HTTPConnection
 from pathlib import Path
 from threading import Thread
 from time import perf_counter
+from typing import IO, cast
 
 _ROOT = Path(__file__).parents[2]
 NDJSON = "application/x-ndjson"
@@ -28,6 +30,7 @@ FORMS = {
 }
 _TIMEOUT_SECONDS = 120.0
 _PIECE = 2**20
+_READY, _RESULT = "READY", "RESULT "
 
 
 @dataclass(frozen=True)
@@ -45,14 +48,29 @@ class StreamLoad:
     cpu_seconds: float
 
 
-def run(port: int, clients: int, form: str, archive: Path) -> StreamLoad:
-    """Let so many clients send the archive at the same time, in a process of their own."""
+@contextmanager
+def ready(port: int, clients: int, form: str, archive: Path) -> Iterator[Callable[[], StreamLoad]]:
+    """So many clients in a process of their own; a call has all of them send the archive."""
     command = [sys.executable, "-m", "bench.serving.streams", str(port), str(clients), form, str(archive)]
-    done = subprocess.run(
-        command, cwd=_ROOT, capture_output=True, text=True, check=True, timeout=_TIMEOUT_SECONDS
-    )
-    (line,) = (line for line in done.stdout.splitlines() if line.startswith("RESULT "))
-    return StreamLoad(**json.loads(line.removeprefix("RESULT ")))
+    pipe = subprocess.PIPE
+    with subprocess.Popen(command, cwd=_ROOT, stdin=pipe, stdout=pipe, text=True) as process:
+        to_clients, from_clients = cast("IO[str]", process.stdin), cast("IO[str]", process.stdout)
+        _expect(from_clients, _READY)
+
+        def run() -> StreamLoad:
+            to_clients.write("\n")
+            to_clients.flush()
+            return StreamLoad(**json.loads(_expect(from_clients, _RESULT)))
+
+        yield run
+
+
+def _expect(lines: IO[str], beginning: str) -> str:
+    """What the clients' next line says behind its beginning."""
+    line = lines.readline()
+    if not line.startswith(beginning):
+        raise RuntimeError(f"the clients said {line[:200]!r}; what went wrong is above")
+    return line.removeprefix(beginning)
 
 
 def tar(files: Sequence[bytes], count: int) -> bytes:
@@ -108,13 +126,20 @@ def _main() -> None:
     port, clients, name, file = sys.argv[1:]
     archive = Path(file).read_bytes()
     path, media_type = FORMS[name]
+    _say(_READY)
+    sys.stdin.readline()
     with ThreadPoolExecutor(int(clients)) as pool:
         started, used = perf_counter(), _cpu_seconds()
         replies = list(pool.map(lambda _: stream(int(port), path, media_type, archive), range(int(clients))))
         seconds, used = perf_counter() - started, _cpu_seconds() - used
     images = sum(answered(reply, media_type) for reply in replies)
     found = {"images": images, "seconds": seconds, "cpu_seconds": used}
-    sys.stdout.write(f"RESULT {json.dumps(found)}\n")
+    _say(f"{_RESULT}{json.dumps(found)}")
+
+
+def _say(line: str) -> None:
+    sys.stdout.write(line + "\n")
+    sys.stdout.flush()
 
 
 def _cpu_seconds() -> float:

@@ -26,10 +26,11 @@ def images_of(scenario: str) -> str:
 
 def _limit(results: Results) -> str:
     infer = Spread.of([limit.infer for limit in results.limits])
-    rows = [["images", "decode, images/s", "infer, images/s", "limit, images/s"]]
+    rows = [["images", "decode, images/s", "infer, images/s", "limit, images/s", "transfer, core µs each"]]
     for name in results.limits[0].decode:
         decode = Spread.of([limit.decode[name] for limit in results.limits])
-        rows.append([name, _rate(decode), _rate(infer), _rate(results.limit(name))])
+        transfer = Spread.of([1e6 * limit.transfer[name] for limit in results.limits])
+        rows.append([name, _rate(decode), _rate(infer), _rate(results.limit(name)), _rate(transfer)])
     return _table(rows)
 
 

@@ -39,7 +39,7 @@ def results() -> Results:
         options={"repetitions": 3},
         layouts={"infomax": "its defaults", "mosec": "two workers"},
         skipped={"BentoML": "it could not be installed"},
-        limits=[Limit({"small": 3000.0}, 1500.0, 0.5) for _ in range(3)],
+        limits=[Limit({"small": 3000.0}, 1500.0, 0.5, {"small": 5e-6}) for _ in range(3)],
         measurements=[
             measured(contender, name, repetition, rate + 10 * repetition)
             for repetition in range(3)
@@ -51,7 +51,7 @@ def results() -> Results:
 
 
 def test_the_limit_is_one_image_after_the_other_through_both_stages() -> None:
-    limit = Limit({"small": 3000.0, "large": 1e12}, 1500.0, 0.5)
+    limit = Limit({"small": 3000.0, "large": 1e12}, 1500.0, 0.5, {})
     assert limit.rate("small") == pytest.approx(1000.0)
     assert limit.rate("large") == pytest.approx(1500.0)
 
@@ -70,6 +70,7 @@ def test_a_table_shows_medians_spreads_the_share_of_the_limit_and_every_error(re
     rows = {line.split(" | ")[0].strip("|* "): line for line in markdown(results).splitlines()}
     assert "| **infomax** | 500 (490 to 510) | 50% | 10 (10 to 10) | 20 (20 to 20) | 3 |" in markdown(results)
     assert "| mosec | 400 (390 to 410) | 40% |" in markdown(results)
+    assert rows["small"].endswith("| 1,000 (1,000 to 1,000) | 5.0 (5.0 to 5.0) |")
     assert rows[STREAM].startswith(f"| {STREAM} | 900 (900 to 900) | 90% | 3 | 1,667 | 1.50 | 0.12 | 100 |")
 
 

@@ -1,0 +1,49 @@
+"""What a connection alone costs: bytes from one process to another, which throws them away.
+
+No server on these cores gets its images without it, and the limit knows nothing of it.
+"""
+
+import multiprocessing
+import socket
+from collections.abc import Sequence
+from multiprocessing.connection import Connection
+from time import perf_counter
+
+from bench.serving.meter import busy_seconds
+
+_BLOCK = 64 * 2**20
+_PIECE = 2**18
+_PATIENCE_SECONDS = 60.0
+
+
+def measure(files: Sequence[bytes], seconds: float) -> float:
+    """Seconds of a core for one image, of both ends together, while the machine does nothing else."""
+    images = max(1, _BLOCK // sum(map(len, files))) * len(files)
+    block = b"".join(files) * (images // len(files))
+    context = multiprocessing.get_context("spawn")
+    port, others_port = context.Pipe()
+    receiver = context.Process(target=_receive, args=(others_port,), daemon=True)
+    receiver.start()
+    if not port.poll(_PATIENCE_SECONDS):
+        raise TimeoutError("the receiver has not begun to listen")
+    with socket.create_connection(("127.0.0.1", port.recv())) as connection:
+        used, started, sent = busy_seconds(), perf_counter(), 0
+        while perf_counter() - started < seconds:
+            connection.sendall(block)
+            sent += images
+        connection.shutdown(socket.SHUT_WR)
+        connection.recv(1)
+        used = busy_seconds() - used
+    receiver.join()
+    return used / sent
+
+
+def _receive(port: Connection) -> None:
+    piece = bytearray(_PIECE)
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port.send(server.getsockname()[1])
+        connection, _ = server.accept()
+        with connection:
+            while connection.recv_into(piece):
+                pass
+            connection.send(b".")

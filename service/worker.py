@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from contract.errors import InfomaxError
-from service import garbage, metrics
+from service import garbage, heaps, metrics
 from service.app import create_app
 from service.colleagues import Colleagues, address
 from service.connections import ConnectionServer
@@ -46,6 +46,7 @@ class Job:
 
 def work(job: Job, place: int, line: socket.socket) -> None:
     """Serve until the parent says stop, or is gone. The main function of the process at that place."""
+    heaps.share_heaps()
     _end_with_the_parent()
     configure_logs(job.settings.log_level)
     metrics.READY.set(0)

@@ -9,6 +9,8 @@ import psutil
 
 from tests.end_to_end.server import Server
 
+_PARTS = 10
+
 
 class Memory:
     """A thread that looks again and again.
@@ -41,6 +43,10 @@ class Memory:
         """First, highest and last value."""
         first, highest, last = self.mebibytes[0], max(self.mebibytes), self.mebibytes[-1]
         return {"first_mib": round(first, 1), "highest_mib": round(highest, 1), "last_mib": round(last, 1)}
+
+    def course(self) -> list[int]:
+        """The median of each tenth of the time, in mebibytes: does what grows come to an end?"""
+        return [round(float(np.median(part))) for part in np.array_split(self.mebibytes, _PARTS) if len(part)]
 
     def growth(self, warm_up: float) -> float:
         """By which share of itself the memory grew after `warm_up` seconds: from the line that fits best."""

@@ -329,7 +329,7 @@ def main(
             f"{route} {status or 'left'}": n for (route, status), n in sorted(found.requests.items())
         },
         "images": {f"{route} {outcome}": n for (route, outcome), n in sorted(found.items.items())},
-        "memory": {**memory.figures(), "growth": round(growth, 4)},
+        "memory": {**memory.figures(), "course_mib": memory.course(), "growth": round(growth, 4)},
         "surprises": found.surprises[:_SHOWN],
     }
     sys.stdout.write(json.dumps(report, indent=2) + "\n")

@@ -27,8 +27,8 @@ _NOT_FINITE = Failed("inference_failed", "The model's answer to this image is no
 _CPU_PADDING = 0.25
 _GPU_PADDING = 1.0
 _MOST_DEATHS = 2
-# Smaller batches cost much more for each image: alone it takes 1.7 times as long as among eight, these only
-# 1.1 times as long as among 64 (docs/performance.md).
+# Smaller batches cost much more for each image: alone it takes 1.6 times as long as among eight, these only
+# 1.2 times as long as among 64 (docs/performance.md).
 _COMPANY = 8
 # Some images take seconds to decode; those that are decoded do not wait for them.
 _LONGEST_HOLD_SECONDS = 0.1

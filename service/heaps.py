@@ -11,8 +11,8 @@ def share_heaps() -> None:
     """Let the threads share two heaps. To be called before they are started.
 
     glibc gives nearly every thread a heap of its own, and each keeps up to 32 MiB that were freed once large
-    images had passed: a worker with a dozen threads held hundreds of megabytes that nobody used, and more
-    with every hour. Other allocators are left as they are.
+    images had passed, so that a worker with a dozen threads may hold hundreds of megabytes that nobody uses.
+    Other allocators are left as they are.
     """
     with suppress(OSError, AttributeError):
         ctypes.CDLL(None).mallopt(_M_ARENA_MAX, _HEAPS)

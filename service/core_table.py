@@ -56,12 +56,13 @@ class CoreTable:
         It is borrowed until `give_back`, and is none of `without`. Of several it is the one that has been
         given the least, and never more than the `own` chunks that this worker answers itself, or two.
         """
-        lent = {core: self._table[self._row + core] for core in range(self._workers) if core not in without}
-        idle = [core for core in lent if core != self._own and self._helps_at_most_this(core)]
-        if not idle:
-            return None
-        core = min(idle, key=lent.__getitem__)
-        if lent[core] >= max(_AT_LEAST, min(own, _AT_MOST)):
+        lent = {
+            core: self._table[self._row + core]
+            for core in range(self._workers)
+            if core != self._own and core not in without and self._helps_at_most_this(core)
+        }
+        core = min(lent, key=lent.__getitem__, default=None)
+        if core is None or lent[core] >= max(_AT_LEAST, min(own, _AT_MOST)):
             return None
         self._table[self._row + core] += 1
         return core

@@ -16,10 +16,6 @@ INTERACTIVE_SHARE = 1 - 1 / _BULK_SHARE
 _LOOK_AGAIN_SECONDS = 0.01
 
 
-def _never(_waiting: int, _seconds: float) -> bool:
-    return False
-
-
 class LaneQueue:
     """Images in order of arrival, interactive before bulk; abandoned ones leave it unseen.
 
@@ -50,7 +46,9 @@ class LaneQueue:
         """How many wait at the moment, abandoned ones included."""
         return sum(map(len, self._lanes.values()))
 
-    def take(self, choose: Callable[[int], int], hold: Callable[[int, float], bool] = _never) -> list[Item]:
+    def take(
+        self, choose: Callable[[int], int], hold: Callable[[int, float], bool] | None = None
+    ) -> list[Item]:
         """Wait until something is there, then take at once what `choose(waiting)` says of it.
 
         Args:
@@ -65,7 +63,7 @@ class LaneQueue:
                 self._changed.wait_for(lambda: self._closed or any(self._lanes.values()))
                 if self._closed:
                     return []
-                if hold(len(self), self._longest_wait()):
+                if hold is not None and hold(len(self), self._longest_wait()):
                     self._changed.wait(_LOOK_AGAIN_SECONDS)
                 elif taken := self._pop(choose(len(self))):
                     return taken
@@ -79,14 +77,11 @@ class LaneQueue:
     def oldest(self) -> Item | None:
         """The image that waits longest."""
         with self._changed:
-            return self._oldest()
-
-    def _oldest(self) -> Item | None:
-        heads = [lane[0] for lane in self._lanes.values() if lane]
+            heads = [lane[0] for lane in self._lanes.values() if lane]
         return min(heads, key=lambda item: item.queued_at, default=None)
 
     def _longest_wait(self) -> float:
-        oldest = self._oldest()
+        oldest = self.oldest()
         return perf_counter() - oldest.queued_at if oldest else 0.0
 
     def _pop(self, count: int) -> list[Item]:

@@ -20,6 +20,8 @@ from threading import Thread
 from time import perf_counter
 from typing import IO, cast
 
+import pyarrow as arrow
+
 _ROOT = Path(__file__).parents[2]
 NDJSON = "application/x-ndjson"
 ARROW = "application/vnd.apache.arrow.stream"
@@ -91,8 +93,6 @@ def answered(reply: bytes, media_type: str) -> int:
         last = reply.rstrip(b"\n").rsplit(b"\n", 1)[-1]
         ok: int = json.loads(last)["summary"]["ok"]
         return ok
-    import pyarrow as arrow  # only here, since it takes longer to load than a request
-
     table = arrow.ipc.open_stream(reply).read_all()
     return int(table.num_rows - table["embedding"].null_count)
 

@@ -18,8 +18,9 @@ _PATIENCE_SECONDS = 60.0
 
 def measure(files: Sequence[bytes], seconds: float) -> float:
     """Seconds of a core for one image, of both ends together, while the machine does nothing else."""
-    images = max(1, _BLOCK // sum(map(len, files))) * len(files)
-    block = b"".join(files) * (images // len(files))
+    once = b"".join(files)
+    repeats = max(1, _BLOCK // len(once))
+    block, images = once * repeats, len(files) * repeats
     context = multiprocessing.get_context("spawn")
     port, others_port = context.Pipe()
     receiver = context.Process(target=_receive, args=(others_port,), daemon=True)
@@ -27,13 +28,13 @@ def measure(files: Sequence[bytes], seconds: float) -> float:
     if not port.poll(_PATIENCE_SECONDS):
         raise TimeoutError("the receiver has not begun to listen")
     with socket.create_connection(("127.0.0.1", port.recv())) as connection:
-        used, started, sent = busy_seconds(), perf_counter(), 0
+        busy_at_start, started, sent = busy_seconds(), perf_counter(), 0
         while perf_counter() - started < seconds:
             connection.sendall(block)
             sent += images
         connection.shutdown(socket.SHUT_WR)
         connection.recv(1)
-        used = busy_seconds() - used
+        used = busy_seconds() - busy_at_start
     receiver.join()
     return used / sent
 

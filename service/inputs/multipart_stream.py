@@ -58,6 +58,9 @@ class MultipartStreamParser(StreamParser):
         if not self._ended:
             raise self._damaged("it stops before its last boundary; send all of it")
 
+    def close(self) -> None:
+        self._parser.callbacks = {}
+
     def _callbacks(self) -> "MultipartCallbacks":
         return {
             "on_part_begin": self._begin,

@@ -85,6 +85,12 @@ class StreamParser(ABC):
             ServiceError: it ended too early; as in `feed`.
         """
 
+    def close(self) -> None:  # noqa: B027 (not every format has something to let go of)
+        """Nothing more will be read: let go of what refers back to this object.
+
+        A cycle would keep the body's bytes until Python's collector comes to it, which may take minutes.
+        """
+
     def take(self) -> list[StreamItem]:
         """The items that have been completed since the last call."""
         complete, self._complete = self._complete, []
@@ -117,6 +123,8 @@ async def parsed(pieces: AsyncIterator[bytes], parser: StreamParser) -> Groups:
         if items := parser.take():
             yield items
         raise
+    finally:
+        parser.close()
     if items := parser.take():
         yield items
 

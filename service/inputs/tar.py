@@ -5,7 +5,6 @@ import tarfile
 from collections.abc import Callable, Generator
 from typing import Never
 
-from service.errors import ServiceError
 from service.inputs.image_buffer import ImageBuffer
 from service.inputs.names import is_litter, member_id, text_of
 from service.inputs.stream import StreamLimits, StreamParser, damaged_stream
@@ -51,6 +50,9 @@ class TarParser(StreamParser):
     def finish(self) -> None:
         if not self._ended:
             self._damaged("it stops before its end mark; send all of it")
+
+    def close(self) -> None:
+        self._archive.close()
 
     def _read_archive(self) -> Reading:
         long_name: bytes | None = None
@@ -131,7 +133,4 @@ class TarParser(StreamParser):
         return int(text)
 
     def _damaged(self, reason: str) -> Never:
-        error: ServiceError = damaged_stream(
-            f"The tar archive cannot be read on after {self._count} images: {reason}."
-        )
-        raise error
+        raise damaged_stream(f"The tar archive cannot be read on after {self._count} images: {reason}.")

@@ -7,7 +7,6 @@ marks each centre.
 
 from dataclasses import dataclass
 from io import BytesIO
-from typing import Literal
 
 import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -54,46 +53,59 @@ class Picture:
     label: str
 
 
-def draw(picture: Picture) -> bytes:
-    """The PNG: image on the left, overlay and scale bar on the right; equal arguments give equal bytes."""
-    width, height = picture.image.size
-    shown = _fit(picture.image)
-    across = _centres(picture.grid.columns, picture.grid, width / picture.input_size[0])
-    down = _centres(picture.grid.rows, picture.grid, height / picture.input_size[1])
-    field = _field(picture.mi_map, across, down, (width, height), shown.size)
-    reach = max(float(np.abs(picture.mi_map).max()), _LEAST_RANGE)
-    # Axes count in pixels of the original, as the boxes of the JSON answer do.
-    extent = (0, width, height, 0)
-    aspect: Literal["equal", "auto"] = (
-        "equal" if max(width, height) <= _MOST_ELONGATED * min(width, height) else "auto"
-    )
+class Sheet:
+    """Two panels and a scale, drawn upon again and again by one thread.
 
-    figure = Figure(figsize=_INCHES)
-    FigureCanvasAgg(figure)
-    original, overlay = figure.add_axes(_ORIGINAL_BOX), figure.add_axes(OVERLAY_BOX)
-    original.imshow(shown, extent=extent, interpolation="nearest")
-    original.set_title("image", fontsize=9)
-    # Pale, so that how dark a colour is tells of the map and not of the image.
-    overlay.imshow(
-        shown.convert("L"), extent=extent, cmap="gray", vmin=-255, vmax=255, interpolation="nearest"
-    )
-    heat = overlay.imshow(
-        field, extent=extent, cmap=_COLOURS, vmin=-reach, vmax=reach, alpha=_OVERLAY, interpolation="nearest"
-    )
-    overlay.set_title(f"mean {picture.mi_map.mean(dtype=np.float64):.2f} nats", fontsize=9)
-    if max(picture.mi_map.shape) <= _MOST_DOTS:
-        overlay.scatter(*np.meshgrid(across, down), s=2, c="black", linewidths=0, clip_on=True)
-    for axes in (original, overlay):
-        axes.set_aspect(aspect)
-        axes.set_xlim(0, width)
-        axes.set_ylim(height, 0)
-        axes.tick_params(labelsize=7)
-    bar = figure.colorbar(heat, cax=figure.add_axes(_BAR_BOX))
-    bar.set_label(picture.label, fontsize=8)
-    bar.ax.tick_params(labelsize=7)
-    file = BytesIO()
-    figure.savefig(file, format="png", dpi=_DPI, metadata={"Software": None})
-    return file.getvalue()
+    A figure is thousands of objects in cycles with megabytes of pixels among them, so one for each picture
+    would fill the memory until the cycle collector came to it; and what all pictures share is half the work.
+    """
+
+    def __init__(self) -> None:
+        self._figure = Figure(figsize=_INCHES)
+        FigureCanvasAgg(self._figure)
+        original, overlay = self._figure.add_axes(_ORIGINAL_BOX), self._figure.add_axes(OVERLAY_BOX)
+        self._panels = original, overlay
+        original.set_title("image", fontsize=9)
+        self._title = overlay.set_title("", fontsize=9)
+        blank = np.zeros((1, 1), np.uint8)
+        self._original = original.imshow(blank, interpolation="nearest")
+        self._pale = overlay.imshow(blank, cmap="gray", vmin=-255, vmax=255, interpolation="nearest")
+        self._heat = overlay.imshow(
+            blank, cmap=_COLOURS, vmin=-1, vmax=1, alpha=_OVERLAY, interpolation="nearest"
+        )
+        self._dots = overlay.scatter([], [], s=2, c="black", linewidths=0, clip_on=True)
+        self._bar = self._figure.colorbar(self._heat, cax=self._figure.add_axes(_BAR_BOX))
+        for axes in (*self._panels, self._bar.ax):
+            axes.tick_params(labelsize=7)
+
+    def draw(self, picture: Picture) -> bytes:
+        """The PNG: image on the left, overlay and scale bar on the right; equal arguments give equal bytes,
+        whatever was drawn before."""
+        width, height = picture.image.size
+        shown = _fit(picture.image)
+        across = _centres(picture.grid.columns, picture.grid, width / picture.input_size[0])
+        down = _centres(picture.grid.rows, picture.grid, height / picture.input_size[1])
+        field = _field(picture.mi_map, across, down, (width, height), shown.size)
+        reach = max(float(np.abs(picture.mi_map).max()), _LEAST_RANGE)
+
+        # Pale, so that how dark a colour is tells of the map and not of the image.
+        for image, data in ((self._original, shown), (self._pale, shown.convert("L")), (self._heat, field)):
+            image.set_data(np.asarray(data))
+            # Axes count in pixels of the original, as the boxes of the JSON answer do.
+            image.set_extent((0, width, height, 0))
+        self._heat.set_clim(-reach, reach)
+        self._bar.set_label(picture.label, fontsize=8)
+        self._title.set_text(f"mean {picture.mi_map.mean(dtype=np.float64):.2f} nats")
+        self._dots.set_visible(max(picture.mi_map.shape) <= _MOST_DOTS)
+        self._dots.set_offsets(np.stack(np.meshgrid(across, down), axis=-1).reshape(-1, 2))
+        for axes in self._panels:
+            in_proportion = max(width, height) <= _MOST_ELONGATED * min(width, height)
+            axes.set_aspect("equal" if in_proportion else "auto")
+            axes.set_xlim(0, width)
+            axes.set_ylim(height, 0)
+        file = BytesIO()
+        self._figure.savefig(file, format="png", dpi=_DPI, metadata={"Software": None})
+        return file.getvalue()
 
 
 def _fit(image: Image.Image) -> Image.Image:

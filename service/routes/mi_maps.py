@@ -1,7 +1,7 @@
 """POST /v1/mi-maps: images in; out, in nats, what each patch tells about the image's code."""
 
 from collections.abc import Sequence
-from functools import partial
+from functools import cache, partial
 from time import perf_counter
 
 import numpy as np
@@ -14,7 +14,7 @@ from service.inputs.images import Layout, Payload, no_image, one_image_expected,
 from service.inputs.parameters import Parameters, parse
 from service.outputs import accept
 from service.outputs.arrays import npy
-from service.outputs.heat_map import Picture, draw
+from service.outputs.heat_map import Picture, Sheet
 from service.outputs.mi_maps import maps_json
 from service.outputs.painter import Painter
 from service.outputs.timing import server_timing
@@ -117,4 +117,10 @@ def _draw(
         input_size=(rule.width, rule.height),
         label=f"pointwise MI with {whose}, nats",
     )
-    return draw(picture)
+    return _sheet().draw(picture)
+
+
+@cache
+def _sheet() -> Sheet:
+    """Made when the first picture is asked for; the painter's thread is the only one to use it."""
+    return Sheet()

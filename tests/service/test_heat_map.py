@@ -1,5 +1,6 @@
 """Maps as pictures, looked at by program."""
 
+import gc
 from io import BytesIO
 
 import numpy as np
@@ -9,7 +10,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from contract.patches import PatchGrid
-from service.outputs.heat_map import OVERLAY_BOX, Picture, draw
+from service.outputs.heat_map import OVERLAY_BOX, Picture, Sheet
 from tests.pictures import landscape
 
 GRID = PatchGrid(rows=4, columns=4, stride=8, receptive_field=8, first_centre=4)
@@ -18,7 +19,7 @@ WHITE = Image.new("RGB", (32, 32), "white")
 
 def drawn(mi_map: NDArray[np.float32], image: Image.Image = WHITE) -> NDArray[np.int64]:
     """Pixels of the picture: int64 [height, width, 3]."""
-    png = draw(Picture(image, mi_map.astype(np.float32), GRID, (32, 32), "nats"))
+    png = Sheet().draw(Picture(image, mi_map.astype(np.float32), GRID, (32, 32), "nats"))
     return np.asarray(Image.open(BytesIO(png)).convert("RGB")).astype(np.int64)
 
 
@@ -38,10 +39,33 @@ def colour(value: float, reach: float) -> NDArray[np.float64]:
     return 255 * (0.6 * solid + 0.4)
 
 
-def test_equal_maps_give_equal_bytes() -> None:
-    mi_map = np.linspace(-1, 3, 16, dtype=np.float32).reshape(4, 4)
-    picture = Picture(landscape(48, 32), mi_map, GRID, (32, 32), "nats")
-    assert draw(picture) == draw(picture)
+def pictures() -> list[Picture]:
+    """All that can differ between pictures: sizes, proportions, ranges, grids, labels."""
+    few = np.linspace(-1, 3, 16, dtype=np.float32).reshape(4, 4)
+    many = PatchGrid(rows=40, columns=40, stride=1, receptive_field=8, first_centre=1)
+    return [
+        Picture(landscape(48, 32), few, GRID, (32, 32), "nats"),
+        Picture(landscape(1600, 1200), 1000 * few, GRID, (32, 32), "nats"),
+        Picture(landscape(9, 900), 0 * few, GRID, (32, 32), "of a reference"),
+        Picture(landscape(64, 64), np.ones((40, 40), np.float32), many, (48, 48), "nats"),
+    ]
+
+
+def test_a_picture_is_the_same_whatever_was_drawn_before() -> None:
+    alone = [Sheet().draw(picture) for picture in pictures()]
+    sheet = Sheet()
+    assert [sheet.draw(picture) for picture in pictures()] == alone
+    assert [sheet.draw(picture) for picture in reversed(pictures())] == alone[::-1]
+
+
+def test_a_picture_leaves_nothing_to_the_cycle_collector() -> None:
+    sheet = Sheet()
+    for picture in pictures():
+        sheet.draw(picture)
+    gc.collect()
+    for picture in pictures():
+        sheet.draw(picture)
+    assert gc.collect() == 0
 
 
 def test_red_is_above_zero_and_blue_below_and_white_is_zero() -> None:

@@ -1,6 +1,9 @@
 """What holds for streams of every format: order, names, limits, damage, and pieces of any size."""
 
+import asyncio
+import gc
 import random
+from contextlib import aclosing, suppress
 
 import pytest
 from hypothesis import given
@@ -8,9 +11,10 @@ from hypothesis import strategies as st
 
 from service.errors import ServiceError
 from service.inputs.formats import reader_for
-from service.inputs.stream import StreamLimits
+from service.inputs.image_buffer import ImageBuffer
+from service.inputs.stream import StreamLimits, StreamParser
 from service.results import Failed
-from tests.service.streams import BOUNDARY, FORMATS, LIMITS, cut, multipart, ndjson, read, zipped
+from tests.service.streams import BOUNDARY, FORMATS, LIMITS, cut, multipart, ndjson, pieces_of, read, zipped
 
 FILES = [("a.png", b"first"), ("dir/b.png", b"\r\n--" + b"\0" * 700), ("c.png", b""), ("a.png", b"{}\n")]
 
@@ -93,6 +97,33 @@ def test_damage_of_any_kind_ends_in_a_sentence(name: str) -> None:
         items, error = read(content_type, [bytes(damaged)])
         assert [item.index for item in items] == list(range(len(items)))
         assert error is None or error.status in (413, 422)
+
+
+@every_format
+@pytest.mark.parametrize("groups", [None, 1])
+@pytest.mark.parametrize("end", [None, -1, 1100, 3])
+def test_a_stream_leaves_nothing_to_the_cycle_collector(
+    name: str, end: int | None, groups: int | None
+) -> None:
+    """Read whole, cut short, or left after some groups."""
+    content_type, pack = FORMATS[name]
+    pieces = cut(pack(FILES)[:end], [900])
+
+    async def run() -> None:
+        reader = reader_for(content_type.split(";")[0])
+        with suppress(ServiceError):
+            async with aclosing(reader(pieces_of(pieces), content_type, LIMITS)) as found:
+                seen = 0
+                while seen != groups and await anext(found, None):
+                    seen += 1
+
+    gc.collect()
+    gc.disable()
+    try:
+        asyncio.run(run())
+        assert [one for one in gc.get_objects() if isinstance(one, StreamParser | ImageBuffer)] == []
+    finally:
+        gc.enable()
 
 
 @every_format

@@ -75,10 +75,12 @@ async def _serve(runtime: Runtime, helper: Helper, line: WorkerEnd) -> None:
     async with app.router.lifespan_context(app):
         garbage.settle()
         await helper.start()
+        upkeep = asyncio.create_task(heaps.keep_giving_back())
         line.tell(Report.READY, runtime.models.default.pipeline.report.summary)
         try:
             await serving
         finally:
+            upkeep.cancel()
             helper.stop()
 
 

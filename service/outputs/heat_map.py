@@ -22,6 +22,8 @@ _OVERLAY = 0.6
 # Sides of the shown picture in pixels; small originals are enlarged pixel by pixel.
 _SMALLEST, _LARGEST = 320, 720
 _DPI = 110
+# Of zlib: its usual 6 takes as long as all of the drawing, for files that are a fifth smaller.
+_DEFLATE = 1
 _INCHES = (9.6, 4.4)
 # Left, bottom, width and height as shares of the picture.
 _ORIGINAL_BOX = (0.045, 0.08, 0.40, 0.84)
@@ -104,7 +106,9 @@ class Sheet:
             axes.set_xlim(0, width)
             axes.set_ylim(height, 0)
         file = BytesIO()
-        self._figure.savefig(file, format="png", dpi=_DPI, metadata={"Software": None})
+        self._figure.savefig(
+            file, format="png", dpi=_DPI, metadata={"Software": None}, pil_kwargs={"compress_level": _DEFLATE}
+        )
         return file.getvalue()
 
 

@@ -13,6 +13,8 @@ help:
 	@echo "make setup   prepare .venv for both"
 	@echo "make lint-ops   check Dockerfile, compose file, Kubernetes example, Prometheus rules and alerts"
 	@echo "make pictures DATA=test.parquet   draw the README's pictures from images that were not trained on"
+	@echo "make page-picture DATA=test.parquet   draw the README's picture of the page (needs Chromium)"
+	@echo "make samples DATA=test.parquet   choose the page's sample images anew"
 	@echo "make audit   look the pinned versions up among known vulnerabilities (needs a network)"
 	@echo "make sbom    sbom.cdx.json: what is installed, as CycloneDX"
 	@echo "make reproduce TRAIN=train.parquet TEST=test.parquet   the paper's comparisons, MINUTES at a time"

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import yaml
 from fastapi.routing import APIRoute
-from prometheus_client import Metric
+from prometheus_client import Metric, ProcessCollector
 from prometheus_client.metrics import MetricWrapperBase
 
 from service import metrics
@@ -27,6 +27,7 @@ DASHBOARD = ROOT / "ops" / "grafana" / "dashboards" / "infomax.json"
 ALERTS = ROOT / "ops" / "alerts.yml"
 
 METRIC = re.compile(r"\binfomax_[a-z0-9_]+")
+ANY_METRIC = re.compile(r"\b(?:infomax|process)_[a-z0-9_]+")
 VARIABLE = re.compile(r"\bINFOMAX_[A-Z0-9]+(?:_[A-Z0-9]+)*\b")
 # Settings of the tests, not of the service.
 TEST_VARIABLES = {"INFOMAX_TEST_DATA"}
@@ -45,6 +46,7 @@ def sample_names() -> set[str]:
     """What a query can ask for: a histogram is three series."""
     suffixes = {"counter": ("_total",), "gauge": ("",), "histogram": ("_bucket", "_sum", "_count")}
     families = [family for metric in service_metrics() for family in metric.describe()]
+    families += ProcessCollector(registry=None).collect()
     return {family.name + suffix for family in families for suffix in suffixes[family.type]}
 
 
@@ -60,7 +62,7 @@ def test_dashboard_and_alerts_query_metrics_that_exist() -> None:
     queries += [
         rule["expr"] for group in yaml.safe_load(ALERTS.read_text())["groups"] for rule in group["rules"]
     ]
-    unknown = {name for query in queries for name in METRIC.findall(query)} - sample_names()
+    unknown = {name for query in queries for name in ANY_METRIC.findall(query)} - sample_names()
     assert unknown == set()
 
 

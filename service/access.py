@@ -6,13 +6,13 @@ from fastapi import FastAPI, Request
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from service.accounts import ACCOUNT, Account
-from service.errors import ServiceError, problem
+from service.errors import ServiceError, refusal
 from service.keys import KeyRing
 from service.ledger import Ledger
 from service.routes import page
 from service.settings import Settings
 
-_HEALTH = frozenset({"/livez", "/readyz"})
+_HEALTH = frozenset({"/livez", "/readyz", "/v2/health/live", "/v2/health/ready"})
 # The page itself holds nothing that is anybody's; what it asks for needs the key that it is given.
 _PAGE = frozenset({"/", *(f"/page/{name}" for name in page.FILES)})
 _DOCS = {"/docs", "/docs/swagger-ui-bundle.js", "/docs/swagger-ui.css", "/openapi.json"}
@@ -53,8 +53,7 @@ class Guard:
         presented = _presented(request)
         key = None if presented is None else self._keys.find(presented)
         if key is None:
-            refusal = _missing() if presented is None else _invalid()
-            answer = problem(refusal, str(scope["state"]["request_id"]))
+            answer = refusal(_missing() if presented is None else _invalid(), scope)
             error = "" if presented is None else ', error="invalid_token"'
             answer.headers["WWW-Authenticate"] = _CHALLENGE + error
             await answer(scope, receive, send)

@@ -11,7 +11,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
 from service.access import Guard, KeyedApplication, guard_parts
-from service.errors import ServiceError, problem
+from service.errors import ServiceError, refusal
 from service.inputs.parameters import refused
 from service.routes import (
     batch,
@@ -25,6 +25,7 @@ from service.routes import (
     models,
     neighbours,
     page,
+    v2,
 )
 from service.runtime import Runtime
 from service.shortcut import Shortcut
@@ -42,6 +43,7 @@ ROUTERS: tuple[APIRouter, ...] = (
     health.router,
     docs.router,
     page.router,
+    v2.router,
 )
 
 _DESCRIPTION = (
@@ -94,15 +96,15 @@ def create_app(runtime: Runtime) -> FastAPI:
 
 
 async def _refuse(request: Request, error: Exception) -> Response:
-    return problem(error, request_id_of(request))
+    return refusal(error, request.scope)
 
 
 async def _refuse_route(request: Request, error: Exception) -> Response:
     """Starlette's own refusals: no such route, or not with this method."""
     assert isinstance(error, HTTPException)  # noqa: S101 (it is registered for these alone)
     code = {404: "no_such_route", 405: "method_not_allowed"}.get(error.status_code, "bad_request")
-    refusal = ServiceError(error.status_code, code, f"{request.method} {request.url.path}: {error.detail}.")
-    answer = problem(refusal, request_id_of(request))
+    reason = ServiceError(error.status_code, code, f"{request.method} {request.url.path}: {error.detail}.")
+    answer = refusal(reason, request.scope)
     answer.headers.update(error.headers or {})
     return answer
 
@@ -114,9 +116,4 @@ async def _refuse_parameters(request: Request, error: Exception) -> Response:
     place, *path = (str(part) for part in first["loc"])
     name = ".".join(path) or place
     given = "is missing" if first["type"] == "missing" else f"is {reprlib.repr(first['input'])}"
-    return problem(refused(f"The {place} parameter {name} {given}: {first['msg']}."), request_id_of(request))
-
-
-def request_id_of(request: Request) -> str:
-    """The id that the request came with or was given."""
-    return str(request.scope.get("state", {}).get("request_id", ""))
+    return refusal(refused(f"The {place} parameter {name} {given}: {first['msg']}."), request.scope)

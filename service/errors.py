@@ -4,12 +4,18 @@ import math
 
 import orjson
 from starlette.responses import Response
+from starlette.types import Scope
 
 from contract.errors import ImageError, InfomaxError
 from service.metrics import REJECTIONS
 from service.results import Failed
 
 PROBLEM_MEDIA_TYPE = "application/problem+json"
+V2_PREFIX = "/v2/"
+"""Of the paths that belong to the Open Inference Protocol."""
+
+# That protocol knows no finer word for a request that is at fault.
+_V2_STATUS = {415: 400, 422: 400}
 
 # Status and the setting that raises the limit, by the codes of contract.images and of one failed item.
 _ITEM_STATUS = {
@@ -88,30 +94,55 @@ def as_service_error(error: Exception) -> ServiceError:
     )
 
 
+def refusal(error: Exception, scope: Scope) -> Response:
+    """The answer to a request that is refused, in the form of the protocol that its path belongs to.
+
+    Args:
+        error: why.
+        scope: of the request, with its id.
+    """
+    request_id = str(scope.get("state", {}).get("request_id", ""))
+    form = _v2 if f"{scope['path']}/".startswith(V2_PREFIX) else problem
+    return form(error, request_id)
+
+
 def problem(error: Exception, request_id: str) -> Response:
     """An RFC 9457 answer that OpenAI clients can read as well, through its `error` member."""
-    refusal = as_service_error(error)
-    REJECTIONS.labels(refusal.code).inc()
+    reason = as_service_error(error)
     body: dict[str, object] = {
-        "type": f"urn:infomax:error:{refusal.code}",
-        "title": refusal.code.replace("_", " ").capitalize(),
-        "status": refusal.status,
-        "detail": str(refusal),
-        "code": refusal.code,
-        "request_id": request_id,
+        "type": f"urn:infomax:error:{reason.code}",
+        "title": reason.code.replace("_", " ").capitalize(),
+        "status": reason.status,
+        "detail": str(reason),
         "error": {
-            "message": str(refusal),
-            "type": "invalid_request_error" if refusal.status < 500 else "server_error",
-            "code": refusal.code,
+            "message": str(reason),
+            "type": "invalid_request_error" if reason.status < 500 else "server_error",
+            "code": reason.code,
             "param": None,
         },
     }
+    return _answer(reason, request_id, body, reason.status, PROBLEM_MEDIA_TYPE)
+
+
+def _v2(error: Exception, request_id: str) -> Response:
+    """As the Open Inference Protocol has it: a sentence under `error`; what a program decides by besides."""
+    reason = as_service_error(error)
+    status = _V2_STATUS.get(reason.status, reason.status)
+    return _answer(reason, request_id, {"error": str(reason)}, status, "application/json")
+
+
+def _answer(
+    reason: ServiceError, request_id: str, body: dict[str, object], status: int, media_type: str
+) -> Response:
+    """`body` with the members that every refusal has, and the header that asks for patience."""
+    REJECTIONS.labels(reason.code).inc()
+    body |= {"code": reason.code, "request_id": request_id}
     headers = {}
-    if refusal.limit is not None:
-        body["limit"] = refusal.limit
-    if refusal.setting is not None:
-        body["setting"] = refusal.setting
-    if refusal.retry_after is not None:
-        body["retry_after"] = round(refusal.retry_after, 3)
-        headers["Retry-After"] = str(max(1, math.ceil(refusal.retry_after)))
-    return Response(orjson.dumps(body), refusal.status, headers, PROBLEM_MEDIA_TYPE)
+    if reason.limit is not None:
+        body["limit"] = reason.limit
+    if reason.setting is not None:
+        body["setting"] = reason.setting
+    if reason.retry_after is not None:
+        body["retry_after"] = round(reason.retry_after, 3)
+        headers["Retry-After"] = str(max(1, math.ceil(reason.retry_after)))
+    return Response(orjson.dumps(body), status, headers, media_type)

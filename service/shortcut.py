@@ -12,7 +12,7 @@ from fastapi import APIRouter, Request
 from fastapi.routing import APIRoute
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from service.errors import ServiceError, problem
+from service.errors import ServiceError, refusal
 
 
 class Shortcut:
@@ -39,5 +39,5 @@ class Shortcut:
         try:
             response = await route.endpoint(Request(scope, receive, send))
         except ServiceError as error:
-            response = problem(error, str(scope["state"]["request_id"]))
+            response = refusal(error, scope)
         await response(scope, receive, send)

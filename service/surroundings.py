@@ -13,7 +13,7 @@ from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from service.admission import shutting_down
-from service.errors import problem
+from service.errors import refusal
 from service.logs import REQUEST_ID
 from service.metrics import REQUEST_SECONDS, REQUESTS
 from service.runtime import Runtime, let_go, served_by
@@ -21,7 +21,7 @@ from service.slow_bodies import ImpatientBody
 
 logger = logging.getLogger(__name__)
 
-OBSERVED = frozenset({"/livez", "/readyz", "/metrics", "/version"})
+OBSERVED = frozenset({"/livez", "/readyz", "/metrics", "/version", "/v2/health/live", "/v2/health/ready"})
 """Routes that are asked about the service, often and by machines: answered to the end, logged at debug."""
 
 Header = tuple[bytes, bytes]
@@ -36,6 +36,7 @@ _UNLESS_GIVEN: tuple[Header, ...] = (
     (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'"),
     (b"cache-control", b"no-store"),
 )
+_ANSWERED_BY_MODELS = ("/v1/", "/v2/")
 _LONGEST_ID = 128
 # An id is no secret. To ask the system for each would let go of the interpreter lock, and wait for it.
 _IDS = Random()  # noqa: S311
@@ -111,8 +112,8 @@ class _Exchange:
             await self.refuse(error)
 
     async def refuse(self, error: Exception) -> None:
-        """Answer with a problem."""
-        await problem(error, self._id)(self._scope, self._body.receive, self.send)
+        """Answer with a refusal."""
+        await refusal(error, self._scope)(self._scope, self._body.receive, self.send)
 
     async def send(self, message: Message) -> None:
         """Pass the answer on, with the headers that every answer has."""
@@ -153,7 +154,7 @@ class _Exchange:
         for header in _UNLESS_GIVEN:
             if header[0] not in names:
                 yield header
-        if self._scope["path"].startswith("/v1/"):
+        if self._scope["path"].startswith(_ANSWERED_BY_MODELS):
             served = served_by(self._scope["state"])
             if served is not None:
                 yield b"x-model", served.id.encode()

@@ -31,7 +31,7 @@ class Parameters(BaseModel):
     user: object = None
 
 
-P = TypeVar("P", bound=Parameters)
+P = TypeVar("P", bound=BaseModel)
 T = TypeVar("T")
 
 
@@ -45,7 +45,7 @@ def parse(kind: type[P], members: Mapping[str, object]) -> P:
         return kind.model_validate(members)
     except ValidationError as error:
         first = error.errors(include_url=False, include_context=True)[0]
-    name = str(first["loc"][0]) if first["loc"] else ""
+    name = ".".join(map(str, first["loc"]))
     if first["type"] == _UNKNOWN:
         known = ", ".join(kind.model_fields)
         raise refused(f"There is no parameter {name[:_SHOWN]!a} here; there are {known}.")

@@ -2,7 +2,8 @@
 
 import asyncio
 import reprlib
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from functools import wraps
 
 from fastapi import Request
@@ -34,31 +35,47 @@ def within_deadline(route: Route) -> Route:
         text = request.headers.get(HEADER)
         if text is None:
             return await route(request)
-        deadline = Deadline(_milliseconds(text) / 1000)
-        request.scope["state"][_STATE] = deadline
-        task = asyncio.current_task()
-        assert task is not None  # noqa: S101 (a coroutine runs in a task)
-
-        def end() -> None:
-            deadline.passed = True
-            task.cancel()
-
-        timer = asyncio.get_running_loop().call_later(deadline.remaining, end)
-        try:
+        with until(request, _milliseconds(text) / 1000, HEADER):
             return await route(request)
-        except asyncio.CancelledError:
-            if not deadline.passed:
-                raise
-            task.uncancel()
-            raise _exceeded(deadline) from None
-        finally:
-            timer.cancel()
 
     return bounded
 
 
+@contextmanager
+def until(request: Request, seconds: float, asked_by: str) -> Iterator[None]:
+    """Give the request a deadline so many seconds from now, and cancel what runs in here when it has passed.
+
+    Args:
+        request: one that the current task answers.
+        seconds: how long the client waits.
+        asked_by: how the client has said so, for the refusal.
+
+    Raises:
+        ServiceError: 504 `deadline_exceeded`.
+    """
+    deadline = Deadline(seconds)
+    request.scope["state"][_STATE] = deadline
+    task = asyncio.current_task()
+    assert task is not None  # noqa: S101 (a coroutine runs in a task)
+
+    def end() -> None:
+        deadline.passed = True
+        task.cancel()
+
+    timer = asyncio.get_running_loop().call_later(deadline.remaining, end)
+    try:
+        yield
+    except asyncio.CancelledError:
+        if not deadline.passed:
+            raise
+        task.uncancel()
+        raise _exceeded(deadline, asked_by) from None
+    finally:
+        timer.cancel()
+
+
 def deadline_of(request: Request) -> Deadline | None:
-    """The deadline of a request to a route that is `within_deadline`; None where the client has none."""
+    """The deadline of a request; None where the client has none, or the route takes none."""
     deadline: Deadline | None = request.scope["state"].get(_STATE)
     return deadline
 
@@ -76,10 +93,10 @@ def _milliseconds(text: str) -> int:
     )
 
 
-def _exceeded(deadline: Deadline) -> ServiceError:
+def _exceeded(deadline: Deadline, asked_by: str) -> ServiceError:
     return ServiceError(
         504,
         "deadline_exceeded",
-        f"The answer was not ready within the {1000 * deadline.seconds:.0f} ms of {HEADER}; allow it more "
+        f"The answer was not ready within the {1000 * deadline.seconds:.0f} ms of {asked_by}; allow it more "
         "time, or send fewer images in one request.",
     )

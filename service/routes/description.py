@@ -43,6 +43,16 @@ def refusals() -> dict[int | str, dict[str, Any]]:
     }
 
 
+def v2_answers(*media_types: str) -> dict[int | str, dict[str, Any]]:
+    """An answer of the Open Inference Protocol, and every refusal as that has it."""
+    error = {"application/json": {"schema": {"type": "object", "required": ["error"]}}}
+    return {
+        200: {"description": "The answer.", "content": {media_type: {} for media_type in media_types}},
+        "4XX": {"description": "A refusal: `error` is a sentence, `code` is stable.", "content": error},
+        "5XX": {"description": "A failure: `error` is a sentence, `code` is stable.", "content": error},
+    }
+
+
 IMAGE = {"type": "string", "description": "an encoded image as base64 or data URI"}
 FILE = {"type": "string", "format": "binary"}
 FILES = {"type": "array", "items": FILE}

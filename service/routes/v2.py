@@ -1,0 +1,209 @@
+"""`/v2`: the Open Inference Protocol (KServe V2), for Triton's client and the pipelines that speak it.
+
+A model has one input, `image`: encoded images as a tensor of BYTES. Its outputs are those of /v1/embeddings
+and /v1/mi-maps. What is refused is refused for the same reasons, as `{"error": "…"}`.
+"""
+
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import nullcontext
+from importlib.metadata import version as package_version
+from time import perf_counter
+from typing import Any
+
+import numpy as np
+from fastapi import APIRouter, Request, Response
+
+from contract.card import ModelCard
+from service.errors import ServiceError
+from service.inputs import v2 as inputs
+from service.inputs.body import read_body
+from service.inputs.parameters import refused
+from service.outputs import accept
+from service.outputs import v2 as outputs
+from service.outputs.json import json_response
+from service.outputs.timing import server_timing
+from service.results import Embedded, Stages, Want
+from service.routes import description
+from service.routes.deadlines import deadline_of, until, within_deadline
+from service.routes.whole import embed_all
+from service.runtime import runtime_of, served_for
+from service.served import Served
+
+Route = Callable[[Request], Awaitable[Response]]
+
+router = APIRouter(prefix="/v2", tags=["Open Inference Protocol"])
+
+_EMBEDDING, _MI_MAP = "embedding", "mi_map"
+_BINARY = "application/octet-stream"
+_JSON = description.v2_answers(accept.JSON)
+_NAME = {"name": "name", "in": "path", "required": True, "schema": {"type": "string"}}
+_VERSION = {**_NAME, "name": "version"}
+_PLACES = (("/models/{name}", [_NAME]), ("/models/{name}/versions/{version}", [_NAME, _VERSION]))
+_BODY = {
+    "required": True,
+    "content": {
+        accept.JSON: {"schema": {"type": "object"}},
+        _BINARY: {"schema": {"type": "string", "format": "binary"}},
+    },
+}
+_SPLIT = {
+    "name": inputs.HEADER,
+    "in": "header",
+    "required": False,
+    "description": "bytes of JSON, before the bytes of the tensors; 0 where the body is one image",
+    "schema": {"type": "integer", "minimum": 0},
+}
+_ASK_AGAIN_SECONDS = 1.0
+
+
+def _of_model(method: str, path: str, summary: str, **more: Any) -> Callable[[Route], Route]:
+    """Register a route of a model, and the same of one of its versions."""
+
+    def register(route: Route) -> Route:
+        for start, parameters in _PLACES:
+            extra = dict(more, parameters=[*parameters, *more.get("parameters", ())])
+            responses = extra.pop("responses", _JSON)
+            router.add_api_route(
+                start + path,
+                route,
+                methods=[method],
+                summary=summary,
+                responses=responses,
+                openapi_extra=extra,
+            )
+        return route
+
+    return register
+
+
+@router.get("", summary="What serves, and which extensions it has", responses=_JSON)
+async def server() -> Response:
+    return json_response(
+        {"name": "infomax", "version": package_version("infomax"), "extensions": ["binary_tensor_data"]}
+    )
+
+
+@router.get("/health/live", summary="Whether the process answers", responses=_JSON)
+async def live() -> Response:
+    return json_response({"live": True})
+
+
+@router.get("/health/ready", summary="Whether requests are answered", responses=_JSON)
+async def ready(request: Request) -> Response:
+    readiness = await runtime_of(request).readiness()
+    if not readiness.ready:
+        raise _not_ready(readiness.reason)
+    return json_response({"ready": True})
+
+
+@router.post("/repository/index", summary="Every model version that is served", responses=_JSON)
+async def index(request: Request) -> Response:
+    """The body is not read: there is nothing to choose."""
+    return json_response(
+        [
+            {"name": served.name, "version": _version(served), "state": "READY", "reason": ""}
+            for served in runtime_of(request).models
+        ]
+    )
+
+
+@_of_model("GET", "", "Inputs and outputs of a model")
+async def metadata(request: Request) -> Response:
+    served = _served(request)
+    models = runtime_of(request).models
+    versions = [_version(one) for one in models if one.name == served.name]
+    return json_response(
+        {
+            "name": served.name,
+            "versions": list(dict.fromkeys(versions)),
+            "platform": "onnxruntime_onnx",
+            "inputs": [{"name": inputs.IMAGE, "datatype": inputs.DATATYPE, "shape": [-1]}],
+            "outputs": [
+                {"name": name, "datatype": outputs.DATATYPE, "shape": [-1, *shape]}
+                for name, shape in _shapes(served.pipeline.card).items()
+            ],
+        }
+    )
+
+
+@_of_model("GET", "/ready", "Whether a model answers")
+async def model_ready(request: Request) -> Response:
+    served = _served(request)
+    readiness = served.pipeline.readiness
+    if not readiness.ready:
+        raise _not_ready(readiness.reason)
+    return json_response({"name": served.name, "ready": True})
+
+
+@_of_model(
+    "POST",
+    "/infer",
+    "Embeddings and MI maps of a tensor of images",
+    responses=description.v2_answers(accept.JSON, _BINARY),
+    requestBody=_BODY,
+    parameters=[_SPLIT, description.TIMEOUT],
+)
+@within_deadline
+async def infer(request: Request) -> Response:
+    """Answer every image of the request, or refuse it as a whole."""
+    runtime = runtime_of(request)
+    runtime.models.check_wait(deadline_of(request))
+    served = _served(request)
+    card = served.pipeline.card
+    body = await read_body(request, runtime.settings.max_request_bytes)
+    split = request.headers.get(inputs.HEADER)
+    asked = inputs.parse_inference(body, split, runtime.settings.max_request_items)
+    wanted = asked.outputs or tuple(inputs.WantedOutput(name, asked.binary) for name in _shapes(card))
+    want = _want(wanted, card)
+    stages = Stages()
+    route = request.scope["route"].path_format
+    limit = until(request, asked.seconds, "the parameter timeout") if asked.seconds else nullcontext()
+    with limit:
+        embedded = await embed_all(request, served.pipeline, route, asked.images, want, stages)
+    started = perf_counter()
+    tensors = [outputs.Tensor(one.name, _values(one.name, embedded, card), one.binary) for one in wanted]
+    return outputs.answer(card, tensors, asked.id, server_timing(stages, serialise=perf_counter() - started))
+
+
+def _served(request: Request) -> Served:
+    """The model of the path, `name` or `name/version`.
+
+    Raises:
+        ServiceError: 404 `unknown_model`.
+    """
+    return served_for(request, "/".join(request.path_params.values()))
+
+
+def _version(served: Served) -> str:
+    return str(served.pipeline.card.version)
+
+
+def _shapes(card: ModelCard) -> dict[str, tuple[int, ...]]:
+    """Each output's shape for one image."""
+    grid = card.patch_grid
+    return {_EMBEDDING: (card.shapes.embedding,), _MI_MAP: (grid.rows, grid.columns)}
+
+
+def _want(wanted: Sequence[inputs.WantedOutput], card: ModelCard) -> Want:
+    """How much of the model the outputs need.
+
+    Raises:
+        ServiceError: 422 `invalid_parameter` for one that there is not.
+    """
+    shapes = _shapes(card)
+    for one in wanted:
+        if one.name not in shapes:
+            raise refused(f"There is no output {one.name[:40]!a} here; there are {', '.join(shapes)}.")
+    return Want.MAP if any(one.name == _MI_MAP for one in wanted) else Want.EMBEDDING
+
+
+def _values(
+    name: str, embedded: Sequence[Embedded], card: ModelCard
+) -> np.ndarray[Any, np.dtype[np.float32]]:
+    """An output of all images, [N, …]."""
+    rows = [one.mi_map if name == _MI_MAP else one.embedding for one in embedded]
+    return np.array(rows, np.float32).reshape(len(rows), *_shapes(card)[name])
+
+
+def _not_ready(reason: str) -> ServiceError:
+    return ServiceError(503, "not_ready", reason, retry_after=_ASK_AGAIN_SECONDS)

@@ -27,6 +27,7 @@ from contract.artefact import open_artefact
 from contract.errors import ImageError
 from contract.images import decode
 from contract.preprocessing import Preprocessing
+from service.inputs.v2 import HEADER as _HEAD
 from service.model import locate
 from tests.end_to_end.server import Server, serving, wait_for
 from tests.pictures import encoded, landscape
@@ -44,7 +45,8 @@ _WARM_UP_SHARE = 0.25
 _LONG_SECONDS = 600.0
 _MOST_GROWTH = 0.05
 _SHOWN = 20
-_COUNTED = ("/v1/embeddings", "/v1/batch", "/v1/items")
+_INFER = "/v2/models/{name}/infer"
+_COUNTED = ("/v1/embeddings", "/v1/batch", "/v1/items", _INFER)
 
 
 @dataclass(frozen=True)
@@ -119,9 +121,10 @@ def _code(data: bytes, rule: Preprocessing) -> str:
 class Soak:
     """Callers that each do one thing after the other, at random."""
 
-    def __init__(self, url: str, images: Sequence[Picture], seed: int) -> None:
+    def __init__(self, url: str, model: str, images: Sequence[Picture], seed: int) -> None:
         self.found = Found()
         self._url = url
+        self._model = model
         self._images = images
         self._good = [picture for picture in images if not picture.code]
         self._rng = random.Random(seed)
@@ -140,6 +143,7 @@ class Soak:
         deeds: list[Callable[[], Awaitable[None]]] = [
             *(3 * [self._embed]),
             *(3 * [self._stream]),
+            self._infer,
             self._map,
             self._store_one,
             self._store_many,
@@ -212,6 +216,26 @@ class Soak:
         summary = last["summary"]
         self._same(f"{route}: summary", (summary["items"], summary["errors"]), (len(chosen), bad))
         self.found.count(route, chosen)
+
+    async def _infer(self) -> None:
+        """By the Open Inference Protocol, as bytes in both directions."""
+        chosen = self._some(4)
+        tensor = b"".join(len(picture.data).to_bytes(4, "little") + picture.data for picture in chosen)
+        image = {
+            "name": "image",
+            "datatype": "BYTES",
+            "shape": [len(chosen)],
+            "parameters": {"binary_data_size": len(tensor)},
+        }
+        head = json.dumps({"inputs": [image], "parameters": {"binary_data_output": True}}).encode()
+        path = _INFER.format(name=self._model)
+        headers = {_HEAD: str(len(head))}
+        answer = await self._send("POST", _INFER, path, content=head + tensor, headers=headers)
+        self.found.count(_INFER, chosen)
+        code = next((picture.code for picture in chosen if picture.code), "")
+        if self.found.expect("infer", answer, {400, 413} if code else {200}, code) and not code:
+            outputs = json.loads(answer.content[: int(answer.headers[_HEAD])])["outputs"]
+            self._same("infer", [one["shape"][0] for one in outputs], 2 * [len(chosen)])
 
     async def _map(self) -> None:
         picture = self._rng.choice(self._images)
@@ -312,12 +336,13 @@ def main(
     seed: Annotated[int, typer.Option(help="Of everything that is random.")] = 0,
 ) -> None:
     """Soak the server, write what was found, and fail where something is wrong."""
-    rule = open_artefact(locate(models, model)).card.preprocessing
+    card = open_artefact(locate(models, model)).card
+    rule = card.preprocessing
     with (
         tempfile.TemporaryDirectory(prefix="infomax-soak-") as folder,
         serving(models.absolute(), Path(folder), model=model, **SETTINGS) as server,
     ):
-        soak = Soak(server.url, pictures(rule, seed), seed)
+        soak = Soak(server.url, card.name, pictures(rule, seed), seed)
         end = perf_counter() + seconds
         with Memory(server, every=1.0) as memory:
             found = asyncio.run(soak.run(lambda: perf_counter() < end))

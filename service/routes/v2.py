@@ -56,20 +56,25 @@ _SPLIT = {
 _ASK_AGAIN_SECONDS = 1.0
 
 
-def _of_model(method: str, path: str, summary: str, **more: Any) -> Callable[[Route], Route]:
+def _of_model(
+    method: str,
+    path: str,
+    summary: str,
+    responses: dict[int | str, dict[str, Any]] = _JSON,
+    parameters: Sequence[dict[str, Any]] = (),
+    **openapi: Any,
+) -> Callable[[Route], Route]:
     """Register a route of a model, and the same of one of its versions."""
 
     def register(route: Route) -> Route:
-        for start, parameters in _PLACES:
-            extra = dict(more, parameters=[*parameters, *more.get("parameters", ())])
-            responses = extra.pop("responses", _JSON)
+        for start, path_parameters in _PLACES:
             router.add_api_route(
                 start + path,
                 route,
                 methods=[method],
                 summary=summary,
                 responses=responses,
-                openapi_extra=extra,
+                openapi_extra={**openapi, "parameters": [*path_parameters, *parameters]},
             )
         return route
 

@@ -17,6 +17,7 @@ ROUTES = (
     ("POST", "/v1/mi-maps"),
     ("POST", "/v1/neighbours"),
     ("PUT", "/v1/items/x"),
+    ("POST", "/v2/models/tiny/infer"),
 )
 PHOTO = photo()
 TYPES = (

@@ -57,6 +57,18 @@ class StoredItem:
 
 
 @dataclass(frozen=True)
+class ListedItem:
+    """One item of a list; fields as in `StoredItem`, without its vector."""
+
+    id: str
+    metadata: Metadata
+    width: int | None
+    height: int | None
+    format: str | None
+    updated: datetime
+
+
+@dataclass(frozen=True)
 class Neighbour:
     """One hit.
 

@@ -18,6 +18,14 @@ GET = sql.SQL("SELECT embedding, metadata, width, height, format, updated FROM {
 
 DELETE = sql.SQL("DELETE FROM {table} WHERE id = %s")
 
+# Ids sort by bytes, so those that begin alike lie side by side in the primary key.
+LIST = sql.SQL("""
+SELECT id, metadata, width, height, format, updated FROM {table}
+WHERE id ^@ %(prefix)s AND id > %(after)s ORDER BY id LIMIT %(limit)s
+""")
+
+DELETE_ALL = sql.SQL("DELETE FROM {table} WHERE id ^@ %(prefix)s")
+
 COUNT = sql.SQL("SELECT count(*) FROM {table}")
 
 EXACT = sql.SQL("""

@@ -18,6 +18,7 @@ from service.index.database import Database
 from service.index.errors import IndexUnavailableError
 from service.index.items import (
     IndexStatistics,
+    ListedItem,
     Metadata,
     Neighbour,
     NewItem,
@@ -125,6 +126,21 @@ class Index:
         async with self._connection() as (connection, space):
             cursor = await connection.execute(queries.DELETE.format(table=space.table), [item_id])
             return cursor.rowcount == 1
+
+    async def list_items(self, prefix: str, after: str, limit: int) -> list[ListedItem]:
+        """Items whose ids begin with `prefix` and stand behind `after`, by id as bytes, at most `limit`."""
+        async with self._connection() as (connection, space):
+            values = {"prefix": prefix, "after": after, "limit": limit}
+            cursor = await connection.execute(queries.LIST.format(table=space.table), values)
+            return [ListedItem(*row) for row in await cursor.fetchall()]
+
+    async def delete_all(self, prefix: str) -> int:
+        """Remove the items whose ids begin with `prefix`; how many there were."""
+        async with self._connection() as (connection, space):
+            cursor = await connection.execute(
+                queries.DELETE_ALL.format(table=space.table), {"prefix": prefix}
+            )
+            return cursor.rowcount
 
     async def search(
         self,

@@ -1,11 +1,15 @@
-"""An item's id in a path."""
+"""An item's id in a path, and the beginning of ids in a query."""
+
+import unicodedata
 
 from fastapi import Request
 
 from service.errors import ServiceError
 from service.index.items import check_id
+from service.inputs.parameters import refused
 
 _REPLACEMENT = "\ufffd"
+_SHOWN = 40
 
 
 def item_id_of(request: Request) -> str:
@@ -21,3 +25,18 @@ def item_id_of(request: Request) -> str:
             422, "invalid_id", "The id in the path is no UTF-8; encode it as UTF-8 before percent-encoding."
         )
     return item_id
+
+
+def check_beginning(value: str, name: str) -> str:
+    """A text that ids may begin with; empty for all.
+
+    Args:
+        value: as it came.
+        name: of the parameter.
+
+    Raises:
+        ServiceError: 422 `invalid_parameter` for what no id holds and PostgreSQL may not be able to read.
+    """
+    if any(unicodedata.category(character) in ("Cc", "Cs") for character in value):
+        raise refused(f"{name}={value[:_SHOWN]!a} has a control character, and no id has one.")
+    return value

@@ -68,6 +68,18 @@ export async function samples() {
   return text.trim().split("\n").map((line) => JSON.parse(line));
 }
 
+/** Whether an item is stored whose id begins so. */
+export async function has(prefix) {
+  const { items } = await ask("GET", `/v1/items?limit=1&prefix=${encodeURIComponent(prefix)}`);
+  return items.length > 0;
+}
+
+/** Remove the items whose ids begin so; how many there were. */
+export async function remove(prefix) {
+  const { deleted } = await ask("DELETE", `/v1/items?prefix=${encodeURIComponent(prefix)}`);
+  return deleted;
+}
+
 /** Store many items {id, image in base64, metadata} in one request; how many of them are stored. */
 export async function storeAll(items) {
   const body = items.map((item) => JSON.stringify(item)).join("\n");

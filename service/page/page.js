@@ -7,6 +7,7 @@ import { thumbnail } from "/page/thumbnail.js";
 const NEIGHBOURS = 12;
 const AT_A_TIME = 4; // images on their way into the index
 const MOST_REFUSED = 20; // that are named
+const SAMPLES = "samples/"; // what their ids begin with
 
 const part = (id) => document.getElementById(id);
 
@@ -115,6 +116,7 @@ async function count() {
       ? `${items.toLocaleString("en")} images are searched.`
       : "No images are searched yet.";
     part("samples").hidden = items > 0;
+    part("no-samples").hidden = !items || !(await api.has(SAMPLES));
   } catch (error) {
     fail(error);
   }
@@ -159,22 +161,30 @@ async function add(files) {
   }
 }
 
-async function addSamples() {
-  const button = part("samples");
+/** Do what a button is for, once at a time, and search anew; `change` says in a sentence what it has done. */
+async function press(button, change) {
   button.disabled = true;
   try {
-    const items = await api.samples();
-    for (const item of items) item.metadata.thumbnail = `data:image/jpeg;base64,${item.image}`;
-    const stored = await api.storeAll(items);
+    const done = await change();
     await searchAgain();
-    tell(`${stored} sample images added.`);
+    tell(done);
   } catch (error) {
     fail(error);
   }
   button.disabled = false;
 }
 
-/** After images were added: count them, and look for the photo's neighbours among them. */
+async function addSamples() {
+  const items = await api.samples();
+  for (const item of items) item.metadata.thumbnail = `data:image/jpeg;base64,${item.image}`;
+  return `${await api.storeAll(items)} sample images added.`;
+}
+
+async function removeSamples() {
+  return `${await api.remove(SAMPLES)} sample images removed.`;
+}
+
+/** After images were added or removed: count them, and look for the photo's neighbours among them. */
 async function searchAgain() {
   await count();
   const photo = shown.photo;
@@ -211,7 +221,8 @@ function chosen(input, use) {
 chosen(part("photo"), ([file]) => answer(file));
 chosen(part("images"), add);
 chosen(part("folder"), add);
-part("samples").addEventListener("click", addSamples);
+part("samples").addEventListener("click", () => press(part("samples"), addSamples));
+part("no-samples").addEventListener("click", () => press(part("no-samples"), removeSamples));
 
 part("key").addEventListener("submit", (event) => {
   event.preventDefault();

@@ -166,7 +166,7 @@ def test_a_broken_photo_is_named_and_the_answer_before_it_stays(
     expect(page.locator("#name")).to_contain_text("photo 2.jpg")
 
 
-def test_who_has_no_images_at_hand_is_offered_some(
+def test_who_has_no_images_at_hand_is_offered_some_and_may_remove_them(
     browser: Browser, tiny_models: Path, tmp_path: Path, photos: list[Path], errors: list[str]
 ) -> None:
     with serving(tiny_models, tmp_path, workers=1) as server:
@@ -186,6 +186,15 @@ def test_who_has_no_images_at_hand_is_offered_some(
             "images => Promise.all(images.map((one) => one.decode().then(() => one.naturalWidth)))"
         )
         assert widths == 12 * [32]
+
+        page.reload()
+        ask(page, photos[0])
+        page.click("#no-samples")
+        expect(page.locator("#status")).to_have_text("300 sample images removed.")
+        expect(page.locator("#index")).to_have_text("No images are searched yet.")
+        expect(page.locator("#no-samples")).to_be_hidden()
+        expect(page.locator("#samples")).to_be_visible()
+        expect(neighbours).to_have_count(0)
         page.close()
     assert errors == []
 

@@ -46,7 +46,7 @@ class Job:
 
 def work(job: Job, place: int, line: socket.socket) -> None:
     """Serve until the parent says stop, or is gone. The main function of the process at that place."""
-    heaps.share_heaps()
+    heaps.keep_small()
     _end_with_the_parent()
     configure_logs(job.settings.log_level)
     metrics.READY.set(0)

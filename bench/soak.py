@@ -147,6 +147,7 @@ class Soak:
             self._map,
             self._store_one,
             self._store_many,
+            self._list,
             self._search,
             self._hurry,
             self._leave,
@@ -253,6 +254,13 @@ class Soak:
         self.found.expect("get", await self._send("GET", route, path), {200, 404})
         if self._rng.random() < 0.3:
             self.found.expect("delete", await self._send("DELETE", route, path), {204, 404})
+
+    async def _list(self) -> None:
+        prefix, limit = f"item-{self._rng.randint(1, 9)}", self._rng.randint(1, 20)
+        answer = await self._send("GET", "/v1/items", params={"prefix": prefix, "limit": limit})
+        if self.found.expect("list", answer, {200}):
+            ids = [item["id"] for item in answer.json()["items"]]
+            self._same("list", ids, sorted(one for one in ids if one.startswith(prefix))[:limit])
 
     async def _search(self) -> None:
         picture = self._rng.choice(self._images)

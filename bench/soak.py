@@ -110,6 +110,11 @@ def pictures(rule: Preprocessing, seed: int, count: int = _PICTURES) -> list[Pic
     return found
 
 
+def _first_code(chosen: Sequence[Picture]) -> str:
+    """Of the failure that refuses them together; empty where all are images."""
+    return next((picture.code for picture in chosen if picture.code), "")
+
+
 def _code(data: bytes, rule: Preprocessing) -> str:
     try:
         decode(data, rule)
@@ -175,7 +180,7 @@ class Soak:
             request = {"json": {"input": texts, "encoding_format": self._rng.choice(["float", "base64"])}}
         answer = await self._send("POST", "/v1/embeddings", **request)
         self.found.count("/v1/embeddings", chosen)
-        code = next((picture.code for picture in chosen if picture.code), "")
+        code = _first_code(chosen)
         if (
             self.found.expect("embeddings", answer, {400, 413, 415, 422} if code else {200}, code)
             and not code
@@ -233,7 +238,7 @@ class Soak:
         headers = {_HEAD: str(len(head))}
         answer = await self._send("POST", _INFER, path, content=head + tensor, headers=headers)
         self.found.count(_INFER, chosen)
-        code = next((picture.code for picture in chosen if picture.code), "")
+        code = _first_code(chosen)
         if self.found.expect("infer", answer, {400, 413} if code else {200}, code) and not code:
             outputs = json.loads(answer.content[: int(answer.headers[_HEAD])])["outputs"]
             self._same("infer", [one["shape"][0] for one in outputs], 2 * [len(chosen)])

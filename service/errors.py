@@ -10,6 +10,8 @@ from contract.errors import ImageError, InfomaxError
 from service.metrics import REJECTIONS
 from service.results import Failed
 
+_ASK_AGAIN_SECONDS = 1.0
+
 PROBLEM_MEDIA_TYPE = "application/problem+json"
 V2_PREFIX = "/v2/"
 """Of the paths that belong to the Open Inference Protocol."""
@@ -65,6 +67,11 @@ class ServiceError(InfomaxError):
         self.limit = limit
         self.setting = setting
         self.retry_after = retry_after
+
+
+def not_ready(reason: str) -> ServiceError:
+    """The refusal of what will be answered soon."""
+    return ServiceError(503, "not_ready", reason, retry_after=_ASK_AGAIN_SECONDS)
 
 
 def item_error(failed: Failed, position: int | None = None) -> ServiceError:

@@ -17,7 +17,7 @@ from service.colleagues import ALONE, Colleagues
 from service.crew import Crew
 from service.deadline import Deadline
 from service.decoding import Decoder, SmallDecoder
-from service.errors import ServiceError
+from service.errors import ServiceError, not_ready
 from service.help_messages import Question
 from service.lanes import LaneQueue
 from service.model import Model, open_model
@@ -176,7 +176,7 @@ class Pipeline:
                 429 `rate_exceeded` or `quota_exceeded` for what its API key may not send now.
         """
         if self._admission is None or any(crew.hopeless for crew in self._crews):
-            raise ServiceError(503, "not_ready", self.readiness.reason, retry_after=_WATCH_SECONDS)
+            raise not_ready(self.readiness.reason)
         account = ACCOUNT.get()
         if account is None:
             return await self._admit(self._admission, images, want, lane, stages, deadline)
@@ -226,7 +226,7 @@ class Pipeline:
             ServiceError: 503 `not_ready` or `shutting_down`.
         """
         if not self.readiness.ready:
-            raise ServiceError(503, "not_ready", self.readiness.reason, retry_after=_WATCH_SECONDS)
+            raise not_ready(self.readiness.reason)
         return await self._answer(images, want, Lane.BULK, Stages(), None)
 
     async def _ask_colleagues(self, images: Sequence[bytes], want: Want) -> list[Outcome] | None:

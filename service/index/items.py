@@ -125,7 +125,7 @@ def check_id(value: object) -> str:
     if not isinstance(value, str) or not value:
         raise _invalid("id", "The id of an item is a string of at least one character.")
     shown = ascii(value[:_SHOWN])
-    if any(unicodedata.category(character) in ("Cc", "Cs") for character in value):
+    if has_control(value):
         raise _invalid("id", f"The id {shown} has a control character; leave it out.")
     size = len(value.encode())
     if size > MAX_ID_BYTES:
@@ -137,6 +137,11 @@ def check_id(value: object) -> str:
     if any(segment in (".", "..") for segment in value.split("/")):
         raise _invalid("id", f"The id {shown} has a . or .. between slashes; write it without.")
     return value
+
+
+def has_control(text: str) -> bool:
+    """Whether a text holds a control character or half of a surrogate pair, which no id may."""
+    return any(unicodedata.category(character) in ("Cc", "Cs") for character in text)
 
 
 def check_object(value: object, name: str = "metadata") -> Metadata:

@@ -1,11 +1,9 @@
 """An item's id in a path, and the beginning of ids in a query."""
 
-import unicodedata
-
 from fastapi import Request
 
 from service.errors import ServiceError
-from service.index.items import check_id
+from service.index.items import check_id, has_control
 from service.inputs.parameters import refused
 
 _REPLACEMENT = "\ufffd"
@@ -37,6 +35,6 @@ def check_beginning(value: str, name: str) -> str:
     Raises:
         ServiceError: 422 `invalid_parameter` for what no id holds and PostgreSQL may not be able to read.
     """
-    if any(unicodedata.category(character) in ("Cc", "Cs") for character in value):
+    if has_control(value):
         raise refused(f"{name}={value[:_SHOWN]!a} has a control character, and no id has one.")
     return value

@@ -100,8 +100,8 @@ class Sheet:
         self._title.set_text(f"mean {picture.mi_map.mean(dtype=np.float64):.2f} nats")
         self._dots.set_visible(max(picture.mi_map.shape) <= _MOST_DOTS)
         self._dots.set_offsets(np.stack(np.meshgrid(across, down), axis=-1).reshape(-1, 2))
+        in_proportion = max(width, height) <= _MOST_ELONGATED * min(width, height)
         for axes in self._panels:
-            in_proportion = max(width, height) <= _MOST_ELONGATED * min(width, height)
             axes.set_aspect("equal" if in_proportion else "auto")
             axes.set_xlim(0, width)
             axes.set_ylim(height, 0)

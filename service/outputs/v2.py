@@ -38,7 +38,7 @@ def answer(
             blobs.append(tensor.values.astype("<f4", copy=False).tobytes())
             output["parameters"] = {"binary_data_size": len(blobs[-1])}
         else:
-            output["data"] = np.ascontiguousarray(tensor.values).ravel()
+            output["data"] = tensor.values.ravel()
         outputs.append(output)
     named = {} if request_id is None else {"id": request_id}
     head = dump({"model_name": card.name, "model_version": str(card.version), **named, "outputs": outputs})

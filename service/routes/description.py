@@ -28,6 +28,11 @@ def query(**schemas: dict[str, Any]) -> list[dict[str, Any]]:
     return [{"name": name, "in": "query", "required": False, "schema": schemas[name]} for name in schemas]
 
 
+def in_path(name: str) -> dict[str, Any]:
+    """A parameter of the path."""
+    return {"name": name, "in": "path", "required": True, "schema": {"type": "string"}}
+
+
 def answers(*media_types: str) -> dict[int | str, dict[str, Any]]:
     """An answer in any of these formats, and every refusal as a problem."""
     content: dict[str, dict[str, Any]] = {media_type: {} for media_type in media_types}
@@ -46,8 +51,7 @@ def refusals() -> dict[int | str, dict[str, Any]]:
 def v2_answers(*media_types: str) -> dict[int | str, dict[str, Any]]:
     """An answer of the Open Inference Protocol, and every refusal as that has it."""
     error = {"application/json": {"schema": {"type": "object", "required": ["error"]}}}
-    return {
-        200: {"description": "The answer.", "content": {media_type: {} for media_type in media_types}},
+    return answers(*media_types) | {
         "4XX": {"description": "A refusal: `error` is a sentence, `code` is stable.", "content": error},
         "5XX": {"description": "A failure: `error` is a sentence, `code` is stable.", "content": error},
     }

@@ -7,7 +7,7 @@ from fastapi import APIRouter, Request
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 from starlette.responses import Response
 
-from service.errors import ServiceError
+from service.errors import ServiceError, not_ready
 from service.outputs import accept
 from service.outputs.json import dump
 from service.outputs.metrics import registry
@@ -15,8 +15,6 @@ from service.routes import description
 from service.runtime import runtime_of
 
 router = APIRouter(tags=["service"])
-
-_ASK_AGAIN_SECONDS = 1.0
 
 
 @router.get("/livez", summary="Whether the process answers", responses=description.answers(accept.JSON))
@@ -31,7 +29,7 @@ async def readyz(request: Request) -> Response:
     """503 `not_ready` says in `detail` why not."""
     readiness = await runtime_of(request).readiness()
     if not readiness.ready:
-        raise ServiceError(503, "not_ready", readiness.reason, retry_after=_ASK_AGAIN_SECONDS)
+        raise not_ready(readiness.reason)
     return _json({"status": "ready"})
 
 

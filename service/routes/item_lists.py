@@ -10,10 +10,10 @@ from service.inputs.parameters import Parameters, merge, parse, refused
 from service.outputs import accept
 from service.outputs.json import json_response
 from service.routes import description
+from service.routes.bulk_items import PATH
 from service.routes.deadlines import within_deadline
 from service.runtime import served_for
 
-PATH = "/v1/items"
 MOST_LISTED = 1000
 
 router = APIRouter(tags=["index"])

@@ -44,7 +44,7 @@ _METADATA: dict[str, dict[str, Any]] = {
     "metadata": {"type": "object", "description": "in a query or a form, the text of a JSON object"},
     "model": description.MODEL,
 }
-_ID = {"name": "id", "in": "path", "required": True, "schema": {"type": "string"}}
+_ID = description.in_path("id")
 _VECTOR = {"type": "array", "items": {"type": "number"}}
 
 

@@ -4,7 +4,7 @@ A model has one input, `image`: encoded images as a tensor of BYTES. Its outputs
 and /v1/mi-maps. What is refused is refused for the same reasons, as `{"error": "…"}`.
 """
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from importlib.metadata import version as package_version
 from time import perf_counter
@@ -14,7 +14,7 @@ import numpy as np
 from fastapi import APIRouter, Request, Response
 
 from contract.card import ModelCard
-from service.errors import ServiceError
+from service.errors import not_ready
 from service.inputs import v2 as inputs
 from service.inputs.body import read_body
 from service.inputs.parameters import refused
@@ -24,26 +24,23 @@ from service.outputs.json import json_response
 from service.outputs.timing import server_timing
 from service.results import Embedded, Stages, Want
 from service.routes import description
-from service.routes.deadlines import deadline_of, until, within_deadline
+from service.routes.deadlines import Route, deadline_of, until, within_deadline
 from service.routes.whole import embed_all
 from service.runtime import runtime_of, served_for
 from service.served import Served
-
-Route = Callable[[Request], Awaitable[Response]]
 
 router = APIRouter(prefix="/v2", tags=["Open Inference Protocol"])
 
 _EMBEDDING, _MI_MAP = "embedding", "mi_map"
 _BINARY = "application/octet-stream"
 _JSON = description.v2_answers(accept.JSON)
-_NAME = {"name": "name", "in": "path", "required": True, "schema": {"type": "string"}}
-_VERSION = {**_NAME, "name": "version"}
+_NAME, _VERSION = description.in_path("name"), description.in_path("version")
 _PLACES = (("/models/{name}", [_NAME]), ("/models/{name}/versions/{version}", [_NAME, _VERSION]))
 _BODY = {
     "required": True,
     "content": {
         accept.JSON: {"schema": {"type": "object"}},
-        _BINARY: {"schema": {"type": "string", "format": "binary"}},
+        _BINARY: {"schema": description.FILE},
     },
 }
 _SPLIT = {
@@ -53,7 +50,6 @@ _SPLIT = {
     "description": "bytes of JSON, before the bytes of the tensors; 0 where the body is one image",
     "schema": {"type": "integer", "minimum": 0},
 }
-_ASK_AGAIN_SECONDS = 1.0
 
 
 def _of_model(
@@ -97,7 +93,7 @@ async def live() -> Response:
 async def ready(request: Request) -> Response:
     readiness = await runtime_of(request).readiness()
     if not readiness.ready:
-        raise _not_ready(readiness.reason)
+        raise not_ready(readiness.reason)
     return json_response({"ready": True})
 
 
@@ -136,7 +132,7 @@ async def model_ready(request: Request) -> Response:
     served = _served(request)
     readiness = served.pipeline.readiness
     if not readiness.ready:
-        raise _not_ready(readiness.reason)
+        raise not_ready(readiness.reason)
     return json_response({"name": served.name, "ready": True})
 
 
@@ -208,7 +204,3 @@ def _values(
     """An output of all images, [N, …]."""
     rows = [one.mi_map if name == _MI_MAP else one.embedding for one in embedded]
     return np.array(rows, np.float32).reshape(len(rows), *_shapes(card)[name])
-
-
-def _not_ready(reason: str) -> ServiceError:
-    return ServiceError(503, "not_ready", reason, retry_after=_ASK_AGAIN_SECONDS)

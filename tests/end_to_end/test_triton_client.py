@@ -107,9 +107,7 @@ def test_a_file_as_curl_sends_it_is_an_image(server: Server, images: list[bytes]
     assert answer.headers["content-type"] == "application/octet-stream"
 
 
-def test_the_log_names_the_route_and_the_metrics_count_the_images(
-    server: Server, client: Any, images: list[bytes]
-) -> None:
+def test_the_metrics_count_the_images_by_route(server: Server, client: Any, images: list[bytes]) -> None:
     client.infer(MODEL, [tensor(triton, images)])
     line = 'infomax_items_total{outcome="ok",route="/v2/models/{name}/infer"}'
     counts = [one for one in httpx.get(f"{server.url}/metrics").text.splitlines() if one.startswith(line)]

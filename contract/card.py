@@ -11,10 +11,10 @@ from typing import Any, Literal
 
 from pydantic import AwareDatetime, Field, SerializerFunctionWrapHandler, model_serializer, model_validator
 
+from contract.card_part import Record
 from contract.patches import PatchGrid
 from contract.precision import InferenceCost, Precision, PrecisionLoss
 from contract.preprocessing import Preprocessing
-from contract.record import Record
 
 METADATA_KEY = "infomax.card"
 ENCODER_FILE = "encoder.onnx"

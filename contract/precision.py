@@ -4,7 +4,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from contract.record import Record
+from contract.card_part import Record
 
 Precision = Literal["fp32", "int8"]
 

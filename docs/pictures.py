@@ -19,8 +19,8 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from PIL import Image
 
-from service.pipeline import Pipeline
-from service.results import Embedded, Lane, Want
+from service.inference.pipeline import Pipeline
+from service.inference.results import Embedded, Lane, Want
 from service.settings import load_settings
 
 IMAGES = Path(__file__).parent / "images"

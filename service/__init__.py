@@ -1,0 +1,4 @@
+"""The online half: a model folder in, a REST API out.
+
+Rooms stand on floors and import downwards only (docs/architecture.md); tests/test_floors.py holds them.
+"""

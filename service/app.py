@@ -10,8 +10,10 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
-from service.access import Guard, KeyedApplication, guard_parts
 from service.errors import ServiceError, refusal
+from service.http.authentication import Guard, KeyedApplication, guard_parts
+from service.http.fast_routes import Shortcut
+from service.http.middleware import Surroundings
 from service.inputs.parameters import refused
 from service.routes import (
     batch,
@@ -29,8 +31,6 @@ from service.routes import (
     v2,
 )
 from service.runtime import Runtime
-from service.shortcut import Shortcut
-from service.surroundings import Surroundings
 
 ROUTERS: tuple[APIRouter, ...] = (
     embeddings.router,

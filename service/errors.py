@@ -7,8 +7,8 @@ from starlette.responses import Response
 from starlette.types import Scope
 
 from contract.errors import ImageError, InfomaxError
+from service.inference.results import Failed
 from service.metrics import REJECTIONS
-from service.results import Failed
 
 _ASK_AGAIN_SECONDS = 1.0
 

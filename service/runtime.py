@@ -5,15 +5,15 @@ from dataclasses import dataclass, field
 
 from fastapi import Request
 
-from service.colleagues import ALONE, Colleagues
+from service.http.in_flight import Traffic
 from service.index.database import Database
-from service.load_desk import LoadDesk
-from service.model import Model, open_model
-from service.pipeline import Readiness
-from service.served import Served
-from service.served_models import ServedModels
+from service.inference.model import Model, open_model
+from service.inference.pipeline import Readiness
+from service.models.instance import Served
+from service.models.load_requests import LoadDesk
+from service.models.registry import ServedModels
 from service.settings import Settings
-from service.traffic import Traffic
+from service.work_sharing.client import ALONE, Colleagues
 
 _SERVED = "served"
 

@@ -9,10 +9,10 @@ from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from contract.images import ImageLimits
-from service.cores import usable_cores
 from service.errors import SettingsError
-from service.gpu_options import Arena, CudnnSearch, GpuOptions
-from service.precision import LARGEST_LOSS_POINTS, Requested
+from service.inference.gpu_options import Arena, CudnnSearch, GpuOptions
+from service.inference.precision import LARGEST_LOSS_POINTS, Requested
+from service.system.cpu_count import usable_cores
 
 PREFIX = "INFOMAX_"
 

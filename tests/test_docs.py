@@ -13,7 +13,7 @@ from prometheus_client.metrics import MetricWrapperBase
 from service import metrics
 from service.app import ROUTERS
 from service.errors import item_error
-from service.results import Failed
+from service.inference.results import Failed
 from service.settings import PREFIX, Settings
 from tests.error_codes import raised
 

@@ -9,18 +9,11 @@ import onnx
 import onnxruntime as ort
 
 from contract.artefact import open_artefact, weights_sha256
-from contract.card import (
-    INT8_ENCODER_FILE,
-    METADATA_KEY,
-    Int8Encoder,
-    Int8Golden,
-    ModelCard,
-    WeightsDigest,
-)
+from contract.card import INT8_ENCODER_FILE, METADATA_KEY, Int8Encoder, Int8Golden, ModelCard, WeightsDigest
 from contract.images import decode
 from contract.precision import InferenceCost, PrecisionLoss, Speed
 from tests.tiny_model import SIDE, build_tiny_model, write_artefact
-from training.quantise import quantise
+from training.export.quantise import quantise
 
 COST = InferenceCost(
     provider="CPUExecutionProvider",

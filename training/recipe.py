@@ -12,11 +12,11 @@ import torch
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 from pydantic_core import ErrorDetails
 
-from training.critics import build_critic
-from training.encoders import Encoder, build_encoder, layer_shapes, takes
+from training.data.views import Share, ViewRecipe
 from training.errors import RecipeError
-from training.estimators import build_estimator
-from training.views import Share, ViewRecipe
+from training.model.critics import build_critic
+from training.model.encoders import Encoder, build_encoder, layer_shapes, takes
+from training.model.estimators import build_estimator
 
 
 class _Section(BaseModel):
@@ -27,9 +27,9 @@ class EncoderRecipe(_Section):
     """Which encoder of the registry, and what it lets one choose.
 
     Attributes:
-        name: of the registry `training.encoders`.
+        name: of the registry `training.model.encoders`.
         code_units: length of the code.
-        whitened: begin with a first layer that whitens the training images' patches (training/whitening.py).
+        whitened: begin with a first layer that whitens patches of the images (training/model/whitening.py).
     """
 
     name: str
@@ -41,7 +41,7 @@ class CriticRecipe(_Section):
     """The critic of the local and global objectives.
 
     Attributes:
-        name: of the registry `training.critics`.
+        name: of the registry `training.model.critics`.
         units: width of its projections or hidden layers.
         temperature: scores are divided by this, and encode_and_dot scores by cosine similarity; absent
             means the raw scores of the paper. The pairwise objective takes it too, or 1.
@@ -56,7 +56,7 @@ class ObjectiveRecipe(_Section):
     """The weights of the objective's terms and what they look at.
 
     Attributes:
-        estimator: of the registry `training.estimators`.
+        estimator: of the registry `training.model.estimators`.
         global_weight, local_weight, prior_weight: the paper's alpha, beta and gamma.
         pairwise_weight: weight of the bound between the two views' global vectors.
         maps: maps whose patches the local term scores, each with its weight within that term.
@@ -91,7 +91,7 @@ class OptimiserRecipe(_Section):
 
     Attributes:
         learning_rate: at the end of the warm-up.
-        muon_learning_rate: of Muon (training/muon.py), which then moves the kernels of convolutions.
+        muon_learning_rate: of Muon (training/optim/muon.py), which then moves the kernels of convolutions.
         weight_decay: of matrices and kernels; biases and normalisation are not decayed.
         warmup_share: share of all steps spent warming up.
     """

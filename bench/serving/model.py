@@ -12,8 +12,8 @@ from contract.card import ENCODER_FILES
 from contract.images import decode
 from contract.precision import Precision
 from contract.preprocessing import Preprocessing
-from service.cores import usable_cores
-from service.model import locate
+from service.inference.model import locate
+from service.system.cpu_count import usable_cores
 
 # What the shape of a batch may do to sums of floats, and what it may do after rounding to 8 bits.
 _TOLERANCE: dict[Precision, float] = {"fp32": 1e-4, "int8": 2e-2}

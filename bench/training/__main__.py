@@ -18,7 +18,7 @@ from bench.training.plot import draw
 from bench.training.public import public_parts
 from bench.training.results import Results, markdown
 from contract.progress import Progress
-from training.execution import choose, prepare
+from training.loop.execution import choose, prepare
 from training.recipe import load_recipe
 
 _RECIPES = Path("training/recipes")

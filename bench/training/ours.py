@@ -9,10 +9,10 @@ import torch
 from torch import Generator, Tensor
 
 from bench.training.measure import Parts, random_images
-from training.execution import Execution
+from training.loop.execution import Execution
+from training.loop.run import Run
+from training.loop.trainer import epoch_order
 from training.recipe import Recipe
-from training.run import Run
-from training.trainer import epoch_order
 
 
 def our_parts(recipe: Recipe, execution: Execution) -> Parts:

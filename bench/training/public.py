@@ -19,7 +19,7 @@ import torch
 from torch import Tensor
 
 from bench.training.measure import Parts, random_images
-from training.views import to_unit
+from training.data.views import to_unit
 
 # The default of its command line, and the rate of both its optimisers.
 _BATCH = 64

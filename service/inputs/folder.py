@@ -5,10 +5,10 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
+from service.inference.results import Failed
 from service.inputs.image_buffer import image_too_large
 from service.inputs.names import is_litter, text_of
 from service.inputs.stream import Groups, StreamItem
-from service.results import Failed
 
 # Files per trip to a thread.
 _GROUP_ITEMS = 64

@@ -1,6 +1,6 @@
 """One image's bytes as they arrive, held no further than the limit."""
 
-from service.results import Failed
+from service.inference.results import Failed
 
 
 class ImageBuffer:

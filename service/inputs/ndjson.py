@@ -3,10 +3,10 @@
 import orjson
 
 from service.errors import ServiceError
+from service.inference.results import Failed
 from service.inputs.base64_image import decode_text
 from service.inputs.image_buffer import image_too_large
 from service.inputs.stream import BareVector, StreamLimits, StreamParser
-from service.results import Failed
 
 MEMBERS = ("id", "image", "metadata", "vector")
 # What a line holds besides its image: an id, metadata, or a vector written out with all its digits.

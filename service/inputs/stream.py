@@ -5,7 +5,7 @@ from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from dataclasses import dataclass, field
 
 from service.errors import ServiceError
-from service.results import Failed
+from service.inference.results import Failed
 from service.settings import Settings
 
 

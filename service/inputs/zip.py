@@ -11,16 +11,10 @@ from tempfile import SpooledTemporaryFile
 from typing import IO, cast
 
 from service.errors import ServiceError
+from service.inference.results import Failed
 from service.inputs.image_buffer import image_too_large
 from service.inputs.names import is_litter, member_id
-from service.inputs.stream import (
-    Groups,
-    StreamItem,
-    StreamLimits,
-    damaged_stream,
-    too_many_items,
-)
-from service.results import Failed
+from service.inputs.stream import Groups, StreamItem, StreamLimits, damaged_stream, too_many_items
 
 # Below this the archive stays in memory.
 _IN_MEMORY_BYTES = 2**20

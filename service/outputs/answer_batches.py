@@ -14,7 +14,7 @@ from service.errors import ServiceError
 from service.outputs.accept import ARROW
 from service.outputs.arrays import MODEL_KEY
 from service.outputs.lines import failure_json, summary_json
-from service.streaming_answers import Answer, Tally
+from service.streaming.answers import Answer, Tally
 
 
 class AnswerBatches:

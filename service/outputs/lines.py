@@ -8,7 +8,7 @@ from service.errors import ServiceError
 from service.outputs.embeddings import Encoding, base64_floats
 from service.outputs.mi_maps import map_json
 from service.outputs.neighbours import neighbours_json
-from service.streaming_answers import Answer, Tally
+from service.streaming.answers import Answer, Tally
 
 NDJSON = "application/x-ndjson"
 _OPTIONS = orjson.OPT_SERIALIZE_NUMPY | orjson.OPT_APPEND_NEWLINE

@@ -6,8 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from contract.card import ModelCard
+from service.inference.results import Embedded, ImageInfo
 from service.outputs.json import dump
-from service.results import Embedded, ImageInfo
 
 
 def map_json(mi_map: NDArray[np.float32]) -> dict[str, object]:

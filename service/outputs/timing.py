@@ -1,6 +1,6 @@
 """Where a request's time went, in a header that browsers draw (W3C Server Timing)."""
 
-from service.results import Stages
+from service.inference.results import Stages
 
 
 def server_timing(stages: Stages, **more: float) -> dict[str, str]:

@@ -15,8 +15,8 @@ from service.routes import description
 from service.routes.neighbours import MAX_K
 from service.routes.streams import REQUEST_BODY, stream_response
 from service.runtime import served_for
-from service.streaming_outputs import OUTPUTS, Outputs, Search
-from service.streaming_response import AnswerFormat
+from service.streaming.outputs import OUTPUTS, Outputs, Search
+from service.streaming.response import AnswerFormat
 
 PATH = "/v1/batch"
 

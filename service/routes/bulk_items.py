@@ -8,7 +8,7 @@ from service.outputs.lines import NDJSON, Lines
 from service.routes import description
 from service.routes.streams import REQUEST_BODY, stream_response
 from service.runtime import served_for
-from service.streaming_storage import Storage
+from service.streaming.storage import Storage
 
 PATH = "/v1/items"
 

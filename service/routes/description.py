@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from service.routes.deadlines import HEADER, LONGEST_MS
+from service.http.deadlines import HEADER, LONGEST_MS
 
 _BYTES = {"schema": {"type": "string", "format": "binary"}}
 

@@ -11,7 +11,7 @@ from fastapi.openapi.docs import get_swagger_ui_html
 from starlette.exceptions import HTTPException
 from starlette.responses import FileResponse, Response
 
-from service.routes.policy import page_policy
+from service.http.content_security_policy import page_policy
 
 router = APIRouter(tags=["service"])
 

@@ -8,15 +8,15 @@ from fastapi import APIRouter, Request, Response
 from pydantic import Field
 
 from contract.card import ModelCard
+from service.http.deadlines import deadline_of, within_deadline
+from service.inference.results import Stages, Want
 from service.inputs.images import Layout, no_image, read_payload
 from service.inputs.parameters import Parameters, parse, refused
 from service.outputs import accept
 from service.outputs.arrays import arrow_stream, npy
 from service.outputs.embeddings import Encoding, openai_list, shorten
 from service.outputs.timing import server_timing
-from service.results import Stages, Want
 from service.routes import description
-from service.routes.deadlines import deadline_of, within_deadline
 from service.routes.whole import embed_all
 from service.runtime import runtime_of, served_for
 

@@ -5,13 +5,13 @@ from typing import Any
 from fastapi import APIRouter, Request, Response
 from pydantic import Field
 
+from service.http.deadlines import within_deadline
 from service.inputs.item_id import check_beginning
 from service.inputs.parameters import Parameters, merge, parse, refused
 from service.outputs import accept
 from service.outputs.json import json_response
 from service.routes import description
 from service.routes.bulk_items import PATH
-from service.routes.deadlines import within_deadline
 from service.runtime import served_for
 
 MOST_LISTED = 1000

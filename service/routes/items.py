@@ -6,18 +6,18 @@ from fastapi import APIRouter, Request, Response
 from pydantic import BeforeValidator
 
 from service.errors import ServiceError
+from service.http.deadlines import within_deadline
 from service.index.items import NewItem, StoredItem, check_object, check_vector
+from service.inference.results import Want
 from service.inputs.images import Layout, no_image, read_payload
 from service.inputs.item_id import item_id_of
 from service.inputs.parameters import Parameters, merge, parse, parsed_json, refused
+from service.models.instance import Served
 from service.outputs import accept
 from service.outputs.json import json_response
-from service.results import Want
 from service.routes import description
-from service.routes.deadlines import within_deadline
 from service.routes.whole import embed_all
 from service.runtime import runtime_of, served_for
-from service.served import Served
 
 PATH = "/v1/items/{id}"
 INDEX_PATH = "/v1/index"

@@ -10,6 +10,10 @@ from numpy.typing import NDArray
 
 from contract.card import ModelCard
 from contract.images import ImageLimits, open_rgb
+from service.http.deadlines import deadline_of, within_deadline
+from service.http.disconnect import while_connected
+from service.inference.pipeline import Pipeline
+from service.inference.results import Embedded, Stages, Want
 from service.inputs.images import Layout, Payload, no_image, one_image_expected, read_payload
 from service.inputs.parameters import Parameters, parse
 from service.outputs import accept
@@ -18,11 +22,7 @@ from service.outputs.heat_map import Picture, Sheet
 from service.outputs.mi_maps import maps_json
 from service.outputs.painter import Painter
 from service.outputs.timing import server_timing
-from service.pipeline import Pipeline
-from service.results import Embedded, Stages, Want
 from service.routes import description
-from service.routes.deadlines import deadline_of, within_deadline
-from service.routes.presence import while_connected
 from service.routes.whole import embed_all
 from service.runtime import runtime_of, served_for
 

@@ -5,7 +5,7 @@ from typing import Any
 from fastapi import APIRouter, Request, Response
 from pydantic import Field
 
-from service.access import require_admin
+from service.http.authentication import require_admin
 from service.inputs.body import read_body
 from service.inputs.images import json_object
 from service.inputs.parameters import Parameters, merge, parse, refused

@@ -5,12 +5,12 @@ from dataclasses import asdict
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
-from service.orders import Fate
+from service.models.instance import Served
+from service.models.messages import Fate
 from service.outputs import accept
 from service.outputs.json import json_response
 from service.routes import description
 from service.runtime import runtime_of
-from service.served import Served
 from service.settings import Settings
 
 router = APIRouter(prefix="/v1/models", tags=["models"])

@@ -10,21 +10,21 @@ from fastapi import APIRouter, Request, Response
 from numpy.typing import NDArray
 from pydantic import BeforeValidator, Field
 
+from service.http.deadlines import within_deadline
 from service.index.items import Metadata, Neighbour, check_id, check_object, check_vector
+from service.inference.pipeline import Pipeline
+from service.inference.results import Projections, Stages, Want
 from service.inputs.images import Layout, Payload, no_image, read_payload
 from service.inputs.parameters import Parameters, parse, parsed_json, refused
+from service.models.instance import Served
 from service.outputs import accept
 from service.outputs.json import dump
 from service.outputs.neighbours import neighbours_json
 from service.outputs.timing import server_timing
-from service.pipeline import Pipeline
-from service.results import Projections, Stages, Want
 from service.routes import description
-from service.routes.deadlines import within_deadline
 from service.routes.items import stored_item
 from service.routes.whole import embed_all
 from service.runtime import runtime_of, served_for
-from service.served import Served
 
 PATH = "/v1/neighbours"
 MAX_K = 1000

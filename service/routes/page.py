@@ -6,8 +6,8 @@ from fastapi import APIRouter
 from starlette.exceptions import HTTPException
 from starlette.responses import FileResponse
 
+from service.http.content_security_policy import page_policy
 from service.outputs.lines import NDJSON
-from service.routes.policy import page_policy
 
 router = APIRouter(tags=["service"])
 

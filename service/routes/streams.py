@@ -8,8 +8,8 @@ from service.inputs.body import media_type
 from service.inputs.formats import ADVERTISED, reader_for
 from service.inputs.stream import StreamLimits
 from service.runtime import runtime_of
-from service.streaming import Stream, Window, Work
-from service.streaming_response import AnswerFormat, DuplexBody, StreamResponse
+from service.streaming.response import AnswerFormat, DuplexBody, StreamResponse
+from service.streaming.stream import Stream, Window, Work
 
 T = TypeVar("T")
 

@@ -15,19 +15,19 @@ from fastapi import APIRouter, Request, Response
 
 from contract.card import ModelCard
 from service.errors import not_ready
+from service.http.deadlines import Route, deadline_of, until, within_deadline
+from service.inference.results import Embedded, Stages, Want
 from service.inputs import v2 as inputs
 from service.inputs.body import read_body
 from service.inputs.parameters import refused
+from service.models.instance import Served
 from service.outputs import accept
 from service.outputs import v2 as outputs
 from service.outputs.json import json_response
 from service.outputs.timing import server_timing
-from service.results import Embedded, Stages, Want
 from service.routes import description
-from service.routes.deadlines import Route, deadline_of, until, within_deadline
 from service.routes.whole import embed_all
 from service.runtime import runtime_of, served_for
-from service.served import Served
 
 router = APIRouter(prefix="/v2", tags=["Open Inference Protocol"])
 

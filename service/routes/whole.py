@@ -5,12 +5,12 @@ from dataclasses import replace
 
 from fastapi import Request
 
-from service.counting import count_outcomes
 from service.errors import ServiceError, item_error
-from service.pipeline import Pipeline
-from service.results import Embedded, Failed, Lane, Stages, Want
-from service.routes.deadlines import deadline_of
-from service.routes.presence import while_connected
+from service.http.deadlines import deadline_of
+from service.http.disconnect import while_connected
+from service.inference.outcome_counters import count_outcomes
+from service.inference.pipeline import Pipeline
+from service.inference.results import Embedded, Failed, Lane, Stages, Want
 
 
 async def embed_all(

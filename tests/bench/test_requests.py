@@ -15,11 +15,11 @@ from bench.serving.contenders import Contender, contenders
 from bench.serving.model import BenchModel, open_model
 from contract.artefact import open_artefact
 from contract.preprocessing import Preprocessing
+from service.inference.results import Failed
 from service.outputs.answer_batches import AnswerBatches
 from service.outputs.embeddings import openai_list
 from service.outputs.lines import Lines
-from service.results import Failed
-from service.streaming_answers import Answer, Tally
+from service.streaming.answers import Answer, Tally
 
 MODEL = BenchModel(Path("models/tiny/1"), "tiny/1", "fp32", Preprocessing(height=32, width=32))
 CONTENDERS = {one.name: one for one in contenders(MODEL, Path("data"))}

@@ -10,7 +10,7 @@ from bench.training.ours import our_parts
 from bench.training.plot import draw
 from bench.training.public import public_parts
 from bench.training.results import Results, Timing, markdown
-from training.execution import Execution
+from training.loop.execution import Execution
 from training.recipe import Recipe
 
 TINY = {

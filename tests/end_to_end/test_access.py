@@ -8,7 +8,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from service.keys import new_key, table_of
+from service.quotas.api_keys import new_key, table_of
 from tests.end_to_end.server import Server, serving, started, wait_for
 from tests.pictures import photo
 

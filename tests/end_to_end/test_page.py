@@ -13,7 +13,7 @@ import pytest
 from PIL import Image
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
-from service.keys import new_key, table_of
+from service.quotas.api_keys import new_key, table_of
 from tests.end_to_end.server import ROOT, Server, serving
 from tests.pictures import encoded, landscape
 

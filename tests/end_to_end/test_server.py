@@ -16,7 +16,7 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from contract.artefact import open_artefact
-from service import gpu
+from service.system import gpu
 from tests.end_to_end.server import Server, serving, started, wait_for
 from tests.pictures import photo
 from tests.service.exchange import Exchange

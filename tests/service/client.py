@@ -7,7 +7,7 @@ from pathlib import Path
 import httpx
 
 from service.app import create_app
-from service.model import Model
+from service.inference.model import Model
 from service.runtime import Runtime
 from tests.service.faults import settings
 

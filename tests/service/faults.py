@@ -9,11 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from contract.artefact import open_artefact
-from service.colleagues import ALONE, Colleagues
-from service.execution import Placement
-from service.model import Criticised, Encoded, Model
-from service.pipeline import Pipeline
+from service.inference.model import Criticised, Encoded, Model
+from service.inference.pipeline import Pipeline
+from service.inference.providers import Placement
 from service.settings import Settings
+from service.work_sharing.client import ALONE, Colleagues
 
 POISON = 255
 """The value of `tests.pictures.plain` at which a poisoned model fails."""

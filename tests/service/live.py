@@ -12,7 +12,7 @@ from typing import TypeVar
 import uvicorn
 
 from service.app import create_app
-from service.model import Model
+from service.inference.model import Model
 from service.runtime import Runtime
 from tests.service.faults import settings
 

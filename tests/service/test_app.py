@@ -154,9 +154,9 @@ def test_a_request_is_one_log_line_without_its_query_and_health_is_none(
             await http.get("/readyz")
             await http.get("/v1/models/tiny?token=hush")
 
-    with caplog.at_level(logging.INFO, "service.surroundings"):
+    with caplog.at_level(logging.INFO, "service.http.middleware"):
         asyncio.run(scenario())
-    (record,) = (record for record in caplog.records if record.name == "service.surroundings")
+    (record,) = (record for record in caplog.records if record.name == "service.http.middleware")
     assert record.getMessage() == "GET /v1/models/tiny 200"
     fields = vars(record)
     assert (fields["route"], fields["status"]) == ("/v1/models/{name}", 200)

@@ -6,7 +6,7 @@ from prometheus_client import REGISTRY
 
 from contract.errors import ImageError
 from service.errors import ServiceError, as_service_error, item_error, problem
-from service.results import Failed
+from service.inference.results import Failed
 
 
 def test_a_refusal_is_a_problem_with_its_limit_and_the_setting_that_raises_it() -> None:

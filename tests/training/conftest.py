@@ -8,9 +8,9 @@ import torch
 from contract.preprocessing import Preprocessing
 from tests.training.command import RECIPE, Infomax, start
 from training.data import ImageSet, load
-from training.export import export
-from training.model_card import Release
-from training.trained import load_run
+from training.export.model_card import Release
+from training.export.version import export
+from training.loop.trained import load_run
 
 DATA = Path(__file__).parents[1] / "data"
 

@@ -6,9 +6,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from training.data import ImageSet
-from training.frozen import FrozenEncoder
-from training.interruption import Interruption
-from training.measures import Subject
+from training.evaluation.frozen import FrozenEncoder
+from training.evaluation.measures import Subject
+from training.loop.signals import Interruption
 
 Pixels = NDArray[np.uint8]
 Layer = Callable[[NDArray[np.float32]], NDArray[np.float32]]

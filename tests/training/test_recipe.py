@@ -7,11 +7,11 @@ import pytest
 import torch
 from torch import Generator
 
-from training.critics import CRITICS
 from training.errors import RecipeError
-from training.estimators import ESTIMATORS
+from training.loop.run import Run
+from training.model.critics import CRITICS
+from training.model.estimators import ESTIMATORS
 from training.recipe import SECTIONS, Recipe, load_recipe
-from training.run import Run
 
 ROOT = Path(__file__).parents[2]
 SHIPPED = sorted((ROOT / "training" / "recipes").glob("*.toml"))

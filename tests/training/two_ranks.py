@@ -11,10 +11,10 @@ import torch
 import torch.distributed as dist
 from torch import Generator, Tensor
 
-from training import ranks
-from training.execution import Execution, prepare
+from training.distributed import ranks
+from training.loop.execution import Execution, prepare
+from training.loop.run import Run
 from training.recipe import Recipe
-from training.run import Run
 
 STEPS = 3
 BATCH = 8

@@ -25,7 +25,7 @@ def ablate(
     """Measure what each trick of a recipe is worth, by leaving it out, over several seeds."""
     with offline():
         from training.commands import ablate as command
-        from training.execution import choose
+        from training.loop.execution import choose
 
         execution = choose("auto", precision.value, compiled=False)
         plan = command.Plan(recipe, data, images, epochs, seeds, tuple(only or ()), execution)

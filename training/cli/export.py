@@ -29,7 +29,7 @@ def export(
     """Write a run's encoder, with a critic fitted for its maps, as a model folder that can be served."""
     with offline():
         from training.commands import export as command
-        from training.model_card import Release
+        from training.export.model_card import Release
 
         release = Release(name, version, licence, summary, tuple(limit), data_name, held_out_name)
         command.run(run, train, held_out, models, release, largest_loss if precision == "int8" else None)

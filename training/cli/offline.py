@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from importlib.util import find_spec
 
 from training.errors import DataError, TrainingError
-from training.memory import ran_out
+from training.system.out_of_memory import ran_out
 
 _NEEDED = ("torch", "tensorboard", "onnxscript")
 

@@ -28,8 +28,8 @@ def reproduce(
     """Repeat the paper's comparisons at one budget for all; call again to go on where a call stopped."""
     with offline():
         from training.commands import reproduce as command
-        from training.execution import choose
-        from training.reproduce.budget import Budget
+        from training.experiments.reproduce.budget import Budget
+        from training.loop.execution import choose
 
         budget = Budget(
             train=str(train),

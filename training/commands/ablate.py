@@ -6,19 +6,19 @@ from pathlib import Path
 
 import typer
 
-from training import images as image_files
-from training.ablation import cell as cells
-from training.ablation.cell import Cell
-from training.ablation.running import run as run_cell
-from training.ablation.table import render
-from training.ablation.tricks import FULL, choose, without
 from training.commands.train import STOPPED
 from training.data import ImageSet, open_source
+from training.data import images as image_files
 from training.data.source import Source
 from training.errors import DataError
-from training.execution import Execution, precision_option
+from training.experiments.ablation import cell as cells
+from training.experiments.ablation.cell import Cell
+from training.experiments.ablation.running import run as run_cell
+from training.experiments.ablation.table import render
+from training.experiments.ablation.tricks import FULL, choose, without
+from training.loop.execution import Execution, precision_option
+from training.loop.time_limit import time_limit
 from training.recipe import Recipe, load_recipe
-from training.time_limit import time_limit
 
 TABLE = "ablation.md"
 _RUNS = "runs"

@@ -5,12 +5,11 @@ from pathlib import Path
 import typer
 
 from contract.card import Int8Encoder
-from training import images
-from training.data import open_source
-from training.export import export
-from training.model_card import Release
-from training.model_folder import folder_of
-from training.trained import load_run
+from training.data import images, open_source
+from training.export.model_card import Release
+from training.export.model_folder import folder_of
+from training.export.version import export
+from training.loop.trained import load_run
 
 
 def run(
@@ -21,7 +20,7 @@ def run(
     release: Release,
     largest_int8_loss: float | None,
 ) -> None:
-    """Export, and say how to serve the result; see `training.export.export`.
+    """Export, and say how to serve the result; see `training.export.version.export`.
 
     Raises:
         InfomaxError: before any image is decoded where that is possible.

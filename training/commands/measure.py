@@ -9,16 +9,16 @@ import typer
 
 from contract.artefact import open_artefact
 from contract.preprocessing import Preprocessing
-from training import images, interruption
 from training.commands.train import STOPPED
-from training.data import open_source
+from training.data import images, open_source
 from training.errors import TrainingError
-from training.frozen import FrozenEncoder, exported, without_embedding
-from training.measures import MEASURES, Figure, Stopped, Subject, subject_of
-from training.measures.report import MeasureReport, show, sizes
-from training.quality import shared_labels
-from training.trained import load_run
-from training.whole_file import write_whole
+from training.evaluation.frozen import FrozenEncoder, exported, without_embedding
+from training.evaluation.measures import MEASURES, Figure, Stopped, Subject, subject_of
+from training.evaluation.measures.report import MeasureReport, show, sizes
+from training.evaluation.quality import shared_labels
+from training.loop import signals
+from training.loop.trained import load_run
+from training.system.atomic_file import write_whole
 
 
 @dataclass(frozen=True)
@@ -84,7 +84,7 @@ def _measure(name: str, encoder: FrozenEncoder, rule: Preprocessing, seed: int, 
         shared_labels(training_source, test_source)
     training, test = images.load_images(training_source, rule), images.load_images(test_source, rule)
     figures: list[Figure] = []
-    with interruption.watch() as asked:
+    with signals.watch() as asked:
         subject = subject_of(encoder, training, test, seed, asked)
 
         def report() -> MeasureReport:

@@ -9,15 +9,16 @@ import typer
 from contract.artefact import open_artefact
 from contract.card import Calibration, ModelCard, Quality
 from contract.preprocessing import Preprocessing
-from training import calibration, images, recipe_text
-from training.agreement import comparable, compare, compare_int8
-from training.data import ImageSet, open_source
-from training.embedded import embedded
-from training.frozen import FrozenEncoder, exported, in_training
-from training.precision_loss import measure_loss
-from training.probe_report import ProbeReport, show
-from training.quality import measure_quality, shared_labels
-from training.trained import load_run
+from training import recipe_text
+from training.data import ImageSet, images, open_source
+from training.evaluation.frozen import FrozenEncoder, exported, in_training
+from training.evaluation.probe_report import ProbeReport, show
+from training.evaluation.quality import measure_quality, shared_labels
+from training.export import calibration
+from training.export.card_check import comparable, compare, compare_int8
+from training.export.embedding_graph import embedded
+from training.export.precision_loss import measure_loss
+from training.loop.trained import load_run
 
 
 @dataclass(frozen=True)

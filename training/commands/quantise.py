@@ -5,11 +5,10 @@ from pathlib import Path
 import typer
 
 from contract.artefact import open_artefact
-from training import images
 from training.commands.export import in_8_bits
-from training.data import open_source
-from training.model_folder import folder_of
-from training.quantised_version import quantised_version
+from training.data import images, open_source
+from training.export.model_folder import folder_of
+from training.export.quantised_version import quantised_version
 
 
 def run(
@@ -22,7 +21,7 @@ def run(
     held_out_name: str,
     largest_loss: float,
 ) -> None:
-    """Quantise, and say what that lost; see `training.quantised_version.quantised_version`.
+    """Quantise, and say what that lost; see `training.export.quantised_version.quantised_version`.
 
     Raises:
         InfomaxError: before any image is decoded where that is possible.

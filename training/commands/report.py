@@ -4,11 +4,10 @@ from pathlib import Path
 
 import typer
 
-from training import images
-from training.data import open_source
-from training.quality import shared_labels
+from training.data import images, open_source
+from training.evaluation.quality import shared_labels
+from training.loop.trained import load_run
 from training.report import FILE, Evidence, health, worth, write_report
-from training.trained import load_run
 
 # What the held-out images of a report are called when nobody names others.
 VALIDATION = "the validation share"

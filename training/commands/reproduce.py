@@ -4,20 +4,20 @@ from pathlib import Path
 
 import typer
 
-from training import images as image_files
 from training.commands.train import STOPPED
+from training.data import images as image_files
 from training.data import open_source
 from training.errors import DataError, TrainingError
-from training.interruption import watch
-from training.quality import shared_labels
-from training.reproduce import result
-from training.reproduce.budget import Budget, claim
-from training.reproduce.experiments import EXPERIMENTS, Experiment, choose
-from training.reproduce.figure import draw
-from training.reproduce.markdown import render
-from training.reproduce.running import Images
-from training.reproduce.running import run as run_experiment
-from training.time_limit import time_limit
+from training.evaluation.quality import shared_labels
+from training.experiments.reproduce import result
+from training.experiments.reproduce.budget import Budget, claim
+from training.experiments.reproduce.experiments import EXPERIMENTS, Experiment, choose
+from training.experiments.reproduce.figure import draw
+from training.experiments.reproduce.markdown import render
+from training.experiments.reproduce.running import Images
+from training.experiments.reproduce.running import run as run_experiment
+from training.loop.signals import watch
+from training.loop.time_limit import time_limit
 
 TABLE = "table.md"
 FIGURE = "figure.png"

@@ -4,16 +4,16 @@ from pathlib import Path
 
 import typer
 
-from training import images, ranks
-from training.checkpoint import FILE as CHECKPOINT
 from training.commands.report import VALIDATION, say
-from training.data import ImageSet, open_source
+from training.data import ImageSet, images, open_source
+from training.distributed import ranks
 from training.errors import TrainingError
-from training.execution import choose
+from training.loop.checkpoint import FILE as CHECKPOINT
+from training.loop.execution import choose
+from training.loop.run import RECIPE_FILE
+from training.loop.trainer import Outcome, check_batches, train
 from training.recipe import load_recipe
 from training.report import write_report
-from training.run import RECIPE_FILE
-from training.trainer import Outcome, check_batches, train
 
 # sysexits.h: "temporary failure; user is invited to retry". A stopped run is neither done nor broken.
 STOPPED = 75

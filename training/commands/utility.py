@@ -5,14 +5,11 @@ from pathlib import Path
 import numpy as np
 import typer
 
-from training import images
 from training.commands.train import STOPPED
-from training.data import open_source
+from training.data import images, open_source
 from training.errors import TrainingError
-from training.execution import choose
-from training.quality import shared_labels
-from training.trained import load_run
-from training.utility import (
+from training.evaluation.quality import shared_labels
+from training.experiments.utility import (
     FILE,
     PICTURE,
     check_label_counts,
@@ -23,6 +20,8 @@ from training.utility import (
     sentence,
     show,
 )
+from training.loop.execution import choose
+from training.loop.trained import load_run
 
 
 def utility(

@@ -8,7 +8,7 @@ from training.report.findings import Finding
 from training.report.page import render
 from training.report.subject import load_subject
 from training.report.verdict import health, worth
-from training.whole_file import write_whole
+from training.system.atomic_file import write_whole
 
 FILE = "report.html"
 

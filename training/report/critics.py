@@ -8,14 +8,14 @@ import torch
 from numpy.typing import NDArray
 from torch import Generator, Tensor
 
-from training.estimators import build_estimator
-from training.estimators.estimator import joint
-from training.evaluation import encode
-from training.learner import Learner
-from training.objectives import Local
+from training.data.views import random_views, to_unit
+from training.evaluation.encoding import encode
+from training.model.estimators import build_estimator
+from training.model.estimators.estimator import joint
+from training.model.learner import Learner
+from training.model.objectives import Local
 from training.recipe import Recipe
 from training.report.findings import Dependence
-from training.views import random_views, to_unit
 
 _ROUNDS = 4
 

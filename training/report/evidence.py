@@ -11,11 +11,12 @@ from torch import Tensor
 
 from contract.card import Quality
 from training.data import ImageSet
-from training.embedded import embedded
+from training.data.views import to_unit
 from training.errors import DataError
-from training.frozen import FrozenEncoder, in_training
-from training.probes import knn_accuracy
-from training.quality import measure_quality, shared_labels
+from training.evaluation.frozen import FrozenEncoder, in_training
+from training.evaluation.probes import knn_accuracy
+from training.evaluation.quality import measure_quality, shared_labels
+from training.export.embedding_graph import embedded
 from training.report.critics import caps, dependences, mi_maps, term_names
 from training.report.findings import (
     Dependence,
@@ -30,7 +31,6 @@ from training.report.findings import (
 from training.report.neighbours import Neighbours, examples, nearest
 from training.report.shape import VectorShape, shape_of
 from training.report.subject import Subject
-from training.views import to_unit
 
 # Sub-samples keep a report within a minute on one core; figures move by a per cent or two.
 _MOST_TRAINING, _MOST_HELD_OUT = 3_000, 1_000

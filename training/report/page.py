@@ -7,6 +7,7 @@ from tempfile import TemporaryDirectory
 import numpy as np
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
+from training.experiments.utility import draw, load, sentence
 from training.recipe_text import to_toml
 from training.report.accuracies import bars
 from training.report.charts import bound_chart, loss_chart, map_chart, neighbour_chart, variance_chart
@@ -17,7 +18,6 @@ from training.report.galleries import neighbour_rows, shown_maps
 from training.report.theme import data_uri
 from training.report.thumbnails import colour_bar
 from training.report.verdict import health, worth
-from training.utility import draw, load, sentence
 
 # Images of fewer pixels are shown pixel by pixel; a browser smooths the others.
 _SMALL = 64

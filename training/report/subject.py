@@ -3,10 +3,10 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from training import checkpoint
 from training.errors import TrainingError
-from training.learner import Learner
-from training.metrics import read_points
+from training.loop import checkpoint
+from training.loop.metrics import read_points
+from training.model.learner import Learner
 from training.recipe import Recipe
 
 

@@ -1,0 +1,138 @@
+"""`infomax embed`: a folder of images to a file of embeddings, without a server."""
+
+import asyncio
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from time import perf_counter
+
+import numpy as np
+import typer
+from numpy.typing import NDArray
+
+from contract.errors import InfomaxError
+from contract.progress import Progress
+from service.inference.pipeline import Pipeline
+from service.inputs.folder import files_under, folder_items
+from service.outputs.vector_files import VECTOR_FILES, VectorFile, own_files
+from service.settings import Settings, load_settings
+from service.streaming.answers import Answer, Tally
+from service.streaming.outputs import Outputs
+from service.streaming.stream import Stream, Window
+from service.system.cpu_count import usable_cores
+
+
+class EmbedError(InfomaxError):
+    """The images or the file to write do not allow the job to start, or there is nothing to write."""
+
+
+@dataclass(frozen=True)
+class Embedding:
+    """What a job has done.
+
+    Attributes:
+        tally: images by outcome.
+        seconds: from the first image to the last, without starting the model.
+    """
+
+    tally: Tally
+    seconds: float
+
+
+def embed(
+    path: Path = typer.Argument(help="a folder, with all that lies below it, or one image"),
+    out: Path = typer.Option(
+        help="file to write: .npy (with the names in a .txt beside it), .parquet or .ndjson"
+    ),
+) -> None:
+    """Embed the images of a folder; the model and the device come from INFOMAX_... variables."""
+    settings = _alone(load_settings())
+    done = run(path, out, settings)
+    tally = done.tally
+    rate = tally.ok / done.seconds if done.seconds else 0.0
+    typer.echo(f"{tally.ok:,} embeddings in {out}, {tally.errors:,} files left out, {rate:,.0f} images/s.")
+
+
+def run(path: Path, out: Path, settings: Settings) -> Embedding:
+    """Write the embeddings of all images below `path` to `out`, naming on stderr what is left out.
+
+    Raises:
+        EmbedError: there is nothing to read, none of it is an image, or `out` cannot be written.
+        ArtefactError: the model is missing or breaks a rule of the contract.
+        SettingsError: the device that was asked for does not work.
+    """
+    path, out = path.resolve(), out.resolve()
+    kind = VECTOR_FILES.get(out.suffix)
+    if kind is None:
+        raise EmbedError(f"{out} must end in one of {', '.join(VECTOR_FILES)}, which says what is written.")
+    if not path.exists():
+        raise EmbedError(f"There is nothing at {path}; name a folder of images, or an image.")
+    if not out.parent.is_dir():
+        raise EmbedError(f"{out} cannot be written: there is no folder {out.parent}.")
+    # Counted first, so that the progress has an end; the names are not kept.
+    total = sum(1 for _ in _files(path, out))
+    if not total:
+        raise EmbedError(f"{path} holds no file; hidden ones do not count.")
+    try:
+        return asyncio.run(_embed_all(path, out, kind, total, settings))
+    except OSError as error:
+        raise EmbedError(f"{out} cannot be written: {error.strerror or error}.") from error
+
+
+async def _embed_all(
+    path: Path, out: Path, kind: type[VectorFile], total: int, settings: Settings
+) -> Embedding:
+    pipeline = Pipeline(settings)
+    await pipeline.start()
+    started = perf_counter()
+    try:
+        with Progress("embedding") as progress, kind(out, pipeline.card) as file:
+            job = _Job(file, progress, total)
+            groups = folder_items(_files(path, out), settings.max_image_bytes)
+            stream = Stream(groups, Outputs(pipeline, ("embedding",)), Window.of(settings))
+            failure = await stream.run(job.write)
+            if failure is not None:
+                raise failure
+            if not job.tally.ok:
+                raise EmbedError(f"None of the {total:,} files at {path} is an image that can be read.")
+            return Embedding(job.tally, perf_counter() - started)
+    finally:
+        await pipeline.stop(0)
+
+
+class _Job:
+    """Takes the answers: vectors to the file, failures to the terminal."""
+
+    def __init__(self, file: VectorFile, progress: Progress, total: int) -> None:
+        self.tally = Tally()
+        self._file = file
+        self._progress = progress
+        self._total = total
+
+    async def write(self, answers: Sequence[Answer]) -> None:
+        self.tally.add(answers)
+        names: list[str] = []
+        vectors: list[NDArray[np.float32]] = []
+        for answer in answers:
+            if answer.embedding is not None:
+                names.append(answer.id)
+                vectors.append(answer.embedding)
+            elif answer.failed is not None:
+                self._progress.note(f"left out {answer.id}: {answer.failed.message}")
+        if names:
+            await asyncio.to_thread(self._file.write, names, np.stack(vectors))
+        self._progress.update(self.tally.items, self._total)
+
+
+def _files(path: Path, out: Path) -> Iterator[tuple[str, Path]]:
+    """The files to embed: none that this job writes, should it write among them."""
+    own = own_files(out)
+    return (entry for entry in files_under(path) if entry[1] not in own)
+
+
+def _alone(settings: Settings) -> Settings:
+    """For one process that has the machine to itself."""
+    changes: dict[str, object] = {"workers": 1}
+    if "threads_per_run" not in settings.model_fields_set:
+        changes["threads_per_run"] = usable_cores()
+    return settings.model_copy(update=changes)

@@ -1,0 +1,174 @@
+"""What surrounds every request: its id, its place in metrics and log, and what happens when it fails.
+
+Pure ASGI: nothing is buffered, and the request stays in its task.
+"""
+
+import asyncio
+import logging
+from collections.abc import Iterable, Iterator
+from random import Random
+from time import perf_counter
+
+from starlette.requests import ClientDisconnect
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from service.errors import refusal
+from service.http.body_timeout import ImpatientBody
+from service.inference.admission import shutting_down
+from service.logs import REQUEST_ID
+from service.metrics import REQUEST_SECONDS, REQUESTS
+from service.runtime import Runtime, let_go, served_by
+
+logger = logging.getLogger(__name__)
+
+OBSERVED = frozenset({"/livez", "/readyz", "/metrics", "/version", "/v2/health/live", "/v2/health/ready"})
+"""Routes that are asked about the service, often and by machines: answered to the end, logged at debug."""
+
+Header = tuple[bytes, bytes]
+
+_ALWAYS: tuple[Header, ...] = (
+    (b"x-content-type-options", b"nosniff"),
+    (b"x-frame-options", b"DENY"),
+    (b"referrer-policy", b"no-referrer"),
+)
+_UNLESS_GIVEN: tuple[Header, ...] = (
+    # For what is no page: a browser that is made to show it as one loads and runs nothing.
+    (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'"),
+    (b"cache-control", b"no-store"),
+)
+_ANSWERED_BY_MODELS = ("/v1/", "/v2/")
+_LONGEST_ID = 128
+# An id is no secret. To ask the system for each would let go of the interpreter lock, and wait for it.
+_IDS = Random()  # noqa: S311
+_METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+_OTHER = "other"
+# nginx's status for a client that did not wait for its answer; it is counted and never sent.
+_CLIENT_LEFT = 499
+# The rest of the body would have to be waited for before the connection could be used again.
+_TOO_SLOW = 408
+
+
+class Surroundings:
+    """The outermost middleware of the application."""
+
+    def __init__(self, app: ASGIApp, runtime: Runtime) -> None:
+        self._app = app
+        self._runtime = runtime
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        body = ImpatientBody(receive, self._runtime.settings.client_seconds)
+        exchange = _Exchange(scope, body, send, self._runtime)
+        try:
+            if scope["path"] in OBSERVED:
+                await exchange.answer(self._app)
+            elif self._runtime.traffic.closed:
+                await exchange.refuse(shutting_down())
+            else:
+                with self._runtime.traffic.passing():
+                    await exchange.answer(self._app)
+        finally:
+            exchange.record()
+            let_go(scope["state"])
+
+
+class _Exchange:
+    """One request and its answer."""
+
+    def __init__(self, scope: Scope, body: ImpatientBody, send: Send, runtime: Runtime) -> None:
+        self._scope = scope
+        self._body = body
+        self._send = send
+        self._runtime = runtime
+        self._arrived = perf_counter()
+        self._id = _request_id(scope)
+        # The task is the request's own (uvicorn makes one for each): the variable needs no reset, and what
+        # the server logs of a broken answer carries the id as well.
+        REQUEST_ID.set(self._id)
+        scope.setdefault("state", {})["request_id"] = self._id
+        self._status: int | None = None
+
+    async def answer(self, app: ASGIApp) -> None:
+        """Run the application; whatever it raises becomes an answer while there is none yet."""
+        try:
+            await app(self._scope, self._body.receive, self.send)
+        except ClientDisconnect:
+            logger.debug("the client went away before it had sent everything")
+        except asyncio.CancelledError:
+            task = asyncio.current_task()
+            if task is None or self._status is not None or not self._runtime.traffic.closed:
+                raise
+            # The drain is over, and the server ends what still runs.
+            task.uncancel()
+            await self.refuse(shutting_down())
+        except Exception as error:
+            if self._status is not None:
+                # The server breaks the connection off, and logs why. Half an answer is no success.
+                self._status = 500
+                raise
+            logger.exception("%s %s failed", self._scope["method"], self._scope["path"])
+            await self.refuse(error)
+
+    async def refuse(self, error: Exception) -> None:
+        """Answer with a refusal."""
+        await refusal(error, self._scope)(self._scope, self._body.receive, self.send)
+
+    async def send(self, message: Message) -> None:
+        """Pass the answer on, with the headers that every answer has."""
+        if message["type"] == "http.response.start":
+            self._status = message["status"]
+            message["headers"] = [*message["headers"], *self._headers(message["headers"])]
+        await self._send(message)
+
+    def record(self) -> None:
+        """Count and log the request."""
+        seconds = perf_counter() - self._arrived
+        status = self._status or _CLIENT_LEFT
+        route = getattr(self._scope.get("route"), "path_format", _OTHER)
+        method = self._scope["method"]
+        REQUESTS.labels(route, method if method in _METHODS else _OTHER, status).inc()
+        REQUEST_SECONDS.labels(route).observe(seconds)
+        level = logging.DEBUG if route in OBSERVED else logging.INFO
+        if logger.isEnabledFor(level):
+            client = self._scope.get("client")
+            fields = {
+                "method": method,
+                "path": self._scope["path"],
+                "route": route,
+                "status": status,
+                "seconds": round(seconds, 6),
+                "client": client[0] if client else None,
+            }
+            if key := self._scope["state"].get("key"):
+                # Its name; what it is was never kept.
+                fields["key"] = key
+            logger.log(level, "%s %s %d", method, self._scope["path"], status, extra=fields)
+
+    def _headers(self, given: Iterable[Header]) -> Iterator[Header]:
+        """Those that every answer has, behind those that it was given."""
+        yield b"x-request-id", self._id.encode()
+        yield from _ALWAYS
+        names = {name for name, _ in given}
+        for header in _UNLESS_GIVEN:
+            if header[0] not in names:
+                yield header
+        if self._scope["path"].startswith(_ANSWERED_BY_MODELS):
+            served = served_by(self._scope["state"])
+            if served is not None:
+                yield b"x-model", served.id.encode()
+            pipeline = (served or self._runtime.models.default).pipeline
+            yield b"x-execution-provider", pipeline.report.summary.encode()
+        if self._runtime.traffic.closed or self._status == _TOO_SLOW:
+            yield b"connection", b"close"
+
+
+def _request_id(scope: Scope) -> str:
+    """The id that the client chose, if it is printable ASCII of 1 to 128 characters, or a new one."""
+    for name, value in scope["headers"]:
+        if name == b"x-request-id":
+            text = str(value, "latin-1")
+            if 1 <= len(text) <= _LONGEST_ID and text.isascii() and text.isprintable():
+                return text
+    return f"{_IDS.getrandbits(128):032x}"

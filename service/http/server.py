@@ -1,0 +1,125 @@
+"""uvicorn on connections that somebody else accepts, with an end that answers what it has begun."""
+
+import asyncio
+import socket
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from typing import Any
+
+import uvicorn
+import uvloop
+from fastapi import FastAPI
+
+from service.http.timeouts import PatientProtocol
+from service.models.worker_agent import VersionChanges
+from service.processes.channel import Report, WorkerEnd
+from service.runtime import Runtime
+
+# Longer than load balancers keep an idle connection (60 s is common): else they send a request down one
+# that is being closed.
+_KEEP_ALIVE_SECONDS = 75
+# After the last answer, idle clients get this long to send what is already on its way, and to be told to
+# come back elsewhere, before their connections are closed.
+_LINGER_SECONDS = 1.0
+# For what is refused at the end of the drain: the refusals have to reach their clients.
+_REFUSAL_SECONDS = 2
+_TAKEN_AT_ONCE = 16
+
+
+class ConnectionServer(uvicorn.Server):
+    """Serves what the parent hands over, and reports what has ended."""
+
+    def __init__(self, app: FastAPI, runtime: Runtime, line: WorkerEnd) -> None:
+        config = uvicorn.Config(
+            app,
+            # `work` runs the application's lifespan itself, so that a failure keeps its type.
+            lifespan="off",
+            ws="none",
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            timeout_keep_alive=_KEEP_ALIVE_SECONDS,
+            timeout_graceful_shutdown=_REFUSAL_SECONDS,
+        )
+        super().__init__(config)
+        self._runtime = runtime
+        self._line = line
+        self._changes = VersionChanges(runtime, line)
+        self._ended = 0
+        self._idle = asyncio.Event()
+        self._adopting: set[asyncio.Task[None]] = set()
+
+    @staticmethod
+    def new_event_loop() -> asyncio.AbstractEventLoop:
+        return uvloop.new_event_loop()
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Signals are the parent's business."""
+        yield
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:  # noqa: ARG002
+        """Begin to take connections."""
+        self.servers = []
+        self.started = True
+        asyncio.get_running_loop().add_reader(self._line.fileno(), self._take)
+        self._line.tell(Report.SERVING)
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Answer what has begun, refuse what comes, then close the connections."""
+        await self._runtime.drain()
+        if self.server_state.connections:
+            self._idle.clear()
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._idle.wait(), _LINGER_SECONDS)
+        asyncio.get_running_loop().remove_reader(self._line.fileno())
+        self._line.close()
+        await super().shutdown(sockets)
+
+    def _take(self) -> None:
+        for _ in range(_TAKEN_AT_ONCE):
+            connection = self._line.take()
+            if connection is None:
+                break
+            task = asyncio.create_task(self._adopt(connection))
+            self._adopting.add(task)
+            task.add_done_callback(self._adopting.discard)
+        while self._line.orders:
+            self._changes.obey(self._line.orders.popleft())
+        self.should_exit = self.should_exit or self._line.told_to_stop
+
+    async def _adopt(self, connection: socket.socket) -> None:
+        connection.setblocking(False)
+        try:
+            await asyncio.get_running_loop().connect_accepted_socket(self._protocol, connection)
+        except OSError:
+            # The client went away before it was looked at.
+            connection.close()
+            self._on_lost()
+
+    def _protocol(self) -> asyncio.Protocol:
+        return _Connection(
+            self._on_lost,
+            seconds=self._runtime.settings.client_seconds,
+            config=self.config,
+            server_state=self.server_state,
+            app_state=self.lifespan.state,
+        )
+
+    def _on_lost(self) -> None:
+        self._ended += 1
+        self._line.tell(Report.ENDED, str(self._ended))
+        if not self.server_state.connections:
+            self._idle.set()
+
+
+class _Connection(PatientProtocol):
+    """One connection that tells when it ends."""
+
+    def __init__(self, on_lost: Callable[[], None], **parts: Any) -> None:
+        super().__init__(**parts)
+        self._on_lost = on_lost
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        super().connection_lost(exc)
+        self._on_lost()

@@ -1,0 +1,160 @@
+"""Encoded bytes to model input, in threads that release the interpreter lock while they decode."""
+
+import logging
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+from functools import cache
+from threading import get_ident
+from time import perf_counter
+
+from contract.errors import ImageError
+from contract.images import ImageLimits, decode
+from contract.preprocessing import Preprocessing
+from service.inference.calls import Deliver, Delivery, Item
+from service.inference.priority_queue import LaneQueue
+from service.inference.results import Failed, ImageInfo
+from service.inference.threads import Crew
+from service.metrics import DECODE_SECONDS
+
+logger = logging.getLogger(__name__)
+
+_decode_seconds = cache(DECODE_SECONDS.labels)
+
+# Handing an image to a thread and on costs as much as decoding a picture of a kilobyte, so a thread
+# takes several at once; but what it has decoded goes on after two milliseconds at the latest.
+_CHUNK = 16
+_CHUNK_SECONDS = 0.002
+# What is smaller is decoded in less time than it takes to hand it to a thread that does nothing else. Few
+# bytes can be many pixels, so both are bounded.
+_SMALL_BYTES = 8 * 2**10
+_SMALL_PIXELS = 128 * 128
+_LOST = Failed("inference_failed", "The server failed while it decoded this image; its log says why.")
+
+
+class Decoder:
+    """The decode stage: takes images from its queue, puts good ones into the next one's."""
+
+    def __init__(
+        self,
+        threads: int,
+        rule: Preprocessing,
+        limits: ImageLimits,
+        queue: LaneQueue,
+        decoded: LaneQueue,
+        deliver: Deliver,
+    ) -> None:
+        """Make the stage; it begins to work when its crew is started.
+
+        Args:
+            threads: how many decode.
+            rule, limits: of decoding.
+            queue: of encoded images.
+            decoded: the next stage's.
+            deliver: takes the outcomes of images that cannot be decoded.
+        """
+        self._queue = queue
+        self.crew = Crew("decode", threads, self._work)
+        self._threads = threads
+        self._rule = rule
+        self._limits = limits
+        self._decoded = decoded
+        self._deliver = deliver
+        # By thread, which alone writes it: how many images it has taken and not handed on.
+        self._at_hand: dict[int, int] = {}
+
+    def coming(self) -> int:
+        """How many images are about to be decoded."""
+        return len(self._queue) + sum(list(self._at_hand.values()))
+
+    def _work(self, fit: Callable[[], None]) -> None:
+        fit()
+        while chunk := self._queue.take(self._share):
+            self._hand_on(chunk)
+
+    def _share(self, waiting: int) -> int:
+        """So many that no thread idles while another works off a chunk."""
+        return max(1, min(_CHUNK, waiting // self._threads))
+
+    def _hand_on(self, chunk: list[Item]) -> None:
+        try:
+            outcomes = self._decode_for_a_while(chunk)
+            self._queue.put_back(chunk[len(outcomes) :])
+            pairs = list(zip(chunk, outcomes, strict=False))
+            self._decoded.put(item for item, failed in pairs if failed is None)
+            failures = {item: failed for item, failed in pairs if failed is not None}
+            if failures:
+                self._deliver(Delivery(list(failures), list(failures.values())))
+        except BaseException:
+            # The thread is about to die; its images must not be lost with it.
+            self._deliver(Delivery(chunk, [_LOST] * len(chunk)))
+            raise
+
+    def _decode_for_a_while(self, chunk: list[Item]) -> list[Failed | None]:
+        """Decode for a bounded time; what is left is for whoever is free first."""
+        until = perf_counter() + _CHUNK_SECONDS
+        outcomes: list[Failed | None] = []
+        self._at_hand[get_ident()] = len(chunk)
+        try:
+            while len(outcomes) < len(chunk) and perf_counter() < until:
+                item = chunk[len(outcomes)]
+                outcomes.append(decode_item(item, self._rule, self._limits))
+                item.queued_at = perf_counter()
+                item.decode_seconds = item.queued_at - item.call.started
+        finally:
+            del self._at_hand[get_ident()]
+        return outcomes
+
+
+class SmallDecoder:
+    """Decodes what is small in the thread of its batch, and sends the rest to the decode stage."""
+
+    def __init__(
+        self, rule: Preprocessing, limits: ImageLimits, elsewhere: LaneQueue, deliver: Deliver
+    ) -> None:
+        self._rule = rule
+        self._limits = replace(limits, max_pixels=min(limits.max_pixels, _SMALL_PIXELS))
+        self._elsewhere = elsewhere
+        self._deliver = deliver
+
+    @staticmethod
+    def takes(data: bytes) -> bool:
+        """Whether an image may be small, as far as its bytes tell."""
+        return len(data) <= _SMALL_BYTES
+
+    def decode(self, items: Iterable[Item]) -> list[Item]:
+        """Those of the items whose pixels are there now; the others go elsewhere, or have failed."""
+        return [item for item in items if len(item.pixels) or self._decode(item)]
+
+    def _decode(self, item: Item) -> bool:
+        data, started = item.data, perf_counter()
+        failed = decode_item(item, self._rule, self._limits)
+        item.decode_seconds = perf_counter() - started
+        if failed is None:
+            return True
+        if failed.code == "too_many_pixels":
+            item.data = data
+            self._elsewhere.put([item])
+        else:
+            self._deliver(Delivery([item], [failed]))
+        return False
+
+
+def decode_item(item: Item, rule: Preprocessing, limits: ImageLimits) -> Failed | None:
+    """Put an image's pixels in the place of its bytes, or say what is wrong with it."""
+    started = perf_counter()
+    failed = None
+    try:
+        decoded = decode(item.data, rule, limits)
+    except ImageError as error:
+        failed = Failed(error.code, str(error), error.limit)
+    except Exception:
+        logger.exception("the decoder failed in an unknown way on an image of %d bytes", len(item.data))
+        failed = Failed("corrupt_image", "The image cannot be decoded; the server's log says why.")
+    # Not where the thread dies of it: another one may have to try again.
+    item.data = b""
+    if failed is not None:
+        return failed
+    item.pixels = decoded.pixels
+    item.info = ImageInfo(decoded.format, decoded.original_width, decoded.original_height)
+    _decode_seconds(decoded.format).observe(perf_counter() - started)
+    return None

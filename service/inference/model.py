@@ -1,0 +1,205 @@
+"""One model, loaded: its two ONNX graphs behind typed calls, and the self-test against its card."""
+
+import base64
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import onnxruntime as ort
+from numpy.typing import NDArray
+
+from contract.artefact import Artefact, open_artefact
+from contract.card import ModelCard
+from contract.errors import ArtefactError
+from contract.images import decode
+from contract.precision import Precision
+from service.inference.precision import Requested, choose
+from service.inference.providers import ExecutionReport, Placement, bound, open_session, place, report
+from service.inference.results import Projections
+from service.settings import Settings
+
+_NO_FEATURES = np.empty(0, np.float32)
+_TENSOR = {"uint8": "tensor(uint8)", "float32": "tensor(float)"}
+
+
+@dataclass(frozen=True, slots=True)
+class Encoded:
+    """The encoder's outputs for N images: float32 [N, D], [N, Y] and [N, C, M, M] or, unasked, [0]."""
+
+    embedding: NDArray[np.float32]
+    code: NDArray[np.float32]
+    features: NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True)
+class Criticised:
+    """The critic's outputs for N images: float32 [N, M, M] in nats and N projections or, unasked, none."""
+
+    mi_map: NDArray[np.float32]
+    projections: Sequence[Projections] = ()
+
+
+class Model:
+    """An opened model folder. Its runs are thread-safe and hold no interpreter lock while they compute.
+
+    Attributes:
+        card: the model's card.
+        precision: of the encoder that runs.
+        report: what it runs on.
+    """
+
+    def __init__(
+        self,
+        artefact: Artefact,
+        placement: Placement,
+        threads_per_run: int,
+        precision: Requested = "auto",
+    ) -> None:
+        """Load the encoder of the precision that is asked for, and the critic.
+
+        Raises:
+            ArtefactError: ONNX Runtime refuses a graph, or its inputs and outputs are not the card's.
+            SettingsError: the GPU was demanded and the loaded graphs do not run on it, or int8 was and the
+                model has none.
+        """
+        self.card: ModelCard = artefact.card
+        choice = choose(precision, artefact.card, on_gpu=placement.on_gpu)
+        self.precision: Precision = choice.active
+        self._encoder = _load(artefact.encoder_of(choice.active), placement, threads_per_run)
+        self._critic = _load(artefact.critic, placement, threads_per_run)
+        self._check_shapes()
+        self._has_normaliser = "local_log_normaliser" in {out.name for out in self._critic.get_outputs()}
+        self.report: ExecutionReport = report(placement, self._encoder, self._critic, threads_per_run, choice)
+        # After the report, which asks the sessions themselves.
+        self._encoder = bound(self._encoder, placement)
+        self._critic = bound(self._critic, placement)
+
+    def encode(self, images: NDArray[np.uint8], *, features: bool) -> Encoded:
+        """Run the encoder on uint8 [N, H, W, 3]; `features` as the critic needs them."""
+        names = ["embedding", "code", "features"] if features else ["embedding", "code"]
+        embedding, code, *rest = self._encoder.run(names, {"image": images})
+        return Encoded(embedding, code, rest[0] if features else _NO_FEATURES)
+
+    def project(self, code: NDArray[np.float32]) -> NDArray[np.float32]:
+        """The critic's projections [N, U] of codes [N, Y] whose images are not at hand."""
+        shapes, grid = self.card.shapes, self.card.patch_grid
+        features = np.zeros((len(code), shapes.channels, grid.rows, grid.columns), np.float32)
+        (global_,) = self._critic.run(["global"], {"features": features, "code": code})
+        projected: NDArray[np.float32] = global_
+        return projected
+
+    def criticise(
+        self, features: NDArray[np.float32], code: NDArray[np.float32], *, projections: bool
+    ) -> Criticised:
+        """Run the critic on the encoder's features [N, C, M, M] and code [N, Y]."""
+        names = ["mi_map"]
+        if projections:
+            names += ["local", "global"]
+            names += ["local_log_normaliser"] if self._has_normaliser else []
+        mi_map, *rest = self._critic.run(names, {"features": features, "code": code})
+        if not projections:
+            return Criticised(mi_map)
+        local, global_, *normaliser = rest
+        normalisers = normaliser[0] if normaliser else np.zeros_like(mi_map)
+        return Criticised(
+            mi_map, [Projections(*row) for row in zip(local, global_, normalisers, strict=True)]
+        )
+
+    def self_test(self, batch: int = 1) -> None:
+        """Decode the card's golden image and compare the outputs, for every row of a batch of it.
+
+        Raises:
+            ArtefactError: naming the output that differs, by how much and on which provider.
+        """
+        image = base64.b64decode(self.card.golden.image_base64)
+        picture = decode(image, self.card.preprocessing).pixels
+        encoded = self.encode(np.repeat(picture[None], batch, axis=0), features=True)
+        criticised = self.criticise(encoded.features, encoded.code, projections=True)
+        outputs = (encoded.embedding, encoded.code, criticised.mi_map)
+        golden = self.card.golden_of(self.precision).expected
+        for actual, (name, expected, tolerance) in zip(outputs, golden, strict=True):
+            difference = float(np.abs(actual - np.asarray(expected, np.float32)).max())
+            if not difference <= tolerance:
+                raise ArtefactError(
+                    f"{self.card.id} fails its self-test on {self.report.active}: {name} differs in "
+                    f"{self.precision} from the card by {difference:.3g} in a batch of {batch}, allowed is "
+                    f"{tolerance:g}; export the model again, or run it on the CPU."
+                )
+
+    def _check_shapes(self) -> None:
+        rule, grid, shapes = self.card.preprocessing, self.card.patch_grid, self.card.shapes
+        image = ("uint8", [rule.height, rule.width, 3])
+        code = ("float32", [shapes.code])
+        features = ("float32", [shapes.channels, grid.rows, grid.columns])
+        mi_map = ("float32", [grid.rows, grid.columns])
+        embedding = ("float32", [shapes.embedding])
+        local = ("float32", [shapes.critic_units, grid.rows, grid.columns])
+        global_ = ("float32", [shapes.critic_units])
+        critic_outputs = {"mi_map": mi_map, "local": local, "global": global_}
+        _check_tensors("encoder input", self._encoder.get_inputs(), {"image": image})
+        _check_tensors(
+            "encoder output",
+            self._encoder.get_outputs(),
+            {"embedding": embedding, "code": code, "features": features},
+        )
+        _check_tensors("critic input", self._critic.get_inputs(), {"features": features, "code": code})
+        _check_tensors("critic output", self._critic.get_outputs(), critic_outputs)
+
+
+def open_model(settings: Settings) -> Model:
+    """Find, check, place and load the model that the settings name.
+
+    Raises:
+        ArtefactError: it is missing, or breaks a rule of the contract.
+        SettingsError: the device that the settings demand does not work, or the model has no encoder of the
+            precision that they demand.
+    """
+    artefact = open_artefact(locate(settings.models_dir, settings.model))
+    placement = place(settings.device, artefact.encoder, settings.gpu_options)
+    return Model(artefact, placement, settings.threads_per_run, settings.precision)
+
+
+def locate(models_dir: Path, model: str) -> Path:
+    """The folder of `name/version`, or of the newest version of `name`.
+
+    Raises:
+        ArtefactError: there is none, with what there is.
+    """
+    name, _, version = model.partition("/")
+    present = sorted(
+        (folder for folder in models_dir.glob("*/*") if folder.is_dir() and folder.name.isdecimal()),
+        key=lambda folder: (folder.parent.name, int(folder.name)),
+    )
+    matching = [
+        folder
+        for folder in present
+        if folder.parent.name == name and (not version or int(folder.name) == int(version))
+    ]
+    if not matching:
+        there = ", ".join(f"{folder.parent.name}/{folder.name}" for folder in present) or "no model"
+        raise ArtefactError(
+            f"{models_dir} holds no model {model}; it holds {there}. Set INFOMAX_MODEL or INFOMAX_MODELS_DIR."
+        )
+    return matching[-1]
+
+
+def _load(graph: Path, placement: Placement, threads: int) -> ort.InferenceSession:
+    try:
+        return open_session(graph, placement, threads)
+    except Exception as error:
+        raise ArtefactError(f"ONNX Runtime cannot load {graph}: {error}") from error
+
+
+def _check_tensors(what: str, tensors: list[ort.NodeArg], expected: dict[str, tuple[str, list[int]]]) -> None:
+    """Names, types and all sizes but the first, which has to be free."""
+    present = {tensor.name: tensor for tensor in tensors}
+    for name, (dtype, shape) in expected.items():
+        if name not in present:
+            raise ArtefactError(f"The {what} {name!r} is missing; there is {', '.join(present)}.")
+        tensor = present[name]
+        if tensor.type != _TENSOR[dtype] or tensor.shape[1:] != shape or isinstance(tensor.shape[0], int):
+            raise ArtefactError(
+                f"The {what} {name!r} is {tensor.type} {tensor.shape}; "
+                f"its card asks for {dtype} {['N', *shape]}."
+            )

@@ -1,0 +1,306 @@
+"""Encoded images in, embeddings and MI maps out: the one path that every route takes."""
+
+import asyncio
+import contextlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from time import perf_counter
+from typing import cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+from service.errors import ServiceError, not_ready
+from service.inference.admission import Admission, Load, shutting_down
+from service.inference.batching import Batcher
+from service.inference.calls import Call, Delivery, Item, settle
+from service.inference.deadline import Deadline
+from service.inference.decoding import Decoder, SmallDecoder
+from service.inference.model import Model, open_model
+from service.inference.priority_queue import LaneQueue
+from service.inference.results import Lane, Outcome, Stages, Want
+from service.inference.threads import Crew
+from service.quotas.quota import ACCOUNT, Account
+from service.settings import Settings
+from service.work_sharing.client import ALONE, Colleagues
+from service.work_sharing.protocol import Question
+
+_WATCH_SECONDS = 1.0
+_WARM_UP_RUNS = 3
+_JOIN_SECONDS = 5.0
+# Of encoded images: less is answered sooner than another worker is asked.
+_WORTH_ASKING_BYTES = 16 * 2**10
+
+
+@dataclass(frozen=True)
+class Readiness:
+    """Whether requests are answered, and if not, why in one sentence."""
+
+    ready: bool
+    reason: str = ""
+
+
+class Pipeline:
+    """One process's way from bytes to answers: admission, decoding, batches, ONNX Runtime.
+
+    All public methods belong to one event loop.
+
+    Attributes:
+        card: the model's card.
+        report: what runs it.
+        images_per_second: inference alone on the largest batch, one run, measured at start.
+        key: the same for pipelines of all workers that give the same answers.
+    """
+
+    def __init__(
+        self, settings: Settings, model: Model | None = None, colleagues: Colleagues = ALONE
+    ) -> None:
+        """Open the model that the settings name, unless one is given; `colleagues` answer parts of streams.
+
+        Raises:
+            ArtefactError: the model folder is missing or breaks a rule of the contract.
+            SettingsError: the device that was asked for does not work.
+        """
+        self._model = model or open_model(settings)
+        self.card = self._model.card
+        self.report = self._model.report
+        self.images_per_second = 0.0
+        digests = " ".join(digest.sha256 for digest in self.card.digests)
+        self.key = f"{self.card.id} {self.report.precision.active} {digests}"
+        rule, limits, on_gpu = self.card.preprocessing, settings.image_limits, self.report.on_gpu
+        self._encoded, self._waiting = LaneQueue("decode"), LaneQueue("inference")
+        small = SmallDecoder(rule, limits, self._encoded, self._deliver)
+        decoders = settings.decoder_count(on_gpu=on_gpu)
+        self._decoder = Decoder(decoders, rule, limits, self._encoded, self._waiting, self._deliver)
+        # A GPU's runs take nothing from the cores that decode.
+        coming = (lambda: 0) if on_gpu else self._decoder.coming
+        self._batcher = Batcher(
+            self._model, settings.runs, settings.max_batch, self._waiting, small.decode, coming, self._deliver
+        )
+        # A GPU's thread has better things to do than to decode.
+        self._straight = (lambda _: False) if on_gpu else small.takes
+        self._limit = Load(settings.queue_items, settings.queue_bytes)
+        self._longest_wait = settings.queue_seconds
+        self._admission: Admission | None = None
+        self._calls: set[Call] = set()
+        self._colleagues = colleagues
+        self._state = "The model is not warm yet."
+
+    @property
+    def readiness(self) -> Readiness:
+        """Ready means: warmed up, self-tested, every thread alive, not stopping."""
+        reasons = (crew.reason for crew in self._crews)
+        reason = self._state or next(filter(None, reasons), "")
+        return Readiness(not reason, reason)
+
+    @property
+    def _crews(self) -> tuple[Crew, ...]:
+        return self._batcher.crew, self._decoder.crew
+
+    @property
+    def waiting_since(self) -> float | None:
+        """Since when the image that waits longest for inference does, by `perf_counter`."""
+        oldest = self._waiting.oldest()
+        return oldest.queued_at if oldest else None
+
+    async def start(self) -> None:
+        """Warm every batch size, test the model against its card, start the threads.
+
+        Raises:
+            ArtefactError: the model's outputs are not those of its card.
+        """
+        self._loop = asyncio.get_running_loop()
+        self.images_per_second = await asyncio.to_thread(self._warm_up)
+        for crew in self._crews:
+            await crew.start()
+        self._admission = Admission(
+            self._limit,
+            self._batcher.buckets[-1],
+            self.images_per_second,
+            self._longest_wait,
+            self._colleagues.work,
+        )
+        self._watcher = asyncio.create_task(self._watch())
+        self._state = ""
+
+    def announce_end(self) -> None:
+        """Be ready no more, and go on answering: the end comes with `stop`."""
+        self._state = "The service is stopping."
+
+    async def stop(self, drain_seconds: float) -> None:
+        """Admit nothing more, let accepted work finish for at most `drain_seconds`, stop the threads."""
+        self.announce_end()
+        if self._admission is not None:
+            self._admission.close()
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._admission.until_empty(), drain_seconds)
+            self._fail_calls("shutting_down", "The service stopped before it came to this; send it again.")
+            self._watcher.cancel()
+        self._encoded.close()
+        self._waiting.close()
+        for crew in self._crews:
+            await crew.join(_JOIN_SECONDS)
+
+    def check_wait(self, deadline: Deadline | None = None) -> None:
+        """Refuse an interactive call that would have to wait too long, before its images are even read.
+
+        Raises:
+            ServiceError: 503 `overloaded` or `deadline_unreachable`, with `retry_after`.
+        """
+        if self._admission is not None:
+            self._admission.check_wait(deadline)
+
+    async def embed(
+        self,
+        images: Sequence[bytes],
+        want: Want,
+        lane: Lane = Lane.INTERACTIVE,
+        stages: Stages | None = None,
+        deadline: Deadline | None = None,
+    ) -> list[Outcome]:
+        """Answer every image, in the order given; a failing image is a `Failed`, the others are not touched.
+
+        Cancelling the call takes its images out of the queue.
+
+        Args:
+            images: encoded images.
+            want: how much of the model to run.
+            lane: interactive calls are refused when the service is full, bulk calls wait.
+            stages: filled with where the time went.
+            deadline: of an interactive call; whoever sets its `passed` cancels the call too.
+
+        Raises:
+            ServiceError: 503 `overloaded` or `deadline_unreachable` (with `retry_after`), `not_ready` or
+                `shutting_down`;
+                413 `too_many_items` or `too_many_bytes` for a call that could never be admitted;
+                429 `rate_exceeded` or `quota_exceeded` for what its API key may not send now.
+        """
+        if self._admission is None or any(crew.hopeless for crew in self._crews):
+            raise not_ready(self.readiness.reason)
+        account = ACCOUNT.get()
+        if account is None:
+            return await self._admit(self._admission, images, want, lane, stages, deadline)
+        await self._pay(self._admission, account, len(images), lane)
+        try:
+            return await self._admit(self._admission, images, want, lane, stages, deadline)
+        except ServiceError:
+            account.give_back(len(images))
+            raise
+
+    async def project(self, code: NDArray[np.float32]) -> NDArray[np.float32]:
+        """The critic's projections [N, U] of codes [N, Y] that were kept without their images.
+
+        A rare and small job beside images, it runs in a thread of its own and in no queue.
+        """
+        size = self._batcher.buckets[-1]
+        chunks = [code[start : start + size] for start in range(0, len(code), size)]
+        return np.concatenate([await asyncio.to_thread(self._model.project, chunk) for chunk in chunks])
+
+    async def _pay(self, admission: Admission, account: Account, images: int, lane: Lane) -> None:
+        """Charge images to an account; a stream waits here until the account's rate allows it."""
+        while wait := account.charge(images, lane):
+            await asyncio.sleep(min(wait, _WATCH_SECONDS))
+            if admission.closed:
+                raise shutting_down()
+
+    async def _admit(
+        self,
+        admission: Admission,
+        images: Sequence[bytes],
+        want: Want,
+        lane: Lane,
+        stages: Stages | None,
+        deadline: Deadline | None,
+    ) -> list[Outcome]:
+        rule = self.card.preprocessing
+        decoded = len(images) * rule.height * rule.width * 3
+        async with admission.admit(Load(len(images), sum(map(len, images)) + decoded), lane, deadline):
+            if lane is Lane.BULK and (outcomes := await self._ask_colleagues(images, want)) is not None:
+                return outcomes
+            return await self._answer(images, want, lane, stages or Stages(), deadline)
+
+    async def help(self, images: Sequence[bytes], want: Want) -> list[Outcome]:
+        """As `embed`, for another worker that has admitted the images and paid for them.
+
+        Raises:
+            ServiceError: 503 `not_ready` or `shutting_down`.
+        """
+        if not self.readiness.ready:
+            raise not_ready(self.readiness.reason)
+        return await self._answer(images, want, Lane.BULK, Stages(), None)
+
+    async def _ask_colleagues(self, images: Sequence[bytes], want: Want) -> list[Outcome] | None:
+        """Another worker's answer, where one has time, enough is being done here, and no more there."""
+        if not self._calls or want > Want.MAP or sum(map(len, images)) < _WORTH_ASKING_BYTES:
+            return None
+        return await self._colleagues.answer(Question(self.key, want, images), len(self._calls))
+
+    async def _answer(
+        self, images: Sequence[bytes], want: Want, lane: Lane, stages: Stages, deadline: Deadline | None
+    ) -> list[Outcome]:
+        call = Call([None] * len(images), len(images), self._loop.create_future(), stages)
+        items = [Item(call, position, want, lane, data) for position, data in enumerate(images)]
+        if not items:
+            return []
+        self._calls.add(call)
+        self._enqueue(items)
+        try:
+            await call.done
+        except asyncio.CancelledError:
+            late = deadline is not None and deadline.passed
+            call.abandoned = "deadline_exceeded" if late else "client_gone"
+            raise
+        except ServiceError as refusal:
+            call.abandoned = refusal.code
+            raise
+        finally:
+            self._calls.discard(call)
+            if call.missing:
+                for item in items:
+                    # The room is given back now, so the bytes must go now, not when the queue comes to them.
+                    item.data = b""
+        return cast("list[Outcome]", call.outcomes)
+
+    def _enqueue(self, items: list[Item]) -> None:
+        """Small images straight to inference, whose threads decode them; the others to be decoded."""
+        straight = [item for item in items if self._straight(item.data)]
+        if straight:
+            now = perf_counter()
+            for item in straight:
+                item.queued_at = now
+            self._waiting.put(straight)
+        if len(straight) < len(items):
+            self._encoded.put(item for item in items if not self._straight(item.data))
+
+    def _deliver(self, delivery: Delivery) -> None:
+        """From a worker thread to the callers."""
+        self._loop.call_soon_threadsafe(self._settle, delivery)
+
+    def _settle(self, delivery: Delivery) -> None:
+        if self._admission is not None:
+            self._admission.finished(len(delivery.items), delivery.inference_seconds)
+        settle(delivery)
+
+    def _warm_up(self) -> float:
+        """Run and check every batch size; images per second of the largest."""
+        for bucket in self._batcher.buckets:
+            self._model.self_test(bucket)
+        rule, largest = self.card.preprocessing, self._batcher.buckets[-1]
+        images = np.zeros((largest, rule.height, rule.width, 3), np.uint8)
+        started = perf_counter()
+        for _ in range(_WARM_UP_RUNS):
+            self._model.encode(images, features=False)
+        return _WARM_UP_RUNS * largest / (perf_counter() - started)
+
+    async def _watch(self) -> None:
+        """Once a second: are there calls that nobody will answer?"""
+        while True:
+            for crew in self._crews:
+                if crew.hopeless:
+                    self._fail_calls("not_ready", crew.reason)
+            await asyncio.sleep(_WATCH_SECONDS)
+
+    def _fail_calls(self, code: str, message: str) -> None:
+        for call in self._calls:
+            if not call.done.done():
+                call.done.set_exception(ServiceError(503, code, message, retry_after=_WATCH_SECONDS))

@@ -1,0 +1,157 @@
+"""The models that one process serves side by side, and which of them answers a request."""
+
+import asyncio
+import logging
+from collections.abc import Iterator, Mapping
+from time import perf_counter
+
+from service import metrics
+from service.errors import ServiceError
+from service.index.database import Database
+from service.inference.deadline import Deadline
+from service.inference.model import Model
+from service.inference.pipeline import Pipeline, Readiness
+from service.models.instance import Served
+from service.settings import Settings
+from service.work_sharing.client import Colleagues
+
+logger = logging.getLogger(__name__)
+
+_WATCH_SECONDS = 1.0
+_SHOWN = 100
+
+
+class ServedModels:
+    """One version for each entry of the settings. All methods belong to one event loop."""
+
+    def __init__(
+        self, settings: Settings, database: Database, models: Mapping[str, Model], colleagues: Colleagues
+    ) -> None:
+        """`models` by their entries of the settings, the default one first."""
+        self._settings = settings
+        self._database = database
+        self._colleagues = colleagues
+        self._served = {entry: self.new(entry, model) for entry, model in models.items()}
+        self._retiring: dict[Served, asyncio.Task[None]] = {}
+        self._watcher: asyncio.Task[None] | None = None
+
+    def __iter__(self) -> Iterator[Served]:
+        return iter(self._served.values())
+
+    @property
+    def default(self) -> Served:
+        """What answers where a request names no model."""
+        return next(iter(self._served.values()))
+
+    async def start(self) -> None:
+        """Warm every model up, one after the other.
+
+        Raises:
+            ArtefactError: the outputs of one are not those of its card.
+        """
+        for served in self:
+            await served.start()
+            served.show()
+        self._watcher = asyncio.create_task(self._watch())
+
+    def find(self, name: str | None) -> Served:
+        """Who answers to `name/version`, or to `name`, or, unnamed, by default.
+
+        Of two versions of one name the one that follows the newest answers to the bare name.
+
+        Raises:
+            ServiceError: 404 `unknown_model`.
+        """
+        if name is None:
+            return self.default
+        for served in self:
+            if name == served.id:
+                return served
+        named = [served for served in self if name == served.name]
+        for served in named:
+            if served.entry == name:
+                return served
+        if named:
+            return named[0]
+        there = ", ".join(dict.fromkeys(served.id for served in self))
+        raise ServiceError(
+            404,
+            "unknown_model",
+            f"No model {name[:_SHOWN]!a} is served here; there is {there}, and a name without its version "
+            "is enough.",
+        )
+
+    def pipeline(self, key: str) -> Pipeline | None:
+        """The pipeline with that key, if one is served."""
+        return next((served.pipeline for served in self if served.pipeline.key == key), None)
+
+    def of(self, entry: str) -> Served:
+        """What stands for an entry of the settings now."""
+        return self._served[entry]
+
+    def check_wait(self, deadline: Deadline | None = None) -> None:
+        """Refuse an interactive request before its body is read, where no model could answer it soon.
+
+        Which model it asks for may stand in the body.
+
+        Raises:
+            ServiceError: as `Pipeline.check_wait`, of the model that will be free first.
+        """
+        refusals: list[ServiceError] = []
+        for served in self:
+            try:
+                served.pipeline.check_wait(deadline)
+            except ServiceError as error:
+                refusals.append(error)
+            else:
+                return
+        raise min(refusals, key=lambda refusal: refusal.retry_after or 0.0)
+
+    def take_up(self, served: Served) -> None:
+        """Let a version that has been started answer for its entry from now on.
+
+        What the entry answered with before ends with the last request that has begun on it.
+        """
+        before = self._served[served.entry]
+        self._served[served.entry] = served
+        served.show()
+        self._retiring[before] = asyncio.create_task(before.retire())
+        self._retiring[before].add_done_callback(lambda _: self._retiring.pop(before))
+
+    def new(self, entry: str, model: Model) -> Served:
+        """A further version for an entry, which answers nothing yet."""
+        return Served(entry, self._settings, self._database, model, self._colleagues)
+
+    @property
+    def readiness(self) -> Readiness:
+        """Ready where every model is."""
+        for served in self:
+            if not (state := served.pipeline.readiness).ready:
+                return state
+        return Readiness(ready=True)
+
+    def announce_end(self) -> None:
+        """Be ready no more, and go on answering: the end comes with `stop`."""
+        for served in self:
+            served.pipeline.announce_end()
+        metrics.READY.set(0)
+
+    async def stop(self, drain_seconds: float) -> None:
+        """Admit nothing more, finish accepted work within the time given, then let go."""
+        self.announce_end()
+        # Those that retire have requests to finish too.
+        retiring = dict(self._retiring)
+        await asyncio.gather(*(served.stop(drain_seconds) for served in [*self, *retiring]))
+        for task in retiring.values():
+            task.cancel()
+        self._colleagues.close()
+        if self._watcher is not None:
+            self._watcher.cancel()
+
+    async def _watch(self) -> None:
+        """Once a second, what nobody calls for: whether all is well, and the age of the queues."""
+        while True:
+            waiting = [since for served in self if (since := served.pipeline.waiting_since) is not None]
+            metrics.QUEUE_OLDEST.set(perf_counter() - min(waiting) if waiting else 0)
+            metrics.READY.set(self.readiness.ready)
+            await asyncio.sleep(_WATCH_SECONDS)

@@ -1,0 +1,174 @@
+"""`infomax serve`: everything that the workers share, made, kept and taken down by the parent process."""
+
+import logging
+import multiprocessing
+import os
+import signal
+import socket
+import sys
+import tempfile
+from collections.abc import Callable
+from contextlib import ExitStack, closing
+from dataclasses import dataclass
+from multiprocessing import resource_tracker
+from multiprocessing.context import SpawnProcess
+from pathlib import Path
+
+from prometheus_client.multiprocess import mark_process_dead
+
+from service.errors import SettingsError
+from service.http.authentication import guard_parts
+from service.index.database import CONNECTIONS_PER_PROCESS
+from service.index.embedded import EmbeddedPostgres
+from service.index.schema import migrate
+from service.logs import configure_logs
+from service.models.repository import Repository
+from service.models.version import find_version
+from service.processes.metrics_server import MetricsPort
+from service.processes.supervisor import Supervisor
+from service.processes.worker import Job, work
+from service.settings import Settings
+from service.system.signals import Signals, StopRequested
+from service.work_sharing.load_table import TABLE, CoreTable
+
+logger = logging.getLogger(__name__)
+
+_BACKLOG = 2048
+# PostgreSQL's default; more only where many processes need more.
+_CONNECTIONS = 100
+_CONNECTIONS_BESIDES = 20
+
+
+@dataclass(frozen=True)
+class Serving:
+    """What a service that became ready says of itself.
+
+    Attributes:
+        url: where it listens.
+        models: what is served, each as `name/version`, with commas between.
+        provider: what runs the model.
+        workers: number of processes.
+    """
+
+    url: str
+    models: str
+    provider: str
+    workers: int
+
+
+def serve(settings: Settings, on_ready: Callable[[Serving], None]) -> None:
+    """Serve until a signal says stop.
+
+    Raises:
+        ArtefactError: the model is missing or breaks a rule of the contract.
+        KeyFileError: the file of API keys cannot be used.
+        IndexStartError: the database cannot be started, reached or prepared.
+        SettingsError: the device does not work, or the address cannot be listened on.
+        WorkerStartError: a worker failed before the service was ready.
+    """
+    if sys.platform == "win32":
+        raise SettingsError("infomax serve runs on Linux and macOS; on Windows use the container or WSL.")
+    configure_logs(settings.log_level)
+    with Signals() as signals, ExitStack() as stack:
+        try:
+            supervisor = _prepare(settings, stack, on_ready)
+        except StopRequested:
+            logger.info("stopped before the service was ready")
+            return
+        supervisor.run(signals)
+
+
+def _prepare(settings: Settings, stack: ExitStack, on_ready: Callable[[Serving], None]) -> Supervisor:
+    versions = tuple(find_version(settings, entry) for entry in settings.served_models)
+    if guard := guard_parts(settings):
+        # Each worker opens its own; here they are only tried, before anything is started.
+        guard[1].close()
+    listener = stack.enter_context(_listen(settings.host, settings.port, "PORT"))
+    count = settings.worker_count(on_gpu=any(version.placement.on_gpu for version in versions))
+    shared = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="infomax-")))
+    CoreTable.create(shared / TABLE, count)
+    metrics_dir = shared / "metrics"
+    metrics_dir.mkdir()
+    # Before a worker imports the metrics. The parent's own are loaded by now and stay out of it.
+    os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(metrics_dir)
+    if settings.metrics_port is not None:
+        own = _listen(settings.host, settings.metrics_port, "METRICS_PORT")
+        stack.enter_context(MetricsPort(own))
+        logger.info("metrics are on %s/metrics", _url(own, settings.host))
+    database_url = _database(settings, count, stack)
+    repository = stack.enter_context(closing(Repository(settings, versions)))
+    url = _url(listener, settings.host)
+
+    def job() -> Job:
+        """What there is to do for a worker that starts now."""
+        return Job(settings, repository.versions, database_url, shared, count)
+
+    return Supervisor(
+        count,
+        lambda place, line: _spawn(job(), place, line),
+        listener,
+        repository,
+        settings.drain_seconds,
+        on_ready=lambda provider: on_ready(
+            Serving(url, ", ".join(version.id for version in versions), provider, count)
+        ),
+        on_death=lambda pid: mark_process_dead(pid, str(metrics_dir)),  # type: ignore[no-untyped-call]
+    )
+
+
+def _database(settings: Settings, workers: int, stack: ExitStack) -> str:
+    """URL of a database that is ready for the workers."""
+    if settings.database_url is not None:
+        url = settings.database_url.get_secret_value()
+    else:
+        connections = max(_CONNECTIONS, workers * CONNECTIONS_PER_PROCESS + _CONNECTIONS_BESIDES)
+        url = stack.enter_context(EmbeddedPostgres(settings.data_dir, connections)).url
+    migrate(url)
+    return url
+
+
+def _spawn(job: Job, place: int, line: socket.socket) -> SpawnProcess:
+    """Start a worker that sees none of the signals that the parent obeys.
+
+    A terminal sends Ctrl-C to all processes, some process managers SIGTERM. A worker that obeyed would
+    go before the parent has told it to finish its work; so it inherits a mask that blocks them.
+    """
+    # Starts a helper process of multiprocessing, which unblocks the signals on its way.
+    resource_tracker.ensure_running()
+    signal.pthread_sigmask(signal.SIG_BLOCK, Signals.HANDLED)
+    try:
+        context = multiprocessing.get_context("spawn")
+        process = context.Process(target=work, args=(job, place, line), name="infomax")
+        process.start()
+    finally:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, Signals.HANDLED)
+    return process
+
+
+def _listen(host: str, port: int, variable: str) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        return socket.create_server(
+            (host, port),
+            family=family,
+            backlog=_BACKLOG,
+            dualstack_ipv6=host == "::" and socket.has_dualstack_ipv6(),
+        )
+    except socket.gaierror as error:
+        raise SettingsError(
+            f"INFOMAX_HOST={host} is no address of this machine ({error.strerror})."
+        ) from error
+    except OSError as error:
+        # Python adds the address to the system's words.
+        reason = os.strerror(error.errno) if error.errno else str(error)
+        raise SettingsError(
+            f"INFOMAX_HOST={host} with INFOMAX_{variable}={port} cannot be listened on ({reason}); "
+            "stop what uses it, or set another port."
+        ) from error
+
+
+def _url(listener: socket.socket, host: str) -> str:
+    """Where a client on this machine reaches the service."""
+    port = listener.getsockname()[1]
+    here = {"0.0.0.0": "localhost", "::": "localhost"}.get(host, host)  # noqa: S104
+    return f"http://[{here}]:{port}" if ":" in here else f"http://{here}:{port}"

@@ -1,0 +1,74 @@
+"""Who sends the images of a request, and what that costs them."""
+
+from contextvars import ContextVar
+from dataclasses import dataclass
+
+from service.errors import ServiceError
+from service.inference.results import Lane
+from service.metrics import KEY_ITEMS
+from service.quotas.api_keys import Key
+from service.quotas.usage_file import Ledger, Refusal
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """A key that a request came with, and where its use is written down."""
+
+    key: Key
+    ledger: Ledger
+
+    def charge(self, images: int, lane: Lane) -> float:
+        """Pay for images, all of them or none.
+
+        Returns:
+            0, or the seconds after which those of a stream, which waits for its rate, can be paid for.
+
+        Raises:
+            ServiceError: 429 `rate_exceeded` (not for a stream) or `quota_exceeded`; 413 `too_many_items`
+                for more than a whole day's images.
+        """
+        most = self.key.images_per_day
+        if most is not None and images > most:
+            raise ServiceError(
+                413,
+                "too_many_items",
+                f"The request holds {images:,} images, the API key {self.key.id} may send {most:,} a day; "
+                "send fewer, or ask the operator for more.",
+                limit=most,
+            )
+        refusal = self.ledger.charge(self.key, images)
+        if refusal is None:
+            KEY_ITEMS.labels(self.key.id).inc(images)
+            return 0.0
+        if refusal.daily:
+            raise self._day_is_used_up(refusal)
+        if lane is Lane.INTERACTIVE:
+            raise self._too_fast(refusal)
+        return refusal.seconds
+
+    def give_back(self, images: int) -> None:
+        """The images were refused after all: they cost nothing."""
+        self.ledger.give_back(self.key, images)
+
+    def _too_fast(self, refusal: Refusal) -> ServiceError:
+        return ServiceError(
+            429,
+            "rate_exceeded",
+            f"The API key {self.key.id} may send {self.key.images_per_second:g} images a second and has sent "
+            f"more; send the request again in {refusal.seconds:.1f} seconds.",
+            retry_after=refusal.seconds,
+        )
+
+    def _day_is_used_up(self, refusal: Refusal) -> ServiceError:
+        return ServiceError(
+            429,
+            "quota_exceeded",
+            f"The API key {self.key.id} may send {self.key.images_per_day:,} images a day and has sent "
+            f"{refusal.used:,} today; the next day begins at midnight UTC, in {refusal.seconds:.0f} seconds.",
+            limit=self.key.images_per_day,
+            retry_after=refusal.seconds,
+        )
+
+
+ACCOUNT: ContextVar[Account | None] = ContextVar("account", default=None)
+"""Whose images the running task answers; None where no keys are asked for."""

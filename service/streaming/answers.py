@@ -1,0 +1,53 @@
+"""What one item of a stream is answered, and the count of it all."""
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from service.index.items import Neighbour
+from service.inference.results import Failed
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """One item's answer: `failed`, or whichever of the outputs were asked for.
+
+    Attributes:
+        index, id: of the item.
+        failed: why it has no outputs.
+        embedding: float32 [D].
+        mi_map: float32 [M, M], pointwise MI in nats.
+        neighbours: best first.
+    """
+
+    index: int
+    id: str
+    failed: Failed | None = None
+    embedding: NDArray[np.float32] | None = None
+    mi_map: NDArray[np.float32] | None = None
+    neighbours: Sequence[Neighbour] | None = None
+
+
+@dataclass(slots=True)
+class Tally:
+    """How many items were answered, and how many of them by which failure."""
+
+    items: int = 0
+    failures: Counter[str] = field(default_factory=Counter)
+
+    @property
+    def errors(self) -> int:
+        return self.failures.total()
+
+    @property
+    def ok(self) -> int:
+        return self.items - self.errors
+
+    def add(self, answers: Iterable[Answer]) -> None:
+        for answer in answers:
+            self.items += 1
+            if answer.failed is not None:
+                self.failures[answer.failed.code] += 1

@@ -1,0 +1,92 @@
+"""What a stream of images is answered: as much of the model as the outputs need, then the index."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from service.errors import ServiceError
+from service.index.items import Neighbour
+from service.index.store import Index
+from service.inference.pipeline import Pipeline
+from service.inference.results import Failed, Lane, Outcome, Want
+from service.inputs.stream import StreamItem
+from service.streaming.answers import Answer
+
+OUTPUTS = ("embedding", "mi_map", "neighbours")
+
+_NO_IMAGE = Failed("no_image", "The line holds a vector; this route takes images, /v1/items takes both.")
+
+
+@dataclass(frozen=True)
+class Search:
+    """Where neighbours are searched for, and how many."""
+
+    index: Index
+    k: int
+
+
+_Found = Sequence[Neighbour] | Failed | None
+
+
+class Outputs:
+    """Embeds images and answers with what was asked for: of one image all of it, or its failure."""
+
+    def __init__(self, pipeline: Pipeline, outputs: Sequence[str], search: Search | None = None) -> None:
+        """`outputs` are of `OUTPUTS`; neighbours need to know where to search."""
+        self._pipeline = pipeline
+        self._outputs = outputs
+        self._search = search if "neighbours" in outputs else None
+        self._want = Want.MAP if "mi_map" in outputs else Want.EMBEDDING
+
+    async def prepare(self, items: Sequence[StreamItem]) -> list[Answer]:
+        """Embed the images, and search for their neighbours if asked to.
+
+        Raises:
+            ServiceError: as `Pipeline.embed`.
+        """
+        images = [item.content for item in items if isinstance(item.content, bytes)]
+        embedded = iter(await self._pipeline.embed(images, self._want, Lane.BULK))
+        outcomes = [
+            next(embedded) if isinstance(item.content, bytes) else _no_image(item.content) for item in items
+        ]
+        found: Sequence[_Found] = [None] * len(items)
+        if self._search is not None:
+            found = await _neighbours(self._search, outcomes)
+        return list(map(self._answer, items, outcomes, found))
+
+    async def conclude(self, _items: Sequence[StreamItem], prepared: list[Answer]) -> list[Answer]:
+        """Nothing is left to be done in order."""
+        return prepared
+
+    def _answer(self, item: StreamItem, outcome: Outcome, found: _Found) -> Answer:
+        if isinstance(outcome, Failed):
+            return Answer(item.index, item.id, outcome)
+        if isinstance(found, Failed):
+            return Answer(item.index, item.id, found)
+        return Answer(
+            item.index,
+            item.id,
+            embedding=outcome.embedding if "embedding" in self._outputs else None,
+            mi_map=outcome.mi_map,
+            neighbours=found,
+        )
+
+
+def _no_image(content: object) -> Failed:
+    return content if isinstance(content, Failed) else _NO_IMAGE
+
+
+async def _neighbours(search: Search, outcomes: Sequence[Outcome]) -> list[_Found]:
+    """One after the other: the chunks of a stream, each with one query, keep the connections busy."""
+    found: list[_Found] = []
+    failed: Failed | None = None
+    for outcome in outcomes:
+        if isinstance(outcome, Failed) or failed is not None:
+            found.append(failed)
+            continue
+        try:
+            found.append(await search.index.search(outcome.embedding, search.k))
+        except ServiceError as error:
+            # What follows would only wait for the same failure.
+            failed = Failed(error.code, str(error))
+            found.append(failed)
+    return found

@@ -1,0 +1,104 @@
+"""What is done with a stream of items for the index: embedded, stored in order, then acknowledged."""
+
+import logging
+from collections.abc import Sequence
+
+import numpy as np
+import psycopg
+from numpy.typing import NDArray
+
+from service.errors import ServiceError
+from service.index.items import NewItem, check_id, check_object, check_vector
+from service.index.store import Index
+from service.inference.pipeline import Pipeline
+from service.inference.results import Embedded, Failed, Lane, Want
+from service.inputs.stream import BareVector, StreamItem
+from service.streaming.answers import Answer
+
+logger = logging.getLogger(__name__)
+
+_REFUSED = Failed("index_refused", "The index did not take this item; the server's log says why.")
+
+_New = NewItem | Failed
+
+
+class Storage:
+    """Puts items into the index. An item is answered with `ok` once it is on the database's disk.
+
+    A chunk is one transaction. Chunks are stored in the stream's order, so of two items with one id the
+    later one stays.
+    """
+
+    def __init__(self, pipeline: Pipeline, index: Index) -> None:
+        self._pipeline = pipeline
+        self._index = index
+
+    async def prepare(self, items: Sequence[StreamItem]) -> list[_New]:
+        """Check the items and embed those that are images.
+
+        Raises:
+            ServiceError: as `Pipeline.embed`.
+        """
+        checked = [self._check(item) for item in items]
+        images = [one for one in checked if isinstance(one, bytes)]
+        embedded = iter(await self._pipeline.embed(images, Want.EMBEDDING, Lane.BULK))
+        return [
+            _new(item, next(embedded) if isinstance(one, bytes) else one)
+            for item, one in zip(items, checked, strict=True)
+        ]
+
+    async def conclude(self, items: Sequence[StreamItem], prepared: list[_New]) -> list[Answer]:
+        """Commit, then answer."""
+        failures = await self._put([one for one in prepared if isinstance(one, NewItem)])
+        results = iter(failures)
+        return [
+            Answer(item.index, item.id, one if isinstance(one, Failed) else next(results))
+            for item, one in zip(items, prepared, strict=True)
+        ]
+
+    async def _put(self, new: Sequence[NewItem]) -> list[Failed | None]:
+        """Store items in one transaction; where that fails in halves, down to the one to blame."""
+        if not new:
+            return []
+        try:
+            await self._index.put(new)
+        except ServiceError as error:
+            return [Failed(error.code, str(error))] * len(new)
+        except psycopg.Error:
+            if len(new) == 1:
+                logger.exception("the index refused an item")
+                return [_REFUSED]
+            middle = len(new) // 2
+            return [*await self._put(new[:middle]), *await self._put(new[middle:])]
+        return [None] * len(new)
+
+    def _check(self, item: StreamItem) -> bytes | NDArray[np.float32] | Failed:
+        """The image or the vector of an item, if the item may be stored."""
+        if isinstance(item.content, Failed):
+            return item.content
+        try:
+            check_id(item.id)
+            check_object(item.metadata)
+            if isinstance(item.content, BareVector):
+                return check_vector(item.content.numbers, self._index.dimensions)
+        except ServiceError as error:
+            return Failed(error.code, str(error), error.limit)
+        return item.content
+
+
+def _new(item: StreamItem, result: Embedded | NDArray[np.float32] | Failed) -> _New:
+    if isinstance(result, Failed):
+        return result
+    metadata = check_object(item.metadata)
+    if not isinstance(result, Embedded):
+        return NewItem(item.id, result, metadata)
+    image = result.image
+    return NewItem(
+        item.id,
+        result.embedding,
+        metadata,
+        result.code,
+        image.original_width,
+        image.original_height,
+        image.format,
+    )

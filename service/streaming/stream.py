@@ -1,0 +1,233 @@
+"""A stream of items to answers in the same order, of which a bounded part is held at any time.
+
+One task reads, a few prepare chunks at the same time, one concludes and writes them in order. While few are
+prepared nothing waits to fill a chunk, so chunks grow with the load and a slow client's items are answered as
+they come. What is held, from reading to writing, is bounded; a client that does not read its answers thereby
+stops the reading of its input.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import aclosing
+from dataclasses import dataclass
+from typing import Generic, Protocol, TypeVar
+
+from service.errors import ServiceError
+from service.inference.results import Failed
+from service.inputs.stream import Groups, StreamItem
+from service.settings import Settings
+from service.streaming.answers import Answer
+from service.system.cpu_count import usable_cores
+
+# Chunks that are prepared at the same time: decoding and inference both have one at hand and one to come, and
+# so has every core.
+_LEAST_CHUNKS = 4
+_CHUNKS_EACH = 2
+# The same of photographs: a chunk holds one or two of them, and these make a batch.
+_FULL_CHUNKS_EACH = 8
+# A chunk of photographs takes hardly longer than one of small images: cores that share a stream are free at
+# nearly the same time, and the last chunk does not keep one of them busy alone.
+_CHUNK_BYTES = 2**20
+# Of the bytes that the process may hold, what one stream may.
+_BYTES_SHARE = 8
+# Refusals after which none of the items to come can fare better.
+_FINAL = ("shutting_down", "not_ready", "quota_exceeded")
+
+T = TypeVar("T")
+Write = Callable[[Sequence[Answer]], Awaitable[None]]
+"""Takes the answers of one chunk; returns when there is room for the next."""
+
+
+class Work(Protocol[T]):
+    """What is done with the items of a stream."""
+
+    async def prepare(self, items: Sequence[StreamItem]) -> T:
+        """The part that several chunks go through at the same time.
+
+        Raises:
+            ServiceError: none of the items can be answered.
+        """
+
+    async def conclude(self, items: Sequence[StreamItem], prepared: T) -> Sequence[Answer]:
+        """The part that chunks go through one after the other: one answer for each item, in order."""
+
+
+@dataclass(frozen=True)
+class Window:
+    """How much of a stream is held at a time.
+
+    Attributes:
+        chunk: most items of a chunk.
+        chunk_bytes: a chunk takes no further item once it has so many bytes.
+        chunks: of any size that are prepared at the same time; what comes meanwhile gathers.
+        full_chunks: that are prepared at the same time where they are full.
+        items, bytes: no more is read while this much is held; what one piece of the body brings is read
+            as a whole.
+    """
+
+    chunk: int
+    chunk_bytes: int
+    chunks: int
+    full_chunks: int
+    items: int
+    bytes: int
+
+    @classmethod
+    def of(cls, settings: Settings) -> "Window":
+        cores = usable_cores()
+        chunks = max(_LEAST_CHUNKS, _CHUNKS_EACH * cores)
+        return cls(
+            chunk=settings.max_batch,
+            chunk_bytes=_CHUNK_BYTES,
+            chunks=chunks,
+            full_chunks=max(chunks, _FULL_CHUNKS_EACH * cores),
+            items=(chunks + 1) * settings.max_batch,
+            bytes=settings.queue_bytes // _BYTES_SHARE,
+        )
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Chunk(Generic[T]):
+    """Items on their way; `prepared` is resolved with a refusal where none of them can be answered."""
+
+    items: list[StreamItem]
+    prepared: asyncio.Future[T | ServiceError]
+
+
+class Stream(Generic[T]):
+    """One stream on its way through the service. It runs once, on one event loop."""
+
+    def __init__(self, groups: Groups, work: Work[T], window: Window) -> None:
+        self._groups = groups
+        self._work = work
+        self._window = window
+        self._waiting: deque[StreamItem] = deque()
+        self._waiting_bytes = 0
+        self._preparing = 0
+        self._held_items = 0
+        self._held_bytes = 0
+        self._changed = asyncio.Condition()
+        self._in_order: asyncio.Queue[_Chunk[T] | None] = asyncio.Queue()
+        self._reader: asyncio.Task[None] | None = None
+        self._read_to_end = False
+        self._failure: ServiceError | None = None
+
+    @property
+    def held(self) -> int:
+        """Items that were read and not yet written."""
+        return self._held_items
+
+    async def run(self, write: Write) -> ServiceError | None:
+        """Answer every item that can be read.
+
+        Returns:
+            why the stream ended before its end; every item read until then has been answered.
+        """
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                self._reader = tasks.create_task(self._read())
+                tasks.create_task(self._prepare())
+                await self._conclude(write)
+        except BaseExceptionGroup as group:
+            raise _first(group) from group
+        return self._failure
+
+    async def _read(self) -> None:
+        try:
+            async with aclosing(self._groups) as groups:
+                async for group in groups:
+                    await self._take_in(group)
+        except ServiceError as error:
+            self._failure = self._failure or error
+        finally:
+            async with self._changed:
+                self._read_to_end = True
+                self._changed.notify_all()
+
+    async def _take_in(self, group: Sequence[StreamItem]) -> None:
+        async with self._changed:
+            size = sum(item.size for item in group)
+            self._waiting.extend(group)
+            self._waiting_bytes += size
+            self._held_items += len(group)
+            self._held_bytes += size
+            self._changed.notify_all()
+            await self._changed.wait_for(
+                lambda: self._held_items < self._window.items and self._held_bytes < self._window.bytes
+            )
+
+    async def _prepare(self) -> None:
+        async with asyncio.TaskGroup() as tasks:
+            while True:
+                async with self._changed:
+                    await self._changed.wait_for(lambda: self._may_begin() or self._at_end())
+                if self._at_end():
+                    break
+                tasks.create_task(self._prepare_chunks(self._next_chunk()))
+        self._in_order.put_nowait(None)
+
+    def _next_chunk(self) -> _Chunk[T]:
+        """Everything that waits, up to a full chunk; its place in the order is taken at the same moment."""
+        items: list[StreamItem] = []
+        size = 0
+        while self._waiting and len(items) < self._window.chunk and size < self._window.chunk_bytes:
+            items.append(self._waiting.popleft())
+            size += items[-1].size
+        self._waiting_bytes -= size
+        self._preparing += 1
+        chunk: _Chunk[T] = _Chunk(items, asyncio.get_running_loop().create_future())
+        self._in_order.put_nowait(chunk)
+        return chunk
+
+    def _may_begin(self) -> bool:
+        """Whether what waits is enough for another chunk beside those that are prepared already."""
+        window = self._window
+        if self._preparing < window.chunks:
+            return bool(self._waiting)
+        full = len(self._waiting) >= window.chunk or self._waiting_bytes >= window.chunk_bytes
+        return full and self._preparing < window.full_chunks
+
+    def _at_end(self) -> bool:
+        return self._read_to_end and not self._waiting
+
+    async def _prepare_chunks(self, chunk: _Chunk[T]) -> None:
+        """Prepare a chunk, and go on with the next one where there is one."""
+        while True:
+            try:
+                chunk.prepared.set_result(await self._work.prepare(chunk.items))
+            except ServiceError as error:
+                chunk.prepared.set_result(error)
+                if error.code in _FINAL:
+                    self._stop_reading(error)
+            self._preparing -= 1
+            if not self._may_begin():
+                return
+            chunk = self._next_chunk()
+
+    def _stop_reading(self, reason: ServiceError) -> None:
+        self._failure = self._failure or reason
+        if self._reader is not None:
+            self._reader.cancel()
+
+    async def _conclude(self, write: Write) -> None:
+        while chunk := await self._in_order.get():
+            prepared = await chunk.prepared
+            if isinstance(prepared, ServiceError):
+                failed = Failed(prepared.code, str(prepared), prepared.limit)
+                answers: Sequence[Answer] = [Answer(item.index, item.id, failed) for item in chunk.items]
+            else:
+                answers = await self._work.conclude(chunk.items, prepared)
+            await write(answers)
+            async with self._changed:
+                self._held_items -= len(chunk.items)
+                self._held_bytes -= sum(item.size for item in chunk.items)
+                self._changed.notify_all()
+
+
+def _first(group: BaseExceptionGroup) -> BaseException:
+    """What went wrong first; the rest went wrong because of it."""
+    error: BaseException = group
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return error

@@ -1,0 +1,83 @@
+"""A worker's readiness to answer for others what it has time for (`service.work_sharing.client` asks)."""
+
+import asyncio
+import logging
+from contextlib import suppress
+from pathlib import Path
+from typing import Protocol
+
+from service.errors import ServiceError
+from service.inference.pipeline import Pipeline
+from service.inference.results import Outcome
+from service.work_sharing.client import BUFFER_BYTES
+from service.work_sharing.protocol import Question, read_question, write_answer
+
+logger = logging.getLogger(__name__)
+
+
+class Models(Protocol):
+    """What there is to answer with."""
+
+    def pipeline(self, key: str) -> Pipeline | None:
+        """The pipeline with that key, if one is served."""
+
+
+class Helper:
+    """Listens on a socket of the service's own. All of it runs on one event loop."""
+
+    def __init__(self, models: Models, socket: Path) -> None:
+        self._models = models
+        self._socket = socket
+        self._server: asyncio.Server | None = None
+        self._writers: set[asyncio.StreamWriter] = set()
+
+    async def start(self) -> None:
+        """Begin to listen, in the place of a worker that may have died."""
+        self._socket.unlink(missing_ok=True)
+        self._server = await asyncio.start_unix_server(self._serve, str(self._socket), limit=BUFFER_BYTES)
+
+    def stop(self) -> None:
+        """Answer no more; whoever waits does the work itself."""
+        if self._server is not None:
+            self._server.close()
+        for writer in self._writers:
+            writer.close()
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._writers.add(writer)
+        try:
+            while (question := await read_question(reader)) is not None:
+                write_answer(writer, await self._answer_while_asked(question, reader))
+                await writer.drain()
+        except (OSError, asyncio.IncompleteReadError):
+            # The other worker died.
+            pass
+        finally:
+            self._writers.discard(writer)
+            writer.close()
+
+    async def _answer_while_asked(
+        self, question: Question, reader: asyncio.StreamReader
+    ) -> list[Outcome] | None:
+        """The answer, which is given up when the other side closes its end."""
+        answer = asyncio.create_task(self._answer(question))
+        gone = asyncio.create_task(reader.read(1))
+        try:
+            await asyncio.wait((answer, gone), return_when=asyncio.FIRST_COMPLETED)
+            if not answer.done():
+                raise asyncio.IncompleteReadError(b"", 1)
+            return answer.result()
+        finally:
+            for task in (answer, gone):
+                task.cancel()
+                with suppress(asyncio.CancelledError):
+                    await task
+
+    async def _answer(self, question: Question) -> list[Outcome] | None:
+        """The outcomes, or None where this worker cannot answer: the other can, or knows itself why not."""
+        try:
+            pipeline = self._models.pipeline(question.model)
+            return None if pipeline is None else await pipeline.help(question.images, question.want)
+        except ServiceError as refusal:
+            logger.info("another worker was not helped: %s", refusal)
+            return None

@@ -1,0 +1,107 @@
+"""When a decoded image waits for the next ones before it is inferred."""
+
+import asyncio
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from threading import Event
+
+import pytest
+
+from contract.images import ImageLimits
+from contract.preprocessing import Preprocessing
+from service.inference import batching, decoding
+from service.inference.pipeline import Pipeline
+from service.inference.results import Embedded, Outcome, Want
+from tests.pictures import photo
+from tests.service.faults import FragileModel, running
+
+PICTURES = [photo(seed, 320, 240, "PNG") for seed in range(8)]
+"""Too large to be decoded by the thread of a batch."""
+SLOW = PICTURES.pop()
+
+
+@dataclass
+class Slow:
+    """The decoder, which takes as long over SLOW as a test wants.
+
+    Attributes:
+        begun: it has come to SLOW.
+        go_on: it may decode it.
+    """
+
+    begun: Event = field(default_factory=Event)
+    go_on: Event = field(default_factory=Event)
+
+
+@pytest.fixture
+def slow(monkeypatch: pytest.MonkeyPatch) -> Iterator[Slow]:
+    decode, found = decoding.decode, Slow()
+
+    def decode_slowly(data: bytes, rule: Preprocessing, limits: ImageLimits) -> object:
+        if data == SLOW:
+            found.begun.set()
+            assert found.go_on.wait(timeout=30), "the test never went on"
+        return decode(data, rule, limits)
+
+    monkeypatch.setattr(decoding, "decode", decode_slowly)
+    yield found
+    found.go_on.set()
+
+
+async def begun(slow: Slow, pipeline: Pipeline) -> "asyncio.Task[list[Outcome]]":
+    """A call whose image keeps a decode thread busy."""
+    call = asyncio.create_task(pipeline.embed([SLOW], Want.EMBEDDING))
+    assert await asyncio.to_thread(slow.begun.wait, 30)
+    return call
+
+
+def test_images_at_hand_make_a_batch(tiny_models: Path, slow: Slow, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(batching, "_LONGEST_HOLD_SECONDS", 3600.0)
+    model = FragileModel(tiny_models)
+
+    async def scenario() -> None:
+        async with running(tiny_models, model, decode_threads=1) as pipeline:
+            first = await begun(slow, pipeline)
+            others = asyncio.create_task(pipeline.embed(PICTURES, Want.EMBEDDING))
+            await asyncio.sleep(0)
+            slow.go_on.set()
+            await asyncio.gather(first, others)
+            assert [len(batch) for batch in model.seen] == [8]
+
+    asyncio.run(scenario())
+
+
+@pytest.mark.parametrize("count", [1, 3])
+def test_too_few_images_for_a_batch_do_not_wait(
+    tiny_models: Path, slow: Slow, monkeypatch: pytest.MonkeyPatch, count: int
+) -> None:
+    monkeypatch.setattr(batching, "_LONGEST_HOLD_SECONDS", 3600.0)
+
+    async def scenario() -> None:
+        async with running(tiny_models, decode_threads=2) as pipeline:
+            first = await begun(slow, pipeline)
+            outcomes = await asyncio.wait_for(pipeline.embed(PICTURES[:count], Want.EMBEDDING), 30)
+            assert all(isinstance(one, Embedded) for one in outcomes)
+            assert not first.done()
+            slow.go_on.set()
+            await first
+
+    asyncio.run(scenario())
+
+
+def test_nobody_waits_long_for_an_image_that_takes_long(
+    tiny_models: Path, slow: Slow, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(batching, "_COMPANY", 2)
+
+    async def scenario() -> None:
+        async with running(tiny_models, decode_threads=2) as pipeline:
+            first = await begun(slow, pipeline)
+            (outcome,) = await asyncio.wait_for(pipeline.embed(PICTURES[:1], Want.EMBEDDING), 30)
+            assert isinstance(outcome, Embedded)
+            assert not first.done()
+            slow.go_on.set()
+            await first
+
+    asyncio.run(scenario())

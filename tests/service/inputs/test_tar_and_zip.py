@@ -1,0 +1,180 @@
+"""What tar and zip archives bring along, by intent or by malice."""
+
+import io
+import struct
+import tarfile
+import zipfile
+import zlib
+
+import pytest
+
+from service.inference.results import Failed
+from service.inputs import zip as zip_stream
+from service.inputs.stream import StreamLimits
+from tests.service.streams import LIMITS, read, tar, zipped
+
+TAR, ZIP = "application/x-tar", "application/zip"
+
+
+def failure(content: object) -> Failed:
+    assert isinstance(content, Failed)
+    return content
+
+
+@pytest.mark.parametrize("tar_format", [tarfile.USTAR_FORMAT, tarfile.GNU_FORMAT, tarfile.PAX_FORMAT])
+def test_long_names_survive_in_every_tar_format(tar_format: int) -> None:
+    deep = "/".join(["a-long-name-of-a-folder"] * 6) + "/picture.png"
+    files = [("short.png", b"1"), (deep, b"2"), ("after.png", b"3")]
+    items, error = read(TAR, [tar(files, tar_format)])
+    assert error is None
+    assert [(item.id, item.content) for item in items] == files
+
+
+@pytest.mark.parametrize("tar_format", [tarfile.GNU_FORMAT, tarfile.PAX_FORMAT])
+def test_names_of_any_script_and_of_no_encoding(tar_format: int) -> None:
+    names = ["\N{HIRAGANA LETTER A}" * 60 + ".png", "caf\udce9.png"]
+    items, error = read(TAR, [tar([(name, b"x") for name in names], tar_format)])
+    assert error is None
+    assert [item.id for item in items] == [names[0], "caf\\xe9.png"]
+
+
+def test_a_tar_archive_is_its_regular_files() -> None:
+    file = io.BytesIO()
+    with tarfile.open(fileobj=file, mode="w", pax_headers={"comment": "a global header"}) as archive:
+        for name, kind, content in [
+            (".", tarfile.DIRTYPE, b""),
+            ("./._a.png", tarfile.REGTYPE, b"resource fork"),
+            ("./a.png", tarfile.REGTYPE, b"first"),
+            ("./link.png", tarfile.SYMTYPE, b""),
+            ("./hard.png", tarfile.LNKTYPE, b""),
+            ("./pipe", tarfile.FIFOTYPE, b""),
+            ("./.DS_Store", tarfile.REGTYPE, b"views"),
+            ("./notes.txt", tarfile.REGTYPE, b"no image, and an item all the same"),
+            ("./.hidden.png", tarfile.REGTYPE, b"hidden and wanted"),
+        ]:
+            member = tarfile.TarInfo(name)
+            member.type, member.size, member.linkname = kind, len(content), "./a.png"
+            archive.addfile(member, io.BytesIO(content))
+    items, error = read(TAR, [file.getvalue()])
+    assert error is None
+    assert [item.id for item in items] == ["a.png", "notes.txt", ".hidden.png"]
+
+
+def test_a_member_whose_size_stands_in_its_pax_header() -> None:
+    """As for members of more than 8 GiB."""
+    file = io.BytesIO()
+    with tarfile.open(fileobj=file, mode="w", format=tarfile.PAX_FORMAT) as archive:
+        member = tarfile.TarInfo("a.png")
+        member.pax_headers = {"size": "700"}
+        archive.addfile(member)
+        file.write(b"x" * 700 + bytes(1024 - 700))
+        archive.addfile(tarfile.TarInfo("b.png"))
+    items, error = read(TAR, [file.getvalue()])
+    assert error is None
+    assert [(item.id, item.content) for item in items] == [("a.png", b"x" * 700), ("b.png", b"")]
+
+
+def test_what_follows_the_end_of_a_tar_archive_is_not_read() -> None:
+    items, error = read(TAR, [tar([("a.png", b"1")]), b"\1" * 5000])
+    assert error is None
+    assert [item.id for item in items] == ["a.png"]
+
+
+@pytest.mark.parametrize(
+    ("archive", "reason"),
+    [
+        (b"not a tar archive at all" * 50, "invalid"),
+        (tar([("x" * 300, b"1")], tarfile.GNU_FORMAT).replace(b"00000000455", b"77777777777"), "invalid"),
+    ],
+)
+def test_a_damaged_header_ends_the_stream(archive: bytes, reason: str) -> None:
+    items, error = read(TAR, [archive])
+    assert items == []
+    assert error is not None
+    assert reason in str(error)
+
+
+def test_a_name_of_absurd_length_is_not_believed() -> None:
+    header = tarfile.TarInfo("././@LongLink")
+    header.type, header.size = tarfile.GNUTYPE_LONGNAME, 2**30
+    items, error = read(TAR, [header.tobuf(tarfile.GNU_FORMAT)])
+    assert items == []
+    assert "claims 1,073,741,824 bytes" in str(error)
+
+
+@pytest.mark.parametrize("method", [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED])
+def test_a_zip_archive_is_its_files(method: int) -> None:
+    files = [
+        ("photos/", b""),
+        ("photos/a.png", b"first"),
+        ("__MACOSX/photos/._a.png", b"resource fork"),
+        ("photos/\N{HIRAGANA LETTER A}.png", b"second"),
+    ]
+    items, error = read(ZIP, [zipped(files, method)])
+    assert error is None
+    assert [(item.id, item.content) for item in items] == [files[1], files[3]]
+
+
+def test_a_zip_bomb_stops_at_the_limit_of_an_image() -> None:
+    bomb = zipped([("bomb", bytes(50_000_000)), ("a.png", b"1")])
+    assert len(bomb) < 60_000
+    items, error = read(ZIP, [bomb])
+    assert error is None
+    assert failure(items[0].content).code == "image_too_large"
+    assert items[1].content == b"1"
+
+
+def test_a_size_in_a_zip_header_is_not_believed() -> None:
+    body = bytearray(zipped([("bomb", bytes(1_000_000)), ("a.png", b"1")]))
+    for place in (body.find(b"PK\3\4") + 22, body.find(b"PK\1\2") + 24):
+        body[place : place + 4] = struct.pack("<I", 100)
+    items, error = read(ZIP, [bytes(body)])
+    assert error is None
+    assert isinstance(items[0].content, Failed)
+    assert items[1].content == b"1"
+
+
+def test_members_that_cannot_be_read_fail_alone() -> None:
+    good = b"some bytes of an image" * 20
+    body = bytearray(zipped([("a", good), ("b", good), ("c", good), ("d", good)], zipfile.ZIP_STORED))
+    body[body.find(good)] ^= 1
+    directory = [at for at in range(len(body)) if body[at : at + 4] == b"PK\1\2"]
+    body[directory[1] + 8] |= 1
+    body[directory[2] + 10] = zipfile.ZIP_LZMA
+    items, error = read(ZIP, [bytes(body)])
+    assert error is None
+    reasons = [failure(item.content).message for item in items[:3]]
+    assert "CRC" in reasons[0]
+    assert "encrypted" in reasons[1]
+    assert "method 14" in reasons[2]
+    assert {failure(item.content).code for item in items[:3]} == {"corrupt_image"}
+    assert items[3].content == good
+
+
+def test_a_zip_archive_over_its_limit_is_refused_before_it_is_complete() -> None:
+    limits = StreamLimits(LIMITS.image_bytes, LIMITS.items, archive_bytes=1000)
+    body = zipped([("a", zlib.compress(bytes(range(256)) * 100, 0))], zipfile.ZIP_STORED)
+    items, error = read(ZIP, [body[:2000]], limits)
+    assert items == []
+    assert error is not None
+    assert (error.status, error.code, error.setting) == (
+        413,
+        "archive_too_large",
+        "INFOMAX_MAX_ARCHIVE_BYTES",
+    )
+
+
+def test_a_zip_directory_of_absurd_size_is_not_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(zip_stream, "_DIRECTORY_BYTES", 1000)
+    items, error = read(ZIP, [zipped([(f"{number:050}", b"") for number in range(100)])])
+    assert items == []
+    assert error is not None
+    assert error.code == "damaged_stream"
+    assert "send the files as tar" in str(error)
+
+
+def test_a_large_zip_archive_goes_through_a_file() -> None:
+    files = [(f"{number}.png", bytes([number]) * 90_000) for number in range(100)]
+    items, error = read(ZIP, [zipped(files, zipfile.ZIP_STORED)])
+    assert error is None
+    assert [(item.id, item.content) for item in items] == files

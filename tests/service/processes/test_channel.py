@@ -1,0 +1,148 @@
+"""Both ends of the line between parent and worker, over a real socket pair."""
+
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from service.processes.channel import Message, ParentEnd, Report, WorkerEnd
+
+
+@pytest.fixture
+def ends() -> Iterator[tuple[ParentEnd, WorkerEnd]]:
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        yield ParentEnd(ours), WorkerEnd(theirs)
+
+
+def test_a_connection_that_was_handed_over_is_the_same_connection(ends: tuple[ParentEnd, WorkerEnd]) -> None:
+    parent, worker = ends
+    client, accepted = socket.socketpair()
+    with client:
+        with accepted:
+            assert parent.hand_over(accepted)
+        # The parent's copy is closed; the worker's lives.
+        taken = worker.take()
+        assert taken is not None
+        with taken:
+            client.sendall(b"hello")
+            assert taken.recv(16) == b"hello"
+        assert client.recv(16) == b""
+
+
+def test_orders_and_connections_arrive_in_order_and_one_by_one(ends: tuple[ParentEnd, WorkerEnd]) -> None:
+    parent, worker = ends
+    pairs = [socket.socketpair() for _ in range(3)]
+    for _, accepted in pairs:
+        assert parent.hand_over(accepted)
+    assert parent.ask_to_stop()
+    for client, _ in pairs:
+        taken = worker.take()
+        assert taken is not None
+        assert not worker.told_to_stop
+        with taken:
+            client.sendall(b"x")
+            assert taken.recv(1) == b"x"
+    assert worker.take() is None
+    assert worker.told_to_stop
+    for client, accepted in pairs:
+        client.close()
+        accepted.close()
+
+
+def test_orders_arrive_whole_between_connections(ends: tuple[ParentEnd, WorkerEnd]) -> None:
+    parent, worker = ends
+    client, accepted = socket.socketpair()
+    long = "é" * 4000
+    parent.order("first")
+    with client, accepted:
+        assert parent.hand_over(accepted)
+        parent.order(long)
+        taken = worker.take()
+        assert taken is not None
+        taken.close()
+    assert list(worker.orders) == ["first"]
+    assert worker.take() is None
+    assert list(worker.orders) == ["first", long]
+
+
+def test_orders_wait_in_their_order_until_there_is_room(ends: tuple[ParentEnd, WorkerEnd]) -> None:
+    parent, worker = ends
+    given = 0
+    while parent.flush():
+        parent.order(str(given))
+        given += 1
+    parent.order(str(given))
+    assert not parent.flush()
+    assert worker.take() is None
+    assert parent.flush()
+    assert worker.take() is None
+    assert list(worker.orders) == [str(number) for number in range(given + 1)]
+
+
+def test_what_a_worker_says_arrives_whole_and_on_one_line_each(ends: tuple[ParentEnd, WorkerEnd]) -> None:
+    parent, worker = ends
+    worker.tell(Report.SERVING)
+    worker.tell(Report.READY, "CPUExecutionProvider; nodes=29/29")
+    worker.tell(Report.FAILED, "first line\nsecond line")
+    assert parent.messages() == [
+        Message(Report.SERVING, ""),
+        Message(Report.READY, "CPUExecutionProvider; nodes=29/29"),
+        Message(Report.FAILED, "first line second line"),
+    ]
+    assert parent.messages() == []
+    assert not parent.closed
+
+
+def test_a_line_in_pieces_is_put_together() -> None:
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        parent = ParentEnd(ours)
+        theirs.sendall(b"ended 1")
+        assert parent.messages() == []
+        theirs.sendall(b"2\nserv")
+        assert parent.messages() == [Message(Report.ENDED, "12")]
+
+
+def test_last_words_are_heard_after_the_end(ends: tuple[ParentEnd, WorkerEnd]) -> None:
+    parent, worker = ends
+    worker.tell(Report.FAILED, "the model is broken")
+    worker.close()
+    assert parent.messages() == [Message(Report.FAILED, "the model is broken")]
+    assert parent.closed
+    worker.tell(Report.ENDED, "1")
+
+
+def test_a_worker_that_is_gone_or_does_not_listen_takes_nothing(ends: tuple[ParentEnd, WorkerEnd]) -> None:
+    parent, worker = ends
+    with socket.socket() as connection:
+        taken = 0
+        # The line is bounded: a worker that hangs is not given connections without end.
+        while parent.hand_over(connection):
+            taken += 1
+        assert taken > 0
+        while (given := worker.take()) is not None:
+            given.close()
+            taken -= 1
+        assert taken == 0
+        assert parent.hand_over(connection)
+        worker.close()
+        assert not parent.hand_over(connection)
+        assert not parent.ask_to_stop()
+
+
+def open_descriptors() -> int:
+    return len(list(Path("/dev/fd").iterdir()))
+
+
+def test_descriptors_do_not_leak(ends: tuple[ParentEnd, WorkerEnd]) -> None:
+    parent, worker = ends
+    before = open_descriptors()
+    for _ in range(50):
+        with socket.socket() as connection:
+            assert parent.hand_over(connection)
+        taken = worker.take()
+        assert taken is not None
+        taken.close()
+    assert open_descriptors() == before

@@ -1,0 +1,36 @@
+"""Signs of health during training: they tell a collapsed encoder from a healthy one."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Generator
+
+from contract.preprocessing import Preprocessing
+from training.data import load
+from training.loop.monitor import effective_rank, monitor
+from training.model.encoders import build_encoder
+
+
+def test_the_rank_of_independent_directions_is_their_number() -> None:
+    vectors = torch.randn(20_000, 16, generator=Generator().manual_seed(0))
+    assert effective_rank(vectors) == pytest.approx(16, abs=0.1)
+    assert effective_rank(vectors[:, :4] @ torch.eye(4, 16) + 5) == pytest.approx(4, abs=0.1)
+
+
+def test_the_rank_of_a_collapsed_encoder_is_near_1() -> None:
+    line = torch.randn(1_000, 1, generator=Generator().manual_seed(0)) * torch.ones(1, 16)
+    assert effective_rank(line) == pytest.approx(1, abs=0.01)
+
+
+def test_neighbours_are_counted_only_where_there_are_labels(sample_train: Path, sample_test: Path) -> None:
+    torch.manual_seed(0)
+    encoder = build_encoder("dim32", 16, 32)
+    rule = Preprocessing(height=32, width=32)
+    training, validation = load(sample_train, rule), load(sample_test, rule)
+    values = monitor(encoder, training, validation)
+    assert set(values) == {"rank_fc", "rank_code", "knn_fc"}
+    assert values["knn_fc"] > 0.1
+    unlabelled = replace(training, labels=None, class_names=())
+    assert set(monitor(encoder, unlabelled, validation)) == {"rank_fc", "rank_code"}

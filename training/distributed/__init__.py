@@ -1,0 +1,4 @@
+"""Several processes that train one model.
+
+Nothing here knows the model.
+"""

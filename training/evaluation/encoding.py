@@ -1,0 +1,30 @@
+"""An encoder in evaluation mode, over images that need not be encoded at once."""
+
+from collections.abc import Iterator
+
+import torch
+from torch import Tensor
+
+from training.data.views import to_unit
+from training.model.encoders import Encoder, Encoding
+
+_BATCH = 512
+
+
+@torch.no_grad()
+def encodings(encoder: Encoder, pixels: Tensor) -> Iterator[Encoding]:
+    """Encode uint8 [N, H, W, 3] batch by batch; every layer is float32 [B, ...], on the CPU."""
+    was_training = encoder.training
+    encoder.eval()
+    try:
+        for chunk in pixels.split(_BATCH):
+            images = to_unit(chunk.to(encoder.mean.device)).contiguous(memory_format=torch.channels_last)
+            # Not by way of a compiled call, which would be compiled anew for evaluation.
+            yield Encoding(*(layer.cpu() for layer in encoder.forward(images)))
+    finally:
+        encoder.train(was_training)
+
+
+def encode(encoder: Encoder, pixels: Tensor) -> Encoding:
+    """Encode uint8 [N, H, W, 3] in evaluation mode; every layer is float32 [N, ...], on the CPU."""
+    return Encoding(*(torch.cat(layer) for layer in zip(*encodings(encoder, pixels), strict=True)))

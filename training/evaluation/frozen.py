@@ -1,0 +1,89 @@
+"""An encoder that no longer changes: its layers, from an exported graph or from a run, by the same names."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import onnxruntime
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from contract.progress import Progress
+from training.evaluation.encoding import encode
+from training.export.graphs import EncoderGraph
+from training.model.encoders import Encoder, Encoding
+
+# What reports of probes call a layer, and the output of the encoder graph that it is (maps are flattened).
+LAYERS = {"conv": "conv", "fc": "fc", "Y": "code", "embedding": "embedding"}
+_BATCH = 500
+
+# Runs one batch: uint8 [B, H, W, 3] and names of the encoder graph's outputs to those outputs [B, ...].
+Runner = Callable[[NDArray[np.uint8], Sequence[str]], Sequence[NDArray[np.float32]]]
+
+
+@dataclass(frozen=True)
+class FrozenEncoder:
+    """An encoder that no longer changes, exported or not.
+
+    Attributes:
+        run: computes named outputs of one batch.
+        outputs: names that `run` understands.
+    """
+
+    run: Runner
+    outputs: tuple[str, ...]
+
+    def encode(self, pixels: NDArray[np.uint8], outputs: Sequence[str]) -> dict[str, NDArray[np.float32]]:
+        """Named outputs, each float32 [N, ...], of uint8 [N, H, W, 3]."""
+        whole: dict[str, NDArray[np.float32]] = {}
+        with Progress("encoding") as progress:
+            for start in range(0, len(pixels), _BATCH):
+                batch = pixels[start : start + _BATCH]
+                for name, values in zip(outputs, self.run(batch, outputs), strict=True):
+                    # Filled in place: a list of batches would hold everything twice when it is joined.
+                    whole.setdefault(name, np.empty((len(pixels), *values.shape[1:]), np.float32))
+                    whole[name][start : start + len(batch)] = values
+                progress.update(start + len(batch), len(pixels))
+        return whole
+
+    def layers(self, pixels: NDArray[np.uint8]) -> dict[str, Tensor]:
+        """Every layer of LAYERS that there is, as float32 [N, D]."""
+        present = {layer: output for layer, output in LAYERS.items() if output in self.outputs}
+        encoded = self.encode(pixels, tuple(present.values()))
+        return {
+            layer: torch.from_numpy(encoded[output].reshape(len(pixels), -1))
+            for layer, output in present.items()
+        }
+
+
+def exported(session: onnxruntime.InferenceSession) -> FrozenEncoder:
+    """The encoder in an `encoder.onnx`: what is measured is what is served."""
+
+    def run(pixels: NDArray[np.uint8], outputs: Sequence[str]) -> Sequence[NDArray[np.float32]]:
+        values: Sequence[NDArray[np.float32]] = session.run(list(outputs), {"image": pixels})
+        return values
+
+    return FrozenEncoder(run, tuple(output.name for output in session.get_outputs()))
+
+
+def without_embedding(encoder: Encoder) -> FrozenEncoder:
+    """The layers of a run's encoder, where nobody asks for an embedding that would have to be fitted."""
+
+    def run(pixels: NDArray[np.uint8], outputs: Sequence[str]) -> Sequence[NDArray[np.float32]]:
+        encoding = encode(encoder, torch.from_numpy(pixels))
+        return [getattr(encoding, name).numpy() for name in outputs]
+
+    return FrozenEncoder(run, Encoding._fields)
+
+
+def in_training(graph: EncoderGraph) -> FrozenEncoder:
+    """The encoder of a run with its embedding, before export."""
+    graph.eval()
+
+    def run(pixels: NDArray[np.uint8], outputs: Sequence[str]) -> Sequence[NDArray[np.float32]]:
+        with torch.no_grad():
+            values = dict(zip(graph.OUTPUTS, graph(torch.from_numpy(pixels)), strict=True))
+        return [values[name].numpy() for name in outputs]
+
+    return FrozenEncoder(run, graph.OUTPUTS)

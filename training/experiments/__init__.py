@@ -1,0 +1,4 @@
+"""Comparisons over many runs: ablation, reproduction of the paper, utility, baselines.
+
+Nothing imports this room but commands and reports.
+"""

@@ -1,0 +1,47 @@
+"""One cell from images to figures."""
+
+from pathlib import Path
+
+import torch
+
+from training.data import ImageSet
+from training.evaluation.frozen import in_training
+from training.evaluation.probes import fit_linear, knn_accuracy
+from training.experiments.ablation.cell import Cell
+from training.export.embedding_graph import embedded
+from training.loop.execution import Execution
+from training.loop.resume import train_or_go_on
+from training.recipe import Recipe
+
+
+def run(without: str, recipe: Recipe, images: ImageSet, folder: Path, execution: Execution) -> Cell | None:
+    """Train, or go on training, in `folder`, and measure; None when a signal stopped it.
+
+    Raises:
+        TrainingError: the loss is not finite, or there are too few images.
+    """
+    trained = train_or_go_on(recipe, images, folder, execution=execution)
+    if trained is None:
+        return None
+    known, asked = images.split(recipe.validation_share, recipe.seed)
+    assert known.labels is not None and asked.labels is not None  # noqa: S101  (the command has looked)
+    labels, truth = torch.from_numpy(known.labels), torch.from_numpy(asked.labels)
+    frozen = in_training(embedded(trained.encoder, "fc", known, recipe.seed))
+    bank, queries = frozen.layers(known.pixels), frozen.layers(asked.pixels)
+
+    def linear(layer: str) -> float:
+        probe = fit_linear(bank[layer], labels, len(images.class_names), recipe.seed, f"linear {layer}")
+        return probe.accuracy(queries[layer], truth)
+
+    return Cell(
+        without=without,
+        seed=recipe.seed,
+        recipe=recipe.model_dump_json(),
+        images=len(images),
+        precision=execution.precision,
+        linear_conv=linear("conv"),
+        linear_fc=linear("fc"),
+        neighbours_fc=knn_accuracy(bank["fc"], labels, queries["fc"], truth),
+        neighbours=knn_accuracy(bank["embedding"], labels, queries["embedding"], truth),
+        seconds=trained.seconds,
+    )

@@ -1,0 +1,158 @@
+"""The card of a model that is about to be written."""
+
+import re
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+import numpy as np
+import onnx
+import onnxruntime
+from numpy.typing import NDArray
+
+from contract.card import (
+    CRITIC_FILE,
+    ENCODER_FILE,
+    NAME_PATTERN,
+    Calibration,
+    Int8Encoder,
+    ModelCard,
+    Quality,
+    Shapes,
+    Training,
+)
+from contract.precision import InferenceCost
+from training import recipe_text
+from training.data import images
+from training.errors import ExportError
+from training.export.golden import golden
+from training.export.onnx_files import OPSET, digest
+from training.loop.trained import TrainedEncoder
+
+
+@dataclass(frozen=True)
+class Release:
+    """What a model is called and said to be.
+
+    Attributes:
+        name, version: the model's id; the folder is `<models>/<name>/<version>`.
+        licence: of the weights.
+        summary: one or two sentences for the card.
+        limits: what the model is not good for, a sentence each.
+        data: which images trained it, for the card.
+        held_out: name of the split that every figure is measured on.
+
+    Raises:
+        ExportError: the name is none that a card, a folder and a setting can hold.
+    """
+
+    name: str
+    version: int
+    licence: str
+    summary: str
+    limits: tuple[str, ...]
+    data: str
+    held_out: str
+
+    def __post_init__(self) -> None:
+        if re.fullmatch(NAME_PATTERN, self.name) is None:
+            raise ExportError(
+                f"{self.name!r} is no name for a model; use lower case letters, digits, '.', '_' and '-', "
+                "at most 64 of them, a letter or digit first."
+            )
+
+
+@dataclass(frozen=True)
+class Graphs:
+    """Both graphs with sessions over them; the card is written into the models later."""
+
+    encoder: onnx.ModelProto
+    critic: onnx.ModelProto
+    encoder_session: onnxruntime.InferenceSession
+    critic_session: onnxruntime.InferenceSession
+    macs: int
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What was measured of a model.
+
+    Attributes:
+        calibration, quality: on the release's held-out images.
+        inference: what the fp32 encoder costs to run.
+        int8: the same encoder in 8 bits, where there is one.
+    """
+
+    calibration: Calibration
+    quality: Quality
+    inference: InferenceCost
+    int8: Int8Encoder | None = None
+
+
+def build_card(
+    trained: TrainedEncoder,
+    release: Release,
+    training_images: int,
+    graphs: Graphs,
+    measured: Measured,
+    picture: NDArray[np.uint8],
+) -> ModelCard:
+    """Put everything known about a model into its card.
+
+    Args:
+        trained: the encoder and its run.
+        release: names and statements.
+        training_images: how many the run was given.
+        graphs: what will be served.
+        measured: its figures.
+        picture: one held-out image, uint8 [H, W, 3], for the self-test.
+    """
+    recipe = trained.recipe
+    preprocessing = images.rule(recipe)
+    features = _shape(graphs.encoder_session, "features")
+    return ModelCard(
+        schema_version=2,
+        name=release.name,
+        version=release.version,
+        created=datetime.now(UTC).replace(microsecond=0),
+        licence=release.licence,
+        summary=release.summary,
+        limits=release.limits,
+        opset=OPSET,
+        weights=(digest(graphs.encoder, ENCODER_FILE), digest(graphs.critic, CRITIC_FILE)),
+        preprocessing=preprocessing,
+        preprocessing_sha256=preprocessing.sha256,
+        patch_grid=trained.encoder.patch_grid(),
+        shapes=Shapes(
+            embedding=_shape(graphs.encoder_session, "embedding")[0],
+            code=_shape(graphs.encoder_session, "code")[0],
+            channels=features[0],
+            critic_units=_shape(graphs.critic_session, "global")[0],
+        ),
+        encoder=recipe.encoder.name,
+        embedding_layer=recipe.embedding_layer,
+        encoder_macs=graphs.macs,
+        calibration=measured.calibration,
+        training=Training(
+            data=release.data,
+            images=training_images,
+            recipe=recipe.name,
+            recipe_toml=recipe_text.to_toml(recipe),
+            estimator=recipe.objective.estimator,
+            critic=recipe.critic.name,
+            seed=recipe.seed,
+            epochs=trained.epochs,
+            seconds=round(trained.seconds, 1),
+            hardware=trained.hardware,
+            torch=trained.torch,
+        ),
+        quality=measured.quality,
+        golden=golden(graphs.encoder_session, graphs.critic_session, picture),
+        inference=measured.inference,
+        int8=measured.int8,
+    )
+
+
+def _shape(session: onnxruntime.InferenceSession, output: str) -> list[int]:
+    """Sizes of an output behind its free first axis."""
+    (shape,) = (value.shape for value in session.get_outputs() if value.name == output)
+    return list(shape[1:])

@@ -1,0 +1,44 @@
+"""What is looked at after each pass over the images: cheap signs of health."""
+
+import torch
+from torch import Tensor
+
+from training.data import ImageSet
+from training.evaluation.encoding import encode
+from training.evaluation.probes import knn_accuracy
+from training.model.encoders import Encoder
+from training.model.encoders.embedding import Embedding
+
+_BANK = 10_000
+_QUERIES = 2_000
+
+
+def monitor(encoder: Encoder, training: ImageSet, validation: ImageSet) -> dict[str, float]:
+    """Measure the encoder.
+
+    Returns:
+        Effective rank of fc and code and, where there are labels, the accuracy of kNN on an embedding of fc.
+    """
+    bank = encode(encoder, torch.from_numpy(training.pixels[:_BANK])).fc
+    queries = encode(encoder, torch.from_numpy(validation.pixels[:_QUERIES]))
+    values = {"rank_fc": effective_rank(queries.fc), "rank_code": effective_rank(queries.code)}
+    if training.labels is not None and validation.labels is not None:
+        embedding = Embedding(bank.shape[1])
+        embedding.fit([bank])
+        values["knn_fc"] = knn_accuracy(
+            embedding(bank),
+            torch.from_numpy(training.labels[:_BANK]),
+            embedding(queries.fc),
+            torch.from_numpy(validation.labels[:_QUERIES]),
+        )
+    return values
+
+
+def effective_rank(vectors: Tensor) -> float:
+    """exp of the entropy of the normalised singular values (Roy and Vetterli 2007) of centred [N, D] vectors.
+
+    Between 1 and D; near 1 means that the encoder has collapsed onto a line.
+    """
+    singular = torch.linalg.svdvals(vectors - vectors.mean(dim=0))
+    share = singular / singular.sum().clamp_min(1e-12)
+    return float(torch.exp(-(share * share.clamp_min(1e-12).log()).sum()))

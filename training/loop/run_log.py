@@ -1,0 +1,54 @@
+"""What a run tells while it goes on: metrics, curves, progress. Of several ranks, the first one speaks."""
+
+from contextlib import ExitStack
+from pathlib import Path
+from types import TracebackType
+
+from contract.progress import Progress
+from training.distributed import ranks
+from training.loop.metrics import MetricsLog
+
+_LOG_EVERY = 50
+
+
+class Record:
+    """Metrics of some steps and of each epoch, and the state of the run on stderr.
+
+    Args:
+        folder: of the run.
+        step: where the run stands; what an earlier process logged after it is dropped.
+        total_steps, steps_per_epoch: of the run.
+    """
+
+    def __init__(self, folder: Path, step: int, total_steps: int, steps_per_epoch: int) -> None:
+        self._total_steps = total_steps
+        self._steps_per_epoch = steps_per_epoch
+        self._log = MetricsLog(folder, step) if ranks.first() else None
+        self._progress = Progress("training")
+        self._open = ExitStack()
+
+    def __enter__(self) -> "Record":
+        if self._log is not None:
+            self._open.enter_context(self._log)
+            self._open.enter_context(self._progress)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._open.__exit__(kind, error, trace)
+
+    def stepped(self, step: int, values: dict[str, float]) -> None:
+        """One step was taken, with its loss and terms."""
+        if self._log is None:
+            return
+        if step % _LOG_EVERY == 0 or step == self._total_steps:
+            self._log.write(step, {"epoch": step / self._steps_per_epoch, **values})
+        epoch = (step - 1) // self._steps_per_epoch + 1
+        self._progress.update(step, self._total_steps, f"epoch {epoch}, loss {values['loss']:.3f}")
+
+    def measured(self, step: int, values: dict[str, float]) -> None:
+        """An epoch is over, and the encoder was looked at."""
+        if self._log is not None:
+            self._log.write(step, values)
+            self._log.draw()

@@ -1,0 +1,165 @@
+"""The training loop: plain code, one function, no framework.
+
+A run is a function of its recipe and its images: orders are drawn by (seed, epoch), everything else from one
+generator whose state is in the checkpoint. So a resumed run takes the same steps as one that was never
+interrupted.
+"""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Generator, Tensor
+
+from training.data import ImageSet
+from training.data.image_set import split_rows
+from training.data.views import to_unit
+from training.distributed import ranks
+from training.errors import TrainingError
+from training.loop.execution import Execution, prepare
+from training.loop.monitor import monitor
+from training.loop.run import Run
+from training.loop.run_log import Record
+from training.loop.signals import watch
+from training.model.encoders import Encoder
+from training.model.learner import Learner
+from training.model.trainable import Trainable
+from training.model.whitening import first_convolution, whiten
+from training.recipe import Recipe
+from training.system.out_of_memory import ran_out
+
+_CHECKPOINT_SECONDS = 120.0
+_WHITENED_ON = 5000
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a call of `train` ended.
+
+    Attributes:
+        step, total_steps: steps taken, and steps that the recipe asks for.
+        seconds: time spent in steps, over all resumptions.
+    """
+
+    step: int
+    total_steps: int
+    seconds: float
+
+    @property
+    def finished(self) -> bool:
+        """False when SIGINT or SIGTERM asked the run to stop."""
+        return self.step == self.total_steps
+
+
+def train(
+    recipe: Recipe,
+    images: ImageSet,
+    folder: Path,
+    *,
+    resume: bool,
+    build: Callable[[Recipe], Trainable] = Learner,
+    execution: Execution = Execution(),
+) -> Outcome:
+    """Train by the recipe into `folder`, or go on where its checkpoint stands.
+
+    Several ranks (training/distributed/ranks.py) train together when each calls this with the same arguments.
+
+    Args:
+        recipe: what to train and how.
+        images: all that there are; the recipe's validation share is taken out of them.
+        folder: of the run.
+        resume: go on from its checkpoint.
+        build: makes what is trained: Deep InfoMax, or a method that it is compared with.
+        execution: where and how to compute.
+
+    Raises:
+        TrainingError: too few images, a loss that is not finite, no memory, a folder that holds another run.
+    """
+    prepare(execution)
+    steps_per_epoch = check_batches(recipe, len(images))
+    training, validation = images.split(recipe.validation_share, recipe.seed)
+    run = Run(recipe, folder, recipe.epochs * steps_per_epoch, build, execution, images.sha256())
+    if resume:
+        run.resume()
+    else:
+        with ranks.first_before_others():
+            if ranks.first():
+                run.begin()
+        _fit_input(run.learner.encoder, training.pixels, whitened=recipe.encoder.whitened)
+    try:
+        _loop(run, training, validation, steps_per_epoch)
+    except (MemoryError, RuntimeError) as error:
+        if not ran_out(error):
+            raise
+        raise TrainingError(
+            f"Memory ran out at step {run.step + 1}; lower batch_size ({recipe.batch_size}) or input_size "
+            f"({recipe.input_size}), or free memory and go on with --resume."
+        ) from error
+    return Outcome(run.step, run.total_steps, run.seconds)
+
+
+def check_batches(recipe: Recipe, count: int) -> int:
+    """Steps of an epoch on `count` images, the recipe's validation share among them.
+
+    Raises:
+        DataError: nothing would be left to train on, or to validate with.
+        TrainingError: they do not fill one batch, or the ranks cannot share it evenly.
+    """
+    _, kept = split_rows(count, recipe.validation_share, recipe.seed)
+    if len(kept) < recipe.batch_size:
+        raise TrainingError(
+            f"{len(kept)} training images are fewer than batch_size = {recipe.batch_size}; "
+            "use more images or a smaller batch."
+        )
+    if recipe.batch_size % ranks.count():
+        raise TrainingError(
+            f"batch_size = {recipe.batch_size} cannot be shared evenly by {ranks.count()} processes; "
+            f"make it a multiple of {ranks.count()}, or start another number."
+        )
+    return len(kept) // recipe.batch_size
+
+
+def _loop(run: Run, training: ImageSet, validation: ImageSet, steps_per_epoch: int) -> None:
+    pixels = torch.from_numpy(training.pixels)
+    saved_at = time.monotonic()
+    record = Record(run.folder, run.step, run.total_steps, steps_per_epoch)
+    # torchrun passes a signal on that the terminal has sent to everybody: the second is then no second wish.
+    with watch(patient=ranks.count() > 1) as interruption, record:
+        while run.step < run.total_steps:
+            epoch, number = divmod(run.step, steps_per_epoch)
+            rows = epoch_order(run.recipe, epoch, len(pixels))[number * run.recipe.batch_size :]
+            for batch in rows.split(run.recipe.batch_size)[: steps_per_epoch - number]:
+                own = ranks.share(batch)
+                record.stepped(run.step + 1, run.take_step(pixels[own], own))
+                if ranks.any_of(interruption.asked):
+                    run.save()
+                    return
+                if time.monotonic() - saved_at > _CHECKPOINT_SECONDS:
+                    run.save()
+                    saved_at = time.monotonic()
+            if ranks.first():
+                record.measured(run.step, monitor(run.learner.encoder, training, validation))
+            run.save()
+
+
+def epoch_order(recipe: Recipe, epoch: int, count: int) -> Tensor:
+    """The order of the training images in one epoch: int64 [count], a function of seed and epoch alone."""
+    return torch.randperm(count, generator=Generator().manual_seed(recipe.seed * 1_000_003 + epoch))
+
+
+def _fit_input(encoder: Encoder, pixels: NDArray[np.uint8], *, whitened: bool) -> None:
+    """Tell the encoder how the images' colours are spread and, if asked, whiten its first layer."""
+    encoder.set_statistics(*channel_statistics(pixels))
+    if whitened:
+        sample = to_unit(torch.from_numpy(pixels[:_WHITENED_ON])).to(encoder.mean.device)
+        whiten(first_convolution(encoder), (sample - encoder.mean) / encoder.std)
+
+
+def channel_statistics(pixels: NDArray[np.uint8]) -> tuple[Tensor, Tensor]:
+    """Mean and deviation of each channel, float32 [3] on the scale 0..1, of uint8 [N, H, W, 3]."""
+    sample = torch.from_numpy(pixels[:: max(1, len(pixels) // 10_000)].copy()).float() / 255
+    return sample.mean(dim=(0, 1, 2)), sample.std(dim=(0, 1, 2))

@@ -1,0 +1,67 @@
+"""From a layer's vector to the embedding by which images are compared."""
+
+from collections.abc import Iterable
+
+import torch
+import torch.nn.functional as F  # noqa: N812  (torch's own convention)
+from torch import Tensor, nn
+
+from training.model.encoders.moments import Moments
+
+# Chosen on validation images of CIFAR-10 (docs/results.md): more axes or a fuller whitening bring nothing.
+UNITS = 512
+WHITENING = 0.7
+# An axis needs some images that say how far vectors spread along it.
+_IMAGES_AN_AXIS = 4
+# What varies less than this share of the largest variance is noise, not to be blown up.
+_FLOOR = 1e-4
+
+
+class Embedding(nn.Module):
+    """Centre, turn to the principal axes, whiten in part, and scale to length one.
+
+    Behind a rectifier all numbers are positive, so that any two vectors are similar, and a few axes carry
+    most of the variance and decide all cosines. Without what all images share, and with the axes' deviations
+    s brought closer together, to s ** (1 - WHITENING), cosines tell images apart by more of what the encoder
+    knows (whitening before a search by cosine: Jegou and Chum 2012, "Negative evidences and co-occurrences
+    in image retrieval").
+
+    Before `fit` it takes the vector's first numbers and only scales them.
+
+    Args:
+        inputs: length D of a vector.
+
+    Attributes:
+        units: length of an embedding, at most UNITS.
+    """
+
+    def __init__(self, inputs: int) -> None:
+        super().__init__()
+        self.units = min(UNITS, inputs)
+        self.register_buffer("centre", torch.zeros(inputs))
+        self.register_buffer("axes", torch.eye(inputs, self.units))
+        self.centre: Tensor
+        self.axes: Tensor
+
+    @torch.no_grad()
+    def fit(self, batches: Iterable[Tensor]) -> None:
+        """Take centre and axes from images like those to be compared; labels play no part.
+
+        With few images only their N / 4 strongest axes are used; the other numbers of an embedding are 0.
+
+        Args:
+            batches: of vectors, float32 [B, D], N of them in all.
+        """
+        moments = Moments()
+        for vectors in batches:
+            moments.add(vectors)
+        self.centre.copy_(moments.mean)
+        variances, axes = torch.linalg.eigh(moments.covariance)
+        variances, axes = variances.flip(0), axes.flip(1)
+        scales = variances.clamp_min(_FLOOR * variances[0].clamp_min(1e-12)) ** (-WHITENING / 2)
+        scales[max(1, moments.count // _IMAGES_AN_AXIS) :] = 0
+        self.axes.copy_((axes * scales)[:, : self.units])
+
+    def forward(self, vectors: Tensor) -> Tensor:
+        """float32 [B, D] to [B, units]."""
+        return F.normalize((vectors - self.centre) @ self.axes, dim=1)

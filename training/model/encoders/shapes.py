@@ -1,0 +1,30 @@
+"""The sizes of an encoder's layers, found by asking it."""
+
+import torch
+
+from training.model.encoders.encoder import Encoder
+from training.model.encoders.encoding import Encoding
+
+
+@torch.no_grad()
+def layer_shapes(encoder: Encoder, size: int | None = None) -> Encoding:
+    """Layers of one empty image, for their shapes; evaluation mode leaves the running statistics alone.
+
+    Its height and width are `size`, or the encoder's own.
+    """
+    was_training = encoder.training
+    encoder.eval()
+    side = size or encoder.input_size
+    encoding: Encoding = encoder(torch.zeros(1, 3, side, side))
+    encoder.train(was_training)
+    return encoding
+
+
+def takes(encoder: Encoder, size: int) -> bool:
+    """Whether an encoder on the meta device can encode images of another height and width too."""
+    try:
+        with torch.device("meta"):
+            layer_shapes(encoder, size)
+    except RuntimeError:
+        return False
+    return True

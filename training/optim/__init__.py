@@ -1,0 +1,4 @@
+"""Optimisers and their schedules.
+
+Nothing here knows what is optimised.
+"""

@@ -1,0 +1,65 @@
+"""Links of the documents lead somewhere, and the files that they name exist."""
+
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+PAGES = sorted([ROOT / "README.md", ROOT / "CHANGELOG.md", *(ROOT / "docs").rglob("*.md")])
+LINK = re.compile(r"\]\(([^)\s]+)\)")
+HEADING = re.compile(r"^#+ (.+)$", re.MULTILINE)
+FENCE = re.compile(r"^```.*?^```", re.MULTILINE | re.DOTALL)
+CODE = re.compile(r"`([^`\n]+)`")
+TOP = ("service", "training", "contract", "tests", "bench", "ops", "docs")
+# A file below one of the folders of this repository; placeholders and patterns are something else.
+FILE = re.compile(rf"^(?:{'|'.join(TOP)})/[\w./-]+\.(?:py|toml|yml|json|md|html|js|css|png)$")
+
+
+def anchors(page: Path) -> set[str]:
+    """The names of a page's headings, as GitHub makes them."""
+    headings = HEADING.findall(FENCE.sub("", page.read_text()))
+    plain = (re.sub(r"\[([^\]]*)\]\([^)]*\)", r"\1", heading).lower() for heading in headings)
+    return {re.sub(r"[^\w\- ]", "", heading).replace(" ", "-") for heading in plain}
+
+
+def name(page: Path) -> str:
+    return str(page.relative_to(ROOT))
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name)
+def test_every_link_leads_to_a_file_and_a_heading(page: Path) -> None:
+    broken = []
+    for link in LINK.findall(FENCE.sub("", page.read_text())):
+        if link.startswith(("http://", "https://", "mailto:")):
+            continue
+        path, _, anchor = link.partition("#")
+        target = (page.parent / path).resolve() if path else page
+        if not target.exists() or (anchor and anchor not in anchors(target)):
+            broken.append(link)
+    assert broken == []
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name)
+def test_every_file_that_a_page_names_exists(page: Path) -> None:
+    text = page.read_text()
+    named = {found for code in CODE.findall(text) for found in code.split() if FILE.match(found)}
+    # Diagrams name files too.
+    fences = "\n".join(FENCE.findall(text))
+    named |= {found.strip("()[],:;") for found in fences.split() if FILE.match(found.strip("()[],:;"))}
+    assert sorted(found for found in named if not (ROOT / found).exists()) == []
+
+
+def test_every_document_that_the_code_names_exists() -> None:
+    listed = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    files = [
+        ROOT / line for line in listed.splitlines() if line.endswith((".py", ".toml", ".yml", "Makefile"))
+    ]
+    named = {
+        (name(file), found)
+        for file in files
+        if file.exists()
+        for found in re.findall(r"\bdocs/[\w./-]+\.md\b", file.read_text())
+    }
+    assert sorted(pair for pair in named if not (ROOT / pair[1]).exists()) == []

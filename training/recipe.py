@@ -1,22 +1,16 @@
-"""A training run, described completely: one TOML file, one frozen record.
+"""A training run, described completely: one frozen record for each section of a recipe's TOML file.
 
-Everything that changes the weights is in here (the images and the seed's hardware aside), so that a
-checkpoint and a card can carry it whole.
+Everything that changes the weights is in here (the images and the hardware aside), so that a checkpoint and
+a card can carry it whole. What the sections allow by themselves is checked here; whether the registries can
+build what they name is checked by `training.model.buildable`, which stands above this file.
 """
 
-import tomllib
-from pathlib import Path
+from dataclasses import dataclass
 from typing import Annotated, Literal
 
-import torch
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
-from pydantic_core import ErrorDetails
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from training.data.views import Share, ViewRecipe
-from training.errors import RecipeError
-from training.model.critics import build_critic
-from training.model.encoders import Encoder, build_encoder, layer_shapes, takes
-from training.model.estimators import build_estimator
+Share = Annotated[float, Field(ge=0, le=1)]
 
 
 class _Section(BaseModel):
@@ -102,6 +96,33 @@ class OptimiserRecipe(_Section):
     warmup_share: Share = 0.05
 
 
+@dataclass(frozen=True)
+class ViewRecipe:
+    """How strongly views differ.
+
+    Attributes:
+        min_crop: smallest share of the image's area that a crop keeps.
+        aspect: largest ratio of a crop's sides, stretched back to a square.
+        flip: probability of mirroring.
+        brightness, contrast, saturation: largest relative change of each.
+        hue: largest rotation as a share of the colour circle.
+        jitter: probability that colours change at all.
+        grey: probability that colour is dropped.
+
+    Pydantic checks the ranges where a recipe is read.
+    """
+
+    min_crop: Annotated[float, Field(gt=0, le=1)] = 0.2
+    aspect: Annotated[float, Field(ge=1, allow_inf_nan=False)] = 4 / 3
+    flip: Share = 0.5
+    brightness: Share = 0.4
+    contrast: Share = 0.4
+    saturation: Share = 0.4
+    hue: Annotated[float, Field(ge=0, le=0.5)] = 0.1
+    jitter: Share = 0.8
+    grey: Share = 0.2
+
+
 class SmallViewsRecipe(_Section):
     """Views of fewer pixels at first, which cost less.
 
@@ -167,23 +188,10 @@ class Recipe(_Section):
                 'embedding_layer is "code", which objective.target = "fc" leaves without training; '
                 'make both "fc" or both "code"'
             )
+        self._check_small_views()
         return self
 
-    @model_validator(mode="after")
-    def _buildable(self) -> "Recipe":
-        """Ask the registries now, before anything is read; on the meta device nothing is computed."""
-        try:
-            with torch.device("meta"):
-                encoder = build_encoder(self.encoder.name, self.encoder.code_units, self.input_size)
-                build_critic(self.critic.name, 1, 1, self.critic.units, self.critic.temperature)
-                build_estimator(self.objective.estimator)
-        except RecipeError as error:
-            raise ValueError(str(error).removesuffix(".")) from error
-        self._check_small_views(encoder)
-        self._check_positions(encoder)
-        return self
-
-    def _check_small_views(self, encoder: Encoder) -> None:
+    def _check_small_views(self) -> None:
         small = self.small_views
         if small is None:
             return
@@ -196,26 +204,7 @@ class Recipe(_Section):
             )
         if self.objective.global_weight:
             raise ValueError(
-                "small_views cannot be had with global_weight: the global critic reads maps of one size"
-            )
-        if not takes(encoder, small.size):
-            raise ValueError(
-                f"small_views.size is {small.size}, which {self.encoder.name} cannot encode; "
-                "take another size or residual32, or leave the section out"
-            )
-
-    def _check_positions(self, encoder: Encoder) -> None:
-        objective = self.objective
-        if objective.positions is None or not objective.local_weight:
-            return
-        with torch.device("meta"):
-            layers = layer_shapes(encoder)
-        patches = {name: getattr(layers, name)[0, 0].numel() for name in objective.maps}
-        if objective.positions > max(patches.values()):
-            counts = ", ".join(f"{name} has {count}" for name, count in patches.items())
-            raise ValueError(
-                f"objective.positions is {objective.positions}, more than any map of {self.encoder.name} has "
-                f"patches ({counts}); ask for fewer, or leave it out to take all"
+                "small_views cannot be combined with global_weight: the global critic reads maps of one size"
             )
 
 
@@ -227,38 +216,3 @@ SECTIONS: dict[str | int, type] = {
     "augmentation": ViewRecipe,
     "small_views": SmallViewsRecipe,
 }
-
-
-def load_recipe(path: Path) -> Recipe:
-    """Read a recipe.
-
-    Raises:
-        RecipeError: naming the file, the first wrong key, its value and what is allowed.
-    """
-    try:
-        return Recipe.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
-    except FileNotFoundError as error:
-        raise RecipeError(f"There is no recipe {path}; shipped ones lie in training/recipes/.") from error
-    except OSError as error:
-        raise RecipeError(f"The recipe {path} cannot be read: {error.strerror}.") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise RecipeError(f"{path} is no valid TOML: {error}.") from error
-    except ValidationError as error:
-        raise RecipeError(f"{path}: {_complaint(error.errors()[0])}.") from error
-
-
-def _complaint(error: ErrorDetails) -> str:
-    """One clause about one wrong key."""
-    where = error["loc"]
-    key = ".".join(str(part) for part in where if part != "[key]")
-    match error["type"]:
-        case "value_error":
-            message = error["msg"].removeprefix("Value error, ")
-            return f"{key}: {message}" if key else message
-        case "missing":
-            return f"{key} is missing"
-        case "extra_forbidden" | "unexpected_keyword_argument":
-            section = SECTIONS[where[0]] if len(where) > 1 else Recipe
-            return f"there is no key {key}; choose one of {', '.join(section.__annotations__)}"
-        case _:
-            return f"{key}: {error['msg'].replace('Input should', 'it has to')}, and is {error['input']!r}"

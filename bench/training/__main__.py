@@ -19,7 +19,7 @@ from bench.training.public import public_parts
 from bench.training.results import Results, markdown
 from contract.progress import Progress
 from training.loop.execution import choose, prepare
-from training.recipe import load_recipe
+from training.recipe_file import load_recipe
 
 _RECIPES = Path("training/recipes")
 _DEFAULT = (

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from training.data import ImageSet
 from training.evaluation.frozen import FrozenEncoder
 from training.evaluation.measures import Subject
-from training.loop.signals import Interruption
+from training.system.signals import Interruption
 
 Pixels = NDArray[np.uint8]
 Layer = Callable[[NDArray[np.float32]], NDArray[np.float32]]

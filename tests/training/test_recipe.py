@@ -11,7 +11,8 @@ from training.errors import RecipeError
 from training.loop.run import Run
 from training.model.critics import CRITICS
 from training.model.estimators import ESTIMATORS
-from training.recipe import SECTIONS, Recipe, load_recipe
+from training.recipe import SECTIONS, Recipe
+from training.recipe_file import load_recipe
 
 ROOT = Path(__file__).parents[2]
 SHIPPED = sorted((ROOT / "training" / "recipes").glob("*.toml"))
@@ -173,7 +174,7 @@ def test_a_recipe_survives_the_checkpoint(tmp_path: Path) -> None:
         (SMALL_VIEWS.replace("size = 20", "size = 32"), "no less than input_size = 32; ask for fewer pixels"),
         (SMALL_VIEWS.replace("size = 20", "size = 8"), "size is 8, which residual32 cannot encode"),
         (SMALL_VIEWS.replace("residual32", "dim32"), "size is 20, which dim32 cannot encode; take another"),
-        (SMALL_VIEWS + "[objective]\nglobal_weight = 1", "small_views cannot be had with global_weight"),
+        (SMALL_VIEWS + "[objective]\nglobal_weight = 1", "small_views cannot be combined with global_weight"),
         (POSSIBLE.replace("epochs", "epoch"), "epochs is missing"),
         (
             POSSIBLE.replace('name = "mine"', "name = 'a'\nspeed = 3"),
@@ -197,7 +198,7 @@ def test_what_is_no_recipe_at_all_is_refused(tmp_path: Path) -> None:
     broken = tmp_path / "broken.toml"
     for content in (b"name = ", b"\xff\xfe\x00"):
         broken.write_bytes(content)
-        with pytest.raises(RecipeError, match="is no valid TOML"):
+        with pytest.raises(RecipeError, match="is not valid TOML"):
             load_recipe(broken)
 
 

@@ -18,7 +18,8 @@ from training.experiments.ablation.table import render
 from training.experiments.ablation.tricks import FULL, choose, without
 from training.loop.execution import Execution, precision_option
 from training.loop.time_limit import time_limit
-from training.recipe import Recipe, load_recipe
+from training.recipe import Recipe
+from training.recipe_file import load_recipe
 
 TABLE = "ablation.md"
 _RUNS = "runs"

@@ -16,8 +16,8 @@ from training.evaluation.frozen import FrozenEncoder, exported, without_embeddin
 from training.evaluation.measures import MEASURES, Figure, Stopped, Subject, subject_of
 from training.evaluation.measures.report import MeasureReport, show, sizes
 from training.evaluation.quality import shared_labels
-from training.loop import signals
 from training.loop.trained import load_run
+from training.system import signals
 from training.system.atomic_file import write_whole
 
 

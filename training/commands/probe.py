@@ -9,14 +9,14 @@ import typer
 from contract.artefact import open_artefact
 from contract.card import Calibration, ModelCard, Quality
 from contract.preprocessing import Preprocessing
-from training import recipe_text
+from training import recipe_file
+from training.commands.probe_report import ProbeReport, show
 from training.data import ImageSet, images, open_source
-from training.evaluation.frozen import FrozenEncoder, exported, in_training
-from training.evaluation.probe_report import ProbeReport, show
+from training.evaluation.frozen import FrozenEncoder, exported
 from training.evaluation.quality import measure_quality, shared_labels
 from training.export import calibration
 from training.export.card_check import comparable, compare, compare_int8
-from training.export.embedding_graph import embedded
+from training.export.embedding_graph import embedded, frozen_graph
 from training.export.precision_loss import measure_loss
 from training.loop.trained import load_run
 
@@ -39,7 +39,7 @@ def probe_run(run: Path, train: Path, test: Path, report_file: Path | None) -> N
     recipe = trained.recipe
     # As `infomax export` does, so that both come to the same figures.
     fitted, _ = sets.training.split(recipe.validation_share, recipe.seed)
-    encoder = in_training(embedded(trained.encoder, recipe.embedding_layer, fitted, recipe.seed))
+    encoder = frozen_graph(embedded(trained.encoder, recipe.embedding_layer, fitted, recipe.seed))
     quality = _quality(encoder, sets, recipe.seed)
     _answer(ProbeReport(subject=str(run), quality=quality), report_file)
 
@@ -87,7 +87,7 @@ def _calibration(
     card: ModelCard, encoder: FrozenEncoder, critic: onnxruntime.InferenceSession, sets: _Sets
 ) -> Calibration:
     """Measure the maps as `infomax export` did: with the training images of the card, by the same banks."""
-    recipe = recipe_text.from_toml(card.training.recipe_toml)
+    recipe = recipe_file.from_toml(card.training.recipe_toml)
     fitted, _ = sets.training.split(recipe.validation_share, recipe.seed)
     size = min(card.calibration.bank, calibration.bank_size(len(fitted)))
     _, rows = calibration.bank_rows(len(fitted), size, recipe.seed)

@@ -16,8 +16,8 @@ from training.experiments.reproduce.figure import draw
 from training.experiments.reproduce.markdown import render
 from training.experiments.reproduce.running import Images
 from training.experiments.reproduce.running import run as run_experiment
-from training.loop.signals import watch
 from training.loop.time_limit import time_limit
+from training.system.signals import watch
 
 TABLE = "table.md"
 FIGURE = "figure.png"

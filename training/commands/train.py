@@ -12,7 +12,7 @@ from training.loop.checkpoint import FILE as CHECKPOINT
 from training.loop.execution import choose
 from training.loop.run import RECIPE_FILE
 from training.loop.trainer import Outcome, check_batches, train
-from training.recipe import load_recipe
+from training.recipe_file import load_recipe
 from training.report import write_report
 
 # sysexits.h: "temporary failure; user is invited to retry". A stopped run is neither done nor broken.

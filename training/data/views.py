@@ -8,46 +8,17 @@ augmentations is that of SimCLR for CIFAR-10 (Chen et al. 2020, appendix A), wit
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Annotated
 
 import torch
 import torch.nn.functional as F  # noqa: N812  (torch's own convention)
-from pydantic import Field
 from torch import Generator, Tensor
 
-Share = Annotated[float, Field(ge=0, le=1)]
+from training.recipe import ViewRecipe
 
 _LUMA = torch.tensor([0.299, 0.587, 0.114])
 # RGB to YIQ: hue is a rotation of the two chroma axes (the NTSC matrix, as in colorsys).
 _TO_YIQ = torch.tensor([[0.299, 0.587, 0.114], [0.5959, -0.2746, -0.3213], [0.2115, -0.5227, 0.3112]])
 _FROM_YIQ = torch.linalg.inv(_TO_YIQ)
-
-
-@dataclass(frozen=True)
-class ViewRecipe:
-    """How strongly views differ.
-
-    Attributes:
-        min_crop: smallest share of the image's area that a crop keeps.
-        aspect: largest ratio of a crop's sides, stretched back to a square.
-        flip: probability of mirroring.
-        brightness, contrast, saturation: largest relative change of each.
-        hue: largest rotation as a share of the colour circle.
-        jitter: probability that colours change at all.
-        grey: probability that colour is dropped.
-
-    The ranges are checked where a recipe is read.
-    """
-
-    min_crop: Annotated[float, Field(gt=0, le=1)] = 0.2
-    aspect: Annotated[float, Field(ge=1, allow_inf_nan=False)] = 4 / 3
-    flip: Share = 0.5
-    brightness: Share = 0.4
-    contrast: Share = 0.4
-    saturation: Share = 0.4
-    hue: Annotated[float, Field(ge=0, le=0.5)] = 0.1
-    jitter: Share = 0.8
-    grey: Share = 0.2
 
 
 def to_unit(images: Tensor) -> Tensor:

@@ -11,7 +11,6 @@ from torch import Tensor
 
 from contract.progress import Progress
 from training.evaluation.encoding import encode
-from training.export.graphs import EncoderGraph
 from training.model.encoders import Encoder, Encoding
 
 # What reports of probes call a layer, and the output of the encoder graph that it is (maps are flattened).
@@ -75,15 +74,3 @@ def without_embedding(encoder: Encoder) -> FrozenEncoder:
         return [getattr(encoding, name).numpy() for name in outputs]
 
     return FrozenEncoder(run, Encoding._fields)
-
-
-def in_training(graph: EncoderGraph) -> FrozenEncoder:
-    """The encoder of a run with its embedding, before export."""
-    graph.eval()
-
-    def run(pixels: NDArray[np.uint8], outputs: Sequence[str]) -> Sequence[NDArray[np.float32]]:
-        with torch.no_grad():
-            values = dict(zip(graph.OUTPUTS, graph(torch.from_numpy(pixels)), strict=True))
-        return [values[name].numpy() for name in outputs]
-
-    return FrozenEncoder(run, graph.OUTPUTS)

@@ -7,9 +7,9 @@ from numpy.typing import NDArray
 
 from contract.card import Calibration
 from training.evaluation.frozen import FrozenEncoder
-from training.export.serving_critic import JOINT
 
 Floats = NDArray[np.float32]
+JOINT = "a patch C_i(x) and the code E(x) of the same unaugmented image"
 _BATCH = 500
 _BANK = 1024
 

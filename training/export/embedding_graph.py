@@ -1,9 +1,14 @@
 """An encoder's graph with an embedding that is fitted to what the encoder makes of its training images."""
 
+from collections.abc import Sequence
+
+import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from training.data import ImageSet
 from training.evaluation.encoding import encodings
+from training.evaluation.frozen import FrozenEncoder
 from training.export.graphs import EncoderGraph
 from training.model.encoders import Encoder, layer_shapes
 from training.model.encoders.embedding import Embedding
@@ -30,3 +35,15 @@ def embedded(encoder: Encoder, layer: str, images: ImageSet, seed: int) -> Encod
     batches = encodings(encoder, torch.from_numpy(images.pixels))
     embedding.fit(encoding.vectors(layer) for encoding in batches)
     return EncoderGraph(encoder, layer, embedding.to(encoder.mean.device)).eval()
+
+
+def frozen_graph(graph: EncoderGraph) -> FrozenEncoder:
+    """Wrap the graph of a run's encoder so that it is measured as an exported one is."""
+    graph.eval()
+
+    def run(pixels: NDArray[np.uint8], outputs: Sequence[str]) -> Sequence[NDArray[np.float32]]:
+        with torch.no_grad():
+            values = dict(zip(graph.OUTPUTS, graph(torch.from_numpy(pixels)), strict=True))
+        return [values[name].numpy() for name in outputs]
+
+    return FrozenEncoder(run, graph.OUTPUTS)

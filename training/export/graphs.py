@@ -5,9 +5,9 @@ import math
 import torch
 from torch import Tensor, nn
 
-from training.export.serving_critic import ServingCritic
 from training.model.encoders import Encoder
 from training.model.encoders.embedding import Embedding
+from training.model.serving_critic import ServingCritic
 
 
 class EncoderGraph(nn.Module):

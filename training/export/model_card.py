@@ -21,7 +21,7 @@ from contract.card import (
     Training,
 )
 from contract.precision import InferenceCost
-from training import recipe_text
+from training import recipe_file
 from training.data import images
 from training.errors import ExportError
 from training.export.golden import golden
@@ -136,7 +136,7 @@ def build_card(
             data=release.data,
             images=training_images,
             recipe=recipe.name,
-            recipe_toml=recipe_text.to_toml(recipe),
+            recipe_toml=recipe_file.to_toml(recipe),
             estimator=recipe.objective.estimator,
             critic=recipe.critic.name,
             seed=recipe.seed,

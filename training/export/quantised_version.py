@@ -7,7 +7,7 @@ import onnx
 
 from contract.artefact import Artefact
 from contract.card import ModelCard
-from training import recipe_text
+from training import recipe_file
 from training.data import ImageSet
 from training.data.leakage import check_apart
 from training.errors import ExportError
@@ -50,7 +50,7 @@ def quantised_version(
             "name the same images that it was trained on."
         )
     check_apart(training, held_out)
-    recipe = recipe_text.from_toml(old.training.recipe_toml)
+    recipe = recipe_file.from_toml(old.training.recipe_toml)
     fitted, _ = training.split(recipe.validation_share, recipe.seed)
     encoder, critic = onnx.load(artefact.encoder), onnx.load(artefact.critic)
     quantised = int8_encoder.make(

@@ -17,6 +17,7 @@ from training.errors import ExportError
 from training.evaluation.frozen import exported
 from training.evaluation.quality import measure_quality, shared_labels
 from training.export import calibration, int8_encoder
+from training.export.critic_fitting import fit
 from training.export.embedding_graph import embedded
 from training.export.graphs import CriticGraph, EncoderGraph
 from training.export.inference_cost import measure_costs
@@ -24,8 +25,8 @@ from training.export.int8_encoder import Quantised
 from training.export.model_card import Graphs, Measured, Release, build_card
 from training.export.model_folder import folder_of, write_folder
 from training.export.onnx_files import check_equal, convert, session_of
-from training.export.serving_critic import ServingCritic, fit
 from training.loop.trained import TrainedEncoder
+from training.model.serving_critic import ServingCritic
 
 # Below this a bank of a quarter of the images is no picture of the marginal.
 _FEWEST_TRAINING = 64

@@ -1,9 +1,9 @@
 """What is looked at after each pass over the images: cheap signs of health."""
 
 import torch
-from torch import Tensor
 
 from training.data import ImageSet
+from training.evaluation.effective_rank import effective_rank
 from training.evaluation.encoding import encode
 from training.evaluation.probes import knn_accuracy
 from training.model.encoders import Encoder
@@ -32,13 +32,3 @@ def monitor(encoder: Encoder, training: ImageSet, validation: ImageSet) -> dict[
             torch.from_numpy(validation.labels[:_QUERIES]),
         )
     return values
-
-
-def effective_rank(vectors: Tensor) -> float:
-    """exp of the entropy of the normalised singular values (Roy and Vetterli 2007) of centred [N, D] vectors.
-
-    Between 1 and D; near 1 means that the encoder has collapsed onto a line.
-    """
-    singular = torch.linalg.svdvals(vectors - vectors.mean(dim=0))
-    share = singular / singular.sum().clamp_min(1e-12)
-    return float(torch.exp(-(share * share.clamp_min(1e-12).log()).sum()))

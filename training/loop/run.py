@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Generator, Tensor
 
-from training.data.views import ViewRecipe, apply_views, draw_views, to_unit
+from training.data.views import apply_views, draw_views, to_unit
 from training.distributed import ranks
 from training.distributed.sync_batch_norm import synchronise
 from training.errors import TrainingError
@@ -20,7 +20,7 @@ from training.loop.provenance import Provenance
 from training.model.learner import Learner
 from training.model.trainable import Trainable
 from training.optim.optimiser import adamw, build_optimisers, rate_share, set_rates
-from training.recipe import Recipe
+from training.recipe import Recipe, ViewRecipe
 
 RECIPE_FILE = "recipe.json"
 

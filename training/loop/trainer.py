@@ -24,13 +24,13 @@ from training.loop.execution import Execution, prepare
 from training.loop.monitor import monitor
 from training.loop.run import Run
 from training.loop.run_log import Record
-from training.loop.signals import watch
 from training.model.encoders import Encoder
 from training.model.learner import Learner
 from training.model.trainable import Trainable
 from training.model.whitening import first_convolution, whiten
 from training.recipe import Recipe
 from training.system.out_of_memory import ran_out
+from training.system.signals import watch
 
 _CHECKPOINT_SECONDS = 120.0
 _WHITENED_ON = 5000

@@ -13,10 +13,10 @@ from contract.card import Quality
 from training.data import ImageSet
 from training.data.views import to_unit
 from training.errors import DataError
-from training.evaluation.frozen import FrozenEncoder, in_training
+from training.evaluation.frozen import FrozenEncoder
 from training.evaluation.probes import knn_accuracy
 from training.evaluation.quality import measure_quality, shared_labels
-from training.export.embedding_graph import embedded
+from training.export.embedding_graph import embedded, frozen_graph
 from training.report.critics import caps, dependences, mi_maps, term_names
 from training.report.findings import (
     Dependence,
@@ -101,7 +101,7 @@ def gather(subject: Subject, training: ImageSet, held_out: ImageSet, split: str)
         training.sample(_MOST_TRAINING, recipe.seed),
         held_out.sample(_MOST_HELD_OUT, recipe.seed),
     )
-    encoder = in_training(embedded(learner.encoder, recipe.embedding_layer, known, recipe.seed))
+    encoder = frozen_graph(embedded(learner.encoder, recipe.embedding_layer, known, recipe.seed))
     quality = measure_quality(encoder, known, asked, split=split, seed=recipe.seed)
     bank = _encoded(encoder, known, "embedding")
     queries = _encoded(encoder, asked, "embedding", "fc", "code")

@@ -8,7 +8,7 @@ import numpy as np
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from training.experiments.utility import draw, load, sentence
-from training.recipe_text import to_toml
+from training.recipe_file import to_toml
 from training.report.accuracies import bars
 from training.report.charts import bound_chart, loss_chart, map_chart, neighbour_chart, variance_chart
 from training.report.critics import term_names

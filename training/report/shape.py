@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from training.loop.monitor import effective_rank
+from training.evaluation.effective_rank import effective_rank
 
 # A dimension that varies a hundred times less than the average one says nothing about an image.
 _DEAD = 1e-4

@@ -11,10 +11,10 @@ import torch
 from contract.preprocessing import Preprocessing
 from tests.training.command import Answer, Infomax
 from training.data import load
+from training.evaluation.effective_rank import effective_rank
 from training.evaluation.encoding import encode
 from training.evaluation.measures import MEASURES, Figure, Subject
 from training.evaluation.measures.fitting import Schedule
-from training.loop.monitor import effective_rank
 from training.loop.trained import load_run
 
 

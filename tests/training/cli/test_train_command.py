@@ -10,7 +10,7 @@ from tests.training.command import MANY_STEPS, Infomax, start
 from training.commands.train import STOPPED
 from training.loop import checkpoint
 from training.loop.metrics import read_points
-from training.recipe import load_recipe
+from training.recipe_file import load_recipe
 
 
 @pytest.fixture

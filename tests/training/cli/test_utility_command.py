@@ -7,8 +7,8 @@ import pytest
 
 from tests.training.command import Answer, Infomax
 from training.commands import utility as command
-from training.data.views import ViewRecipe
 from training.experiments.utility import Schedule, load, sentence
+from training.recipe import ViewRecipe
 
 
 @pytest.fixture(autouse=True)

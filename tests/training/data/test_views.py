@@ -6,7 +6,8 @@ from dataclasses import replace
 import torch
 from torch import Generator, Tensor
 
-from training.data.views import ViewRecipe, apply_views, draw_views, random_views, to_unit
+from training.data.views import apply_views, draw_views, random_views, to_unit
+from training.recipe import ViewRecipe
 
 STILL = ViewRecipe(
     min_crop=1.0, aspect=1.0, flip=0.0, brightness=0, contrast=0, saturation=0, hue=0, jitter=0, grey=0

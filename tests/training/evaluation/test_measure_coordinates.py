@@ -7,8 +7,8 @@ from torch import Generator
 from training.evaluation.measures.coordinates import Task, absolute, accuracy, relative
 from training.evaluation.measures.fitting import Schedule
 from training.evaluation.measures.subject import Layers
-from training.loop.signals import Interruption
 from training.recipe import OptimiserRecipe
+from training.system.signals import Interruption
 
 SIDE = 4
 TASKS = [absolute(SIDE), relative(SIDE)]

@@ -7,8 +7,8 @@ import torch
 from tests.training.measured import Pixels, encoder, images, subject
 from training.evaluation.measures.decoder import Decoder, compare, fit_decoder, measure
 from training.evaluation.measures.fitting import Schedule
-from training.loop.signals import Interruption
 from training.recipe import OptimiserRecipe
+from training.system.signals import Interruption
 
 
 def blocks(count: int, seed: int) -> Pixels:

@@ -10,8 +10,8 @@ from training.evaluation.measures import subject as subjects
 from training.evaluation.measures.fitting import Schedule, fit, parts
 from training.evaluation.measures.spread import dead_share
 from training.evaluation.measures.subject import draw
-from training.loop.signals import Interruption
 from training.recipe import OptimiserRecipe
+from training.system.signals import Interruption
 
 
 class Counter(nn.Module):

@@ -12,8 +12,8 @@ from training.evaluation.measures import mine
 from training.evaluation.measures.donsker_varadhan import MovingAverageLoss, honest_bound
 from training.evaluation.measures.fitting import Schedule, Stopped
 from training.evaluation.measures.subject import Layers
-from training.loop.signals import Interruption
 from training.recipe import OptimiserRecipe
+from training.system.signals import Interruption
 
 DIMENSIONS = 2
 SCHEDULE = Schedule(20, OptimiserRecipe(learning_rate=5e-3), batch_size=128)

@@ -9,8 +9,8 @@ from torch import Generator, Tensor
 from training.evaluation.measures.fitting import Schedule
 from training.evaluation.measures.ndm import normal_scores, shuffled, total_correlation
 from training.evaluation.measures.subject import Layers
-from training.loop.signals import Interruption
 from training.recipe import OptimiserRecipe
+from training.system.signals import Interruption
 
 
 def equally_correlated(count: int, dimensions: int, rho: float, seed: int) -> tuple[Tensor, float]:

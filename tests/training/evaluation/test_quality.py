@@ -11,9 +11,9 @@ from contract.card import ProbeScore
 from contract.preprocessing import Preprocessing
 from training.data import ImageSet, load
 from training.errors import DataError
-from training.evaluation.frozen import FrozenEncoder, in_training
+from training.evaluation.frozen import FrozenEncoder
 from training.evaluation.quality import measure_quality, shared_labels
-from training.export.embedding_graph import embedded
+from training.export.embedding_graph import embedded, frozen_graph
 from training.model.encoders import build_encoder
 
 RULE = Preprocessing(height=32, width=32)
@@ -22,7 +22,7 @@ RULE = Preprocessing(height=32, width=32)
 @pytest.fixture(scope="module")
 def encoder(training: ImageSet) -> FrozenEncoder:
     torch.manual_seed(0)
-    return in_training(embedded(build_encoder("dim32", 16, 32), "fc", training, seed=0))
+    return frozen_graph(embedded(build_encoder("dim32", 16, 32), "fc", training, seed=0))
 
 
 @pytest.fixture(scope="module")

@@ -11,7 +11,8 @@ from training.experiments.ablation import cell as cells
 from training.experiments.ablation.cell import Cell
 from training.experiments.ablation.table import render
 from training.experiments.ablation.tricks import FULL, TRICKS, Trick, choose, without
-from training.recipe import SECTIONS, load_recipe
+from training.recipe import SECTIONS
+from training.recipe_file import load_recipe
 
 ROOT = Path(__file__).parents[3]
 RECIPE = load_recipe(ROOT / "training" / "recipes" / "two_view_progressive.toml")

@@ -10,7 +10,6 @@ import torch
 from torch import nn
 
 from training.data import ImageSet
-from training.data.views import ViewRecipe
 from training.errors import TrainingError
 from training.experiments.utility import (
     FILE,
@@ -26,7 +25,7 @@ from training.experiments.utility import (
 from training.experiments.utility.classifier import fit, from_scratch, pretrained
 from training.loop.trained import TrainedEncoder
 from training.model.encoders import ENCODERS, Encoder
-from training.recipe import EncoderRecipe, ObjectiveRecipe, OptimiserRecipe, Recipe
+from training.recipe import EncoderRecipe, ObjectiveRecipe, OptimiserRecipe, Recipe, ViewRecipe
 
 CLASSES = 4
 SIZE = 8

@@ -5,7 +5,6 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from training.data.views import ViewRecipe
 from training.errors import TrainingError
 from training.experiments.utility import (
     FILE,
@@ -22,6 +21,7 @@ from training.experiments.utility import (
 )
 from training.experiments.utility.cells import METHODS
 from training.experiments.utility.equivalent import Equivalent
+from training.recipe import ViewRecipe
 
 # accuracy by number of labels: seeds 0 and 1 of the linear probe, fine-tuning and from scratch
 ACCURACIES = {

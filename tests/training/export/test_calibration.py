@@ -14,7 +14,7 @@ from training.evaluation.frozen import FrozenEncoder
 from training.export.calibration import bank_rows, bank_size, measure
 from training.export.graphs import CriticGraph
 from training.export.onnx_files import convert
-from training.export.serving_critic import ServingCritic
+from training.model.serving_critic import ServingCritic
 
 CHANNELS, CODE, GRID, BANK = 3, 4, 2, 32
 

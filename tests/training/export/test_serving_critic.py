@@ -7,9 +7,10 @@ import onnxruntime
 import torch
 from torch import Generator, Tensor
 
+from training.export.critic_fitting import fit
 from training.export.graphs import CriticGraph
 from training.export.onnx_files import check_equal, convert
-from training.export.serving_critic import ServingCritic, fit, held_out_bound
+from training.model.serving_critic import ServingCritic, held_out_bound
 
 RHO, DIMENSIONS = 0.7, 2
 TRUE_NATS = -DIMENSIONS / 2 * math.log(1 - RHO**2)

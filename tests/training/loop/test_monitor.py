@@ -9,7 +9,8 @@ from torch import Generator
 
 from contract.preprocessing import Preprocessing
 from training.data import load
-from training.loop.monitor import effective_rank, monitor
+from training.evaluation.effective_rank import effective_rank
+from training.loop.monitor import monitor
 from training.model.encoders import build_encoder
 
 

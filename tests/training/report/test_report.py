@@ -16,7 +16,8 @@ from training.commands import train as train_command
 from training.data import ImageSet, load
 from training.errors import TrainingError
 from training.model.learner import Learner
-from training.recipe import Recipe, load_recipe
+from training.recipe import Recipe
+from training.recipe_file import load_recipe
 from training.report import Evidence, write_report
 from training.report.charts import principal_axes
 from training.report.critics import caps, dependences, mi_maps

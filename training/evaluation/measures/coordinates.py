@@ -25,8 +25,8 @@ from torch import Generator, Tensor, nn
 from training.evaluation.measures.figure import Figure
 from training.evaluation.measures.fitting import Schedule, fit, parts
 from training.evaluation.measures.subject import Layers, Subject
-from training.loop.signals import Interruption
 from training.recipe import OptimiserRecipe
+from training.system.signals import Interruption
 
 _HIDDEN = 256
 _SCHEDULE = Schedule(12, OptimiserRecipe(learning_rate=3e-3, weight_decay=1e-2))

@@ -17,8 +17,8 @@ from training.evaluation.measures.figure import Figure
 from training.evaluation.measures.fitting import Schedule, fit, parts
 from training.evaluation.measures.ms_ssim import ms_ssim
 from training.evaluation.measures.subject import Layers, Subject
-from training.loop.signals import Interruption
 from training.recipe import OptimiserRecipe
+from training.system.signals import Interruption
 
 _CHANNELS = 16
 _SMALLEST = 4

@@ -11,9 +11,9 @@ from torch import Generator, Tensor, nn
 
 from contract.progress import Progress
 from training.data.image_set import split_rows
-from training.loop.signals import Interruption
 from training.optim.optimiser import adamw, rate_share, set_rates
 from training.recipe import OptimiserRecipe
+from training.system.signals import Interruption
 
 _VALIDATION_SHARE = 0.1
 _LEAST_STEPS, _LEAST_STEPS_PER_EPOCH = 300, 8

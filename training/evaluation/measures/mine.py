@@ -22,8 +22,8 @@ from training.evaluation.measures.donsker_varadhan import MovingAverageLoss, hon
 from training.evaluation.measures.figure import Figure
 from training.evaluation.measures.fitting import Schedule, fit, parts
 from training.evaluation.measures.subject import Layers, Subject
-from training.loop.signals import Interruption
 from training.recipe import OptimiserRecipe
+from training.system.signals import Interruption
 
 _UNITS, _HIDDEN = 128, 256
 _CHANNELS = (32, 64, 128)

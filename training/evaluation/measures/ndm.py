@@ -26,8 +26,8 @@ from training.evaluation.measures.donsker_varadhan import MovingAverageLoss, hon
 from training.evaluation.measures.figure import Figure
 from training.evaluation.measures.fitting import Schedule, fit, parts
 from training.evaluation.measures.subject import Layers, Subject
-from training.loop.signals import Interruption
 from training.recipe import OptimiserRecipe
+from training.system.signals import Interruption
 
 _HIDDEN = 256
 _SCHEDULE = Schedule(20, OptimiserRecipe(learning_rate=1e-3, weight_decay=1e-2))

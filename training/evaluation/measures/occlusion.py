@@ -30,7 +30,7 @@ from training.evaluation.measures.fitting import Schedule, fit, parts
 from training.evaluation.measures.subject import Layers, Subject
 from training.evaluation.probes import fit_linear
 from training.evaluation.quality import shared_labels
-from training.export.serving_critic import ServingCritic, held_out_bound, infonce_loss
+from training.model.serving_critic import ServingCritic, held_out_bound, infonce_loss
 from training.recipe import OptimiserRecipe
 
 _SCHEDULE = Schedule(10, OptimiserRecipe(learning_rate=2e-3, weight_decay=1e-2))

@@ -1,14 +1,14 @@
 """Spread: how many directions and dimensions the code makes use of; the signs of a collapsed encoder.
 
-The effective rank (Roy and Vetterli 2007) is that of `training.loop.monitor`. A dimension counts as dead when
+The effective rank is that of Roy and Vetterli (2007). A dimension counts as dead when
 its variance over held-out images is less than a thousandth of the mean over dimensions. Nothing is fitted.
 """
 
 from torch import Tensor
 
+from training.evaluation.effective_rank import effective_rank
 from training.evaluation.measures.figure import Figure
 from training.evaluation.measures.subject import Subject
-from training.loop.monitor import effective_rank
 
 _DEAD = 1e-3
 

@@ -11,7 +11,7 @@ from torch import Tensor
 from training.data import ImageSet
 from training.errors import DataError
 from training.evaluation.frozen import FrozenEncoder
-from training.loop.signals import Interruption
+from training.system.signals import Interruption
 
 # So that all measures together take minutes on one core. More images move the figures by less than seeds do.
 _TRAINING, _TEST = 20_000, 10_000

@@ -5,10 +5,9 @@ from pathlib import Path
 import torch
 
 from training.data import ImageSet
-from training.evaluation.frozen import in_training
 from training.evaluation.probes import fit_linear, knn_accuracy
 from training.experiments.ablation.cell import Cell
-from training.export.embedding_graph import embedded
+from training.export.embedding_graph import embedded, frozen_graph
 from training.loop.execution import Execution
 from training.loop.resume import train_or_go_on
 from training.recipe import Recipe
@@ -26,7 +25,7 @@ def run(without: str, recipe: Recipe, images: ImageSet, folder: Path, execution:
     known, asked = images.split(recipe.validation_share, recipe.seed)
     assert known.labels is not None and asked.labels is not None  # noqa: S101  (the command has looked)
     labels, truth = torch.from_numpy(known.labels), torch.from_numpy(asked.labels)
-    frozen = in_training(embedded(trained.encoder, "fc", known, recipe.seed))
+    frozen = frozen_graph(embedded(trained.encoder, "fc", known, recipe.seed))
     bank, queries = frozen.layers(known.pixels), frozen.layers(asked.pixels)
 
     def linear(layer: str) -> float:

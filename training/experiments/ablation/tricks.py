@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from training.errors import RecipeError
+from training.model.buildable import check_buildable
 from training.recipe import Recipe
 
 FULL = "nothing"
@@ -66,9 +67,11 @@ def without(recipe: Recipe, trick: Trick) -> Recipe:
             place = place[section]
         place[last] = value
     try:
-        return Recipe.model_validate(content)
-    except ValueError as error:
-        raise RecipeError(f"Without {trick.name}, {recipe.name} is no recipe: {error}.") from error
+        changed = Recipe.model_validate(content)
+        check_buildable(changed)
+    except (ValueError, RecipeError) as error:
+        raise RecipeError(f"Without {trick.name}, {recipe.name} is not a recipe: {error}.") from error
+    return changed
 
 
 def choose(recipe: Recipe, only: tuple[str, ...]) -> tuple[Trick, ...]:

@@ -16,12 +16,12 @@ from training.experiments.reproduce.probing import probe
 from training.experiments.reproduce.result import Result, Score
 from training.loop.execution import choose
 from training.loop.resume import train_or_go_on
-from training.loop.signals import Interruption
 from training.loop.trainer import channel_statistics
 from training.model.encoders import Encoder
 from training.model.trainable import Trainable
 from training.recipe import Recipe
 from training.system.hardware import hardware
+from training.system.signals import Interruption
 
 RUNS = "runs"
 

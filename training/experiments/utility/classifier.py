@@ -11,13 +11,13 @@ import torch.nn.functional as F  # noqa: N812  (torch's own convention)
 from pydantic import BaseModel, ConfigDict
 from torch import Generator, Tensor, nn
 
-from training.data.views import ViewRecipe, random_views, to_unit
+from training.data.views import random_views, to_unit
 from training.errors import TrainingError
 from training.loop.execution import Execution, Precision
 from training.loop.trained import TrainedEncoder
 from training.model.encoders import Encoder, build_encoder, layer_shapes
 from training.optim.optimiser import adamw, rate_share, set_rates
-from training.recipe import OptimiserRecipe, Recipe
+from training.recipe import OptimiserRecipe, Recipe, ViewRecipe
 
 _EVALUATED_AT_ONCE = 512
 

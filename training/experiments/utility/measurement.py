@@ -28,8 +28,8 @@ from training.experiments.utility.curve import (
     weights_digest,
 )
 from training.experiments.utility.subsets import check_label_counts, labelled_rows
-from training.loop.signals import Interruption, watch
 from training.loop.trained import TrainedEncoder
+from training.system.signals import Interruption, watch
 
 
 @dataclass(frozen=True)

@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from training.errors import RecipeError
-from training.recipe import Recipe, load_recipe
-from training.recipe_text import from_toml, to_toml
+from training.recipe import Recipe
+from training.recipe_file import from_toml, load_recipe, to_toml
 
 SHIPPED = sorted((Path(__file__).parents[2] / "training" / "recipes").glob("*.toml"))
 

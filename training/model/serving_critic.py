@@ -1,20 +1,14 @@
-"""The critic that is served: fitted on the frozen encoder, for the joint distribution that is served.
+"""The critic that is served: one kind for every model, so that the maps of different models compare.
 
 The critics of a training run score augmented views, by whatever estimator the recipe names, and one-view
-critics keep moving with the encoder. Maps of different models would not be comparable. So the export fits
-one critic per model in the same way: encode-and-dot-product, InfoNCE, patches and code of the same plain
-image against codes of other images, stopped where the bound on held-out images is best.
+critics keep moving with the encoder. The served critic is the same for all: encode-and-dot-product and
+InfoNCE, on patches and code of the same plain image against codes of other images.
 """
 
-import copy
 import math
 
 import torch
-from torch import Generator, Tensor, nn
-
-from contract.progress import Progress
-
-JOINT = "a patch C_i(x) and the code E(x) of the same unaugmented image"
+from torch import Tensor, nn
 
 
 class ServingCritic(nn.Module):
@@ -66,50 +60,6 @@ def infonce_loss(critic: ServingCritic, features: Tensor, code: Tensor) -> Tenso
     scores = torch.einsum("aup,bu->bap", local, critic.project_global(code))
     log_share = scores.log_softmax(dim=0).diagonal(dim1=0, dim2=1)
     return -log_share.mean()
-
-
-def fit(
-    features: Tensor,
-    code: Tensor,
-    held_out: tuple[Tensor, Tensor],
-    *,
-    seed: int,
-    epochs: int = 12,
-    batch_size: int = 512,
-    positions: int = 16,
-) -> tuple[ServingCritic, float]:
-    """Fit a critic on frozen features [N, C, M, M] and codes [N, Y].
-
-    Returns:
-        The critic of the epoch with the best held-out InfoNCE bound, and that bound in nats
-        (with `batch_size` - 1 negatives).
-    """
-    torch.manual_seed(seed)
-    generator = Generator().manual_seed(seed)
-    critic = ServingCritic(features.shape[1], code.shape[1])
-    critic.standardise(features[:5000], code[:5000])
-    batch_size = min(batch_size, len(code))
-    steps = epochs * (len(code) // batch_size)
-    optimiser = torch.optim.AdamW(critic.parameters(), lr=2e-3, weight_decay=1e-2)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, 2e-3, total_steps=steps, pct_start=0.1)
-    flat = features.flatten(2)
-    best_bound, best = -math.inf, copy.deepcopy(critic.state_dict())
-    with Progress("critic") as progress:
-        for epoch in range(epochs):
-            order = torch.randperm(len(code), generator=generator)
-            for rows in order[: len(order) // batch_size * batch_size].split(batch_size):
-                chosen = torch.randint(flat.shape[2], (positions,), generator=generator)
-                loss = infonce_loss(critic, flat[rows][:, :, chosen].unsqueeze(3), code[rows])
-                optimiser.zero_grad()
-                loss.backward()
-                optimiser.step()
-                schedule.step()
-            bound = held_out_bound(critic, *held_out, batch_size)
-            progress.update(epoch + 1, epochs, f"held-out bound {bound:.3f} nats")
-            if bound > best_bound:
-                best_bound, best = bound, copy.deepcopy(critic.state_dict())
-    critic.load_state_dict(best)
-    return critic.eval(), best_bound
 
 
 @torch.no_grad()

@@ -1,0 +1,86 @@
+"""Recipes as TOML: read from a file or a card, and written so that the same run can be made again."""
+
+import json
+import tomllib
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+from pydantic_core import ErrorDetails
+
+from training.errors import RecipeError
+from training.model.buildable import check_buildable
+from training.recipe import SECTIONS, Recipe
+
+
+def load_recipe(path: Path) -> Recipe:
+    """Read a recipe that can be trained.
+
+    Raises:
+        RecipeError: naming the file, the first wrong key, its value and what is allowed.
+    """
+    try:
+        return _parse(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise RecipeError(f"There is no recipe {path}; shipped ones lie in training/recipes/.") from error
+    except OSError as error:
+        raise RecipeError(f"The recipe {path} cannot be read: {error.strerror}.") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise RecipeError(f"{path} is not valid TOML: {error}.") from error
+    except ValidationError as error:
+        raise RecipeError(f"{path}: {_complaint(error.errors()[0])}.") from error
+    except RecipeError as error:
+        raise RecipeError(f"{path}: {error}") from error
+
+
+def from_toml(text: str) -> Recipe:
+    """Read a recipe out of a card.
+
+    Raises:
+        RecipeError: this version of Infomax does not understand it.
+    """
+    try:
+        return _parse(text)
+    except (tomllib.TOMLDecodeError, ValidationError, RecipeError) as error:
+        raise RecipeError(f"The card's recipe is not understood by this version ({error}).") from error
+
+
+def to_toml(recipe: Recipe) -> str:
+    """Write every key with its value, defaults included; `from_toml` reads the same recipe."""
+    # Through JSON, which leaves plain values of four types. TOML has no null: what is absent is None.
+    record: dict[str, Any] = json.loads(recipe.model_dump_json(exclude_none=True))
+    sections = {name: value for name, value in record.items() if isinstance(value, dict)}
+    lines = [f"{name} = {_value(value)}" for name, value in record.items() if name not in sections]
+    for name, section in sections.items():
+        lines += ["", f"[{name}]", *(f"{key} = {_value(value)}" for key, value in section.items())]
+    return "\n".join(lines) + "\n"
+
+
+def _parse(text: str) -> Recipe:
+    recipe = Recipe.model_validate(tomllib.loads(text))
+    check_buildable(recipe)
+    return recipe
+
+
+def _complaint(error: ErrorDetails) -> str:
+    """Say what is wrong with one key, in one clause."""
+    where = error["loc"]
+    key = ".".join(str(part) for part in where if part != "[key]")
+    match error["type"]:
+        case "value_error":
+            message = error["msg"].removeprefix("Value error, ")
+            return f"{key}: {message}" if key else message
+        case "missing":
+            return f"{key} is missing"
+        case "extra_forbidden" | "unexpected_keyword_argument":
+            section = SECTIONS[where[0]] if len(where) > 1 else Recipe
+            return f"there is no key {key}; choose one of {', '.join(section.__annotations__)}"
+        case _:
+            return f"{key}: {error['msg'].replace('Input should', 'it has to')}, and is {error['input']!r}"
+
+
+def _value(value: object) -> str:
+    if isinstance(value, dict):
+        return "{ " + ", ".join(f"{key} = {_value(item)}" for key, item in value.items()) + " }"
+    # Strings, numbers and truth values are written alike in both languages.
+    return json.dumps(value, ensure_ascii=False)

@@ -12,6 +12,7 @@ LINK = re.compile(r"\]\(([^)\s]+)\)")
 HEADING = re.compile(r"^#+ (.+)$", re.MULTILINE)
 FENCE = re.compile(r"^```.*?^```", re.MULTILINE | re.DOTALL)
 CODE = re.compile(r"`([^`\n]+)`")
+DOCUMENT = re.compile(r"\bdocs/(?:[\w./-]+\.md\b|decisions/\d{3})")
 TOP = ("service", "training", "contract", "tests", "bench", "ops", "docs")
 # A file below one of the folders of this repository; placeholders and patterns are something else.
 FILE = re.compile(rf"^(?:{'|'.join(TOP)})/[\w./-]+\.(?:py|toml|yml|json|md|html|js|css|png)$")
@@ -52,14 +53,23 @@ def test_every_file_that_a_page_names_exists(page: Path) -> None:
 
 
 def test_every_document_that_the_code_names_exists() -> None:
+    """A decision may be named by its number alone, `docs/decisions/` and three digits."""
     listed = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
     files = [
         ROOT / line for line in listed.splitlines() if line.endswith((".py", ".toml", ".yml", "Makefile"))
     ]
     named = {
-        (name(file), found)
-        for file in files
-        if file.exists()
-        for found in re.findall(r"\bdocs/[\w./-]+\.md\b", file.read_text())
+        (name(file), found) for file in files if file.exists() for found in DOCUMENT.findall(file.read_text())
     }
-    assert sorted(pair for pair in named if not (ROOT / pair[1]).exists()) == []
+    assert sorted(pair for pair in named if not list(ROOT.glob(f"{pair[1]}*"))) == []
+
+
+def test_every_decision_has_a_number_of_its_own_and_is_listed() -> None:
+    folder = ROOT / "docs" / "decisions"
+    numbered = sorted(page.name for page in folder.glob("*.md") if page.name != "README.md")
+    assert all(re.match(r"\d{3}-[a-z0-9-]+\.md$", page) for page in numbered)
+    assert len({page[:3] for page in numbered}) == len(numbered)
+    assert (
+        sorted(re.findall(r"^\| \[\d{3}\]\(([^)]+)\)", (folder / "README.md").read_text(), re.MULTILINE))
+        == numbered
+    )

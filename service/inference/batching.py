@@ -28,7 +28,7 @@ _CPU_PADDING = 0.25
 _GPU_PADDING = 1.0
 _MOST_DEATHS = 2
 # Smaller batches cost much more for each image: alone it takes 1.6 times as long as among eight, these only
-# 1.2 times as long as among 64 (docs/performance.md).
+# 1.2 times as long as among 64 (docs/decisions/019).
 _COMPANY = 8
 # Some images take seconds to decode; those that are decoded do not wait for them.
 _LONGEST_HOLD_SECONDS = 0.1

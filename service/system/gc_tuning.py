@@ -2,7 +2,7 @@
 
 A worker's modules, schemas and sessions are some hundreds of thousands of objects that live as long as it
 does. To look through them all, time and again and with every thread waiting, made the slowest hundredth of
-requests four times as slow (docs/performance.md).
+requests four times as slow (docs/decisions/020).
 """
 
 import gc

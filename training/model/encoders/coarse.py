@@ -3,7 +3,7 @@
 The first layer brings any image down to 64 x 16 x 16 at once, so that one of 128 pixels costs little more
 than one of 32; the paper's own way to larger images, a layer more for each doubling, spends five times as
 much at 64 pixels. With few images and little time the passes that this saves are worth more than the layers
-(docs/results.md). Make the first layer a whitening one (`encoder.whitened`): it then keeps of a patch what
+(docs/decisions/023). Make the first layer a whitening one (`encoder.whitened`): it then keeps of a patch what
 varies most, as principal components do.
 """
 

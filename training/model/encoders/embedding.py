@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from training.model.encoders.moments import Moments
 
-# Chosen on validation images of CIFAR-10 (docs/results.md): more axes or a fuller whitening bring nothing.
+# Chosen on validation images of CIFAR-10 (docs/decisions/021): more axes or a fuller whitening bring nothing.
 UNITS = 512
 WHITENING = 0.7
 # An axis needs some images that say how far vectors spread along it.

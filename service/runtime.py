@@ -53,7 +53,7 @@ class Runtime:
                 entry: open_model(settings.model_copy(update={"model": entry}))
                 for entry in settings.served_models
             }
-        database = Database(database_url)
+        database = Database(database_url, settings.index_seconds)
         return cls(settings, ServedModels(settings, database, models, colleagues), database)
 
     async def start(self) -> None:

@@ -150,6 +150,12 @@ class Settings(BaseSettings):
         ge=0,
         description="items of one model version up to which a search compares with every one",
     )
+    index_seconds: float = Field(
+        default=30,
+        ge=0.1,
+        le=3600,
+        description="seconds that the index's database may take for one call; then 503 `index_unavailable`",
+    )
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         default="info", description="least level that is logged"
     )

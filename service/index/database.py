@@ -7,10 +7,10 @@ from contextlib import asynccontextmanager
 import orjson
 import psycopg
 from pgvector.psycopg import register_vector_async
-from psycopg import AsyncConnection
 from psycopg.types.json import set_json_dumps, set_json_loads
 from psycopg_pool import AsyncConnectionPool
 
+from service.index.connection import TRANSPORT, BoundedConnection
 from service.index.errors import IndexUnavailableError
 
 logger = logging.getLogger(__name__)
@@ -18,15 +18,20 @@ logger = logging.getLogger(__name__)
 # Searches take milliseconds and a chunk's commit some more: a few connections keep one process busy.
 CONNECTIONS_PER_PROCESS = 4
 _WAIT_SECONDS = 3.0
-# Whoever asks for the health (a readiness probe) asks again soon and does not wait long.
+DEFAULT_SECONDS = 30.0
+# A readiness probe comes again soon and does not wait long.
 _HEALTH_SECONDS = 1.0
+# An idle server answers an empty statement in less than a millisecond.
+_CHECK_SECONDS = 1.0
+# The server ends a statement first: its connection stays of use then.
+_MARGIN_SECONDS = 1.0
 # The pool gives up soon and tries again on the next request, so that a database that was away for an
 # hour is found within seconds of its return.
 _RECONNECT_SECONDS = 2.0
 # Each connection's own settings. A plan made for the values at hand alone picks the right index for a
 # filter; strict order and resumed scans let the graph answer any k and any filter.
 _SESSION = """
-SELECT set_config('statement_timeout', '30s', false),
+SELECT set_config('statement_timeout', %s, false),
        set_config('plan_cache_mode', 'force_custom_plan', false),
        set_config('hnsw.ef_search', '100', false),
        set_config('hnsw.iterative_scan', 'strict_order', false),
@@ -36,28 +41,27 @@ SELECT set_config('statement_timeout', '30s', false),
 
 
 class Database:
-    """A pool of connections that survives the database's absence.
+    """A pool of connections that survives the database's absence, and its silence.
 
     Attributes:
         url: where the database is.
     """
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, seconds: float = DEFAULT_SECONDS) -> None:
+        """`seconds` bounds what one call may take, from its first statement to its last answer."""
         self.url = url
+        self._seconds = seconds
         self._pool = AsyncConnectionPool(
             url,
-            kwargs={
-                "autocommit": True,
-                "application_name": "infomax",
-                "connect_timeout": 5,
-                "tcp_user_timeout": 15_000,
-            },
+            connection_class=BoundedConnection,
+            # A statement is not prepared: behind a pooler the next one may reach another server process.
+            kwargs={**TRANSPORT, "autocommit": True, "prepare_threshold": None},
             min_size=1,
             max_size=CONNECTIONS_PER_PROCESS,
-            timeout=_WAIT_SECONDS,
+            timeout=min(_WAIT_SECONDS, seconds),
             reconnect_timeout=_RECONNECT_SECONDS,
-            configure=_configure,
-            check=AsyncConnectionPool.check_connection,
+            configure=self._configure,
+            check=self._check,
             open=False,
         )
 
@@ -78,15 +82,17 @@ class Database:
             return False
 
     @asynccontextmanager
-    async def connection(self) -> AsyncIterator[AsyncConnection]:
+    async def connection(self) -> AsyncIterator[BoundedConnection]:
         """Lend a live connection in autocommit mode; wait for one if the database was away a moment.
 
         Raises:
-            IndexUnavailableError: the database does not answer, refuses, is read-only, or its disk is full.
+            IndexUnavailableError: the database does not answer in time, refuses, is read-only, or its disk is
+                full.
         """
         try:
             async with self._pool.connection() as connection:
-                yield connection
+                with connection.budget(self._seconds + _MARGIN_SECONDS):
+                    yield connection
         except (
             psycopg.OperationalError,
             psycopg.InterfaceError,
@@ -94,9 +100,17 @@ class Database:
         ) as error:
             raise IndexUnavailableError(str(error).strip().split("\n", 1)[0]) from error
 
+    async def _configure(self, connection: BoundedConnection) -> None:
+        await register_vector_async(connection)
+        set_json_dumps(orjson.dumps, connection)
+        set_json_loads(orjson.loads, connection)
+        await connection.execute(_SESSION, [f"{self._seconds * 1000:.0f}ms"])
 
-async def _configure(connection: AsyncConnection) -> None:
-    await register_vector_async(connection)
-    set_json_dumps(orjson.dumps, connection)
-    set_json_loads(orjson.loads, connection)
-    await connection.execute(_SESSION)
+    async def _check(self, connection: BoundedConnection) -> None:
+        try:
+            with connection.budget(min(_CHECK_SECONDS, self._seconds)):
+                await self._pool.check_connection(connection)
+        except psycopg.Error:
+            # What ended or froze this one has most likely met the others too: they are not tried one by one.
+            await self._pool.drain()
+            raise

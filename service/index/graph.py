@@ -6,11 +6,15 @@ a third of the memory at long embeddings; a search takes somewhat more candidate
 and orders them by the stored single-precision vectors.
 """
 
+import asyncio
 import logging
+import math
 
 import psycopg
 from psycopg import AsyncConnection, sql
 
+from service.index.connection import TRANSPORT, BoundedConnection
+from service.index.database import Database
 from service.index.errors import IndexUnavailableError
 from service.index.space import Space
 
@@ -19,6 +23,8 @@ logger = logging.getLogger(__name__)
 # pgvector's own limit for HNSW over half-precision vectors.
 MAX_DIMENSIONS = 4000
 _BUILD_LOCK = 0x1F03B
+_LOOK_SECONDS = 15.0
+_MOST_SILENCES = 4
 
 
 def half_precision(space: Space, value: sql.Composable) -> sql.Composed:
@@ -31,30 +37,48 @@ async def exists(connection: AsyncConnection, space: Space) -> bool:
     return await _is_valid(connection, space) is True
 
 
-async def build(url: str, space: Space) -> None:
+async def build(database: Database, space: Space) -> None:
     """Build the graph, beside reads and writes, unless another server is at it or has done it.
 
-    A build that was cut short leaves an index that PostgreSQL does not use; it is dropped first.
+    A build may take hours, so its statement has no limit of its own. It is given up when the database answers
+    nothing else for a minute.
 
     Raises:
         IndexUnavailableError: the database went away.
     """
+    building = asyncio.create_task(_build_once(database.url, space))
+    silences = 0
     try:
-        async with await AsyncConnection.connect(
-            url, autocommit=True, application_name="infomax"
-        ) as connection:
+        while not building.done():
+            await asyncio.wait({building}, timeout=_LOOK_SECONDS)
+            if not building.done():
+                silences = 0 if await database.healthy() else silences + 1
+                if silences == _MOST_SILENCES:
+                    raise IndexUnavailableError("it is silent while a graph is built")
+        await building
+    finally:
+        building.cancel()
+        await asyncio.wait({building})
+
+
+async def _build_once(url: str, space: Space) -> None:
+    try:
+        async with await BoundedConnection.connect(url, autocommit=True, **TRANSPORT) as connection:
             cursor = await connection.execute(
                 "SELECT pg_try_advisory_lock(%s, %s)", [_BUILD_LOCK, space.number]
             )
             if await cursor.fetchone() == (True,) and not await exists(connection, space):
-                await _build(connection, space)
+                with connection.budget(math.inf):
+                    await _build(connection, space)
     except psycopg.OperationalError as error:
         raise IndexUnavailableError(str(error).strip()) from error
 
 
 async def _build(connection: AsyncConnection, space: Space) -> None:
+    """Build the graph; one whose building was cut short, which PostgreSQL does not use, is dropped first."""
     logger.info("building the neighbour graph of space %d", space.number)
     # One thread: the cores are for requests, and a container's shared memory may be too small for more.
+    await connection.execute("SET statement_timeout = 0")
     await connection.execute("SET maintenance_work_mem = '256MB'; SET max_parallel_maintenance_workers = 0")
     graph = sql.Identifier(space.graph)
     await connection.execute(sql.SQL("DROP INDEX CONCURRENTLY IF EXISTS infomax.{}").format(graph))

@@ -1,10 +1,13 @@
 """The tables, and how a database gets them: numbered steps that only go forward, one server at a time."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import LiteralString
 
 import psycopg
 from psycopg.conninfo import conninfo_to_dict
 
+from service.index.connection import CONNECT_SECONDS, TRANSPORT, BoundedSyncConnection
 from service.index.errors import IndexStartError
 
 # One lock for everything that changes tables; the digits have no meaning besides being ours.
@@ -12,7 +15,8 @@ SCHEMA_LOCK = 0x1F03A
 _LEAST_POSTGRES = (14, 0)
 # Iterative scans, without which a filtered search may come back short, appeared in 0.8.
 _LEAST_PGVECTOR = (0, 8)
-_CONNECT_SECONDS = 10
+# A step may rewrite a table, and another server may be at it.
+_MIGRATE_SECONDS = 3600.0
 
 # A space holds the items of one model version; vectors of different spaces are never compared. pgvector
 # indexes vectors of one dimension, so that each space is a partition with its own vector index; what the
@@ -54,8 +58,10 @@ def migrate(url: str) -> None:
         IndexStartError: the server cannot be reached or is too old, pgvector is missing, the user may not
             create what is needed, or a newer Infomax has changed the tables.
     """
-    with connect(url) as connection:
+    with connected(url) as connection:
         _check_server(connection, url)
+        connection.seconds = _MIGRATE_SECONDS
+        connection.execute("SELECT set_config('statement_timeout', '0', true)")
         connection.execute("SELECT pg_advisory_xact_lock(%s)", [SCHEMA_LOCK])
         _require_pgvector(connection, url)
         try:
@@ -67,15 +73,21 @@ def migrate(url: str) -> None:
             ) from error
 
 
-def connect(url: str) -> psycopg.Connection:
-    """A connection to the index's database.
+@contextmanager
+def connected(url: str) -> Iterator[BoundedSyncConnection]:
+    """Connect to the index's database; commit at the end.
 
     Raises:
-        IndexStartError: it is no URL, or the server cannot be reached.
+        IndexStartError: the URL is not one, or the server cannot be reached or does not answer.
     """
     try:
-        return psycopg.connect(url, connect_timeout=_CONNECT_SECONDS)
+        with BoundedSyncConnection.connect(url, **TRANSPORT) as connection:
+            # A server that accepts connections and answers none is told from a busy one here.
+            connection.seconds = CONNECT_SECONDS
+            yield connection
     except psycopg.ProgrammingError as error:
+        if error.sqlstate is not None:
+            raise
         # Nothing of the value itself: a part that cannot be told apart may be the password.
         raise IndexStartError(
             "INFOMAX_DATABASE_URL is no PostgreSQL URL; write postgresql://user:password@host:5432/database."
@@ -93,7 +105,7 @@ def check(url: str) -> str:
     Raises:
         IndexStartError: the server cannot be reached or is too old, or pgvector is not installed there.
     """
-    with connect(url) as connection:
+    with connected(url) as connection:
         _check_server(connection, url)
         row = connection.execute(
             "SELECT coalesce(installed_version, default_version) FROM pg_available_extensions "

@@ -202,7 +202,7 @@ class Index:
                 self._has_graph = await graph.exists(connection, space)
             self._size.set(items)
             if items > self._exact_items and not self._has_graph and space.dimensions <= graph.MAX_DIMENSIONS:
-                await graph.build(self._database.url, space)
+                await graph.build(self._database, space)
 
     async def _maintain_forever(self) -> None:
         # The event, too, ends it: a cancelled database call may end as a failed one and the task live on.

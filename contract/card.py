@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 from pydantic import AwareDatetime, Field, SerializerFunctionWrapHandler, model_serializer, model_validator
 
-from contract.card_part import Record
+from contract.card_part import CardPart
 from contract.patches import PatchGrid
 from contract.precision import InferenceCost, Precision, PrecisionLoss
 from contract.preprocessing import Preprocessing
@@ -26,7 +26,7 @@ NAME_PATTERN = r"^[a-z0-9][a-z0-9._-]{0,63}$"
 _SINCE_SCHEMA_2 = ("inference", "int8")
 
 
-class Shapes(Record):
+class Shapes(CardPart):
     """Sizes of the graphs' outputs: embedding [N, embedding], code [N, code], features [N, channels, M, M]
     and the critic's projections [N, critic_units, M, M] and [N, critic_units]."""
 
@@ -36,14 +36,14 @@ class Shapes(Record):
     critic_units: int = Field(ge=1)
 
 
-class WeightsDigest(Record):
+class WeightsDigest(CardPart):
     """sha256 over the weights of one ONNX file, as `contract.artefact.weights_sha256` computes it."""
 
     file: str
     sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
 
 
-class Calibration(Record):
+class Calibration(CardPart):
     """How the critic's scores became pointwise mutual information in nats, and what that measured.
 
     All figures are over held-out images that neither the encoder nor the critic saw.
@@ -78,7 +78,7 @@ class Calibration(Record):
     split: str
 
 
-class Training(Record):
+class Training(CardPart):
     """Where the weights come from."""
 
     data: str
@@ -94,7 +94,7 @@ class Training(Record):
     torch: str
 
 
-class ProbeScore(Record):
+class ProbeScore(CardPart):
     """Accuracy of one classifier on one frozen layer."""
 
     layer: str
@@ -104,7 +104,7 @@ class ProbeScore(Record):
     accuracy: float = Field(ge=0, le=1)
 
 
-class Quality(Record):
+class Quality(CardPart):
     """Measured usefulness of the frozen encoder; empty scores mean that the data had no labels."""
 
     split: str
@@ -113,7 +113,7 @@ class Quality(Record):
     scores: tuple[ProbeScore, ...] = ()
 
 
-class Golden(Record):
+class Golden(CardPart):
     """One input with the outputs it must give, for the self-test at start.
 
     Attributes:
@@ -136,7 +136,7 @@ class Golden(Record):
         yield "mi_map", self.mi_map, self.tolerance
 
 
-class Int8Golden(Record):
+class Int8Golden(CardPart):
     """What the golden input gives by the int8 encoder.
 
     Its rounding steps are another size in each output, so each has a tolerance of its own.
@@ -157,7 +157,7 @@ class Int8Golden(Record):
         yield "mi_map", self.mi_map, self.mi_map_tolerance
 
 
-class Int8Encoder(Record):
+class Int8Encoder(CardPart):
     """The encoder once more, in whole numbers of 8 bits: `encoder.int8.onnx`.
 
     Attributes:
@@ -180,7 +180,7 @@ class Int8Encoder(Record):
     golden: Int8Golden
 
 
-class ModelCard(Record):
+class ModelCard(CardPart):
     """The contract between training and serving for one model version.
 
     Attributes:

@@ -3,7 +3,7 @@
 from pydantic import BaseModel, ConfigDict
 
 
-class Record(BaseModel):
+class CardPart(BaseModel):
     """A part of a card."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")

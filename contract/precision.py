@@ -4,19 +4,19 @@ from typing import Literal
 
 from pydantic import Field
 
-from contract.card_part import Record
+from contract.card_part import CardPart
 
 Precision = Literal["fp32", "int8"]
 
 
-class Speed(Record):
+class Speed(CardPart):
     """How fast one size of batch is computed."""
 
     batch: int = Field(ge=1)
     images_per_second: float = Field(gt=0)
 
 
-class InferenceCost(Record):
+class InferenceCost(CardPart):
     """How fast an encoder graph runs on one machine: decoding and serving come on top.
 
     Attributes:
@@ -35,7 +35,7 @@ class InferenceCost(Record):
     speeds: tuple[Speed, ...] = Field(min_length=1)
 
 
-class PrecisionLoss(Record):
+class PrecisionLoss(CardPart):
     """What the int8 encoder loses against the fp32 encoder, on images that nothing was fitted to.
 
     Attributes:

@@ -11,9 +11,9 @@ from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
 from service.errors import ServiceError, refusal
-from service.http.authentication import Guard, KeyedApplication, guard_parts
-from service.http.fast_routes import Shortcut
-from service.http.middleware import Surroundings
+from service.http.authentication import AuthenticationMiddleware, KeyedApplication, authentication_parts
+from service.http.fast_routes import FastRoutes
+from service.http.middleware import RequestMiddleware
 from service.inputs.parameters import refused
 from service.routes import (
     batch,
@@ -70,7 +70,7 @@ def create_app(runtime: Runtime) -> FastAPI:
         finally:
             await runtime.stop()
 
-    guard = guard_parts(runtime.settings)
+    guard = authentication_parts(runtime.settings)
     app = (KeyedApplication if guard else FastAPI)(
         title="Infomax",
         summary="Image embeddings, MI maps and nearest neighbours by Deep InfoMax",
@@ -87,11 +87,16 @@ def create_app(runtime: Runtime) -> FastAPI:
     app.add_exception_handler(ServiceError, _refuse)
     app.add_exception_handler(HTTPException, _refuse_route)
     app.add_exception_handler(RequestValidationError, _refuse_parameters)
-    app.add_middleware(Shortcut, routers=(embeddings.router,))
+    app.add_middleware(FastRoutes, routers=(embeddings.router,))
     if guard:
-        keys, ledger = guard
-        app.add_middleware(Guard, keys=keys, ledger=ledger, open_routes=runtime.settings.open_routes)
-    app.add_middleware(Surroundings, runtime=runtime)
+        keys, usage_file = guard
+        app.add_middleware(
+            AuthenticationMiddleware,
+            keys=keys,
+            usage_file=usage_file,
+            open_routes=runtime.settings.open_routes,
+        )
+    app.add_middleware(RequestMiddleware, runtime=runtime)
     for router in ROUTERS:
         app.include_router(router)
     return app

@@ -5,15 +5,15 @@ from dataclasses import dataclass, field
 
 from fastapi import Request
 
-from service.http.in_flight import Traffic
+from service.http.in_flight import InFlight
 from service.index.database import Database
 from service.inference.model import Model, open_model
 from service.inference.pipeline import Readiness
-from service.models.instance import Served
-from service.models.load_requests import LoadDesk
-from service.models.registry import ServedModels
+from service.models.instance import ModelInstance
+from service.models.load_requests import LoadRequests
+from service.models.registry import ModelRegistry
 from service.settings import Settings
-from service.work_sharing.client import ALONE, Colleagues
+from service.work_sharing.client import NO_PEERS, PeerClient
 
 _SERVED = "served"
 
@@ -23,10 +23,10 @@ class Runtime:
     """One process's parts. All methods belong to one event loop."""
 
     settings: Settings
-    models: ServedModels
+    models: ModelRegistry
     database: Database
-    traffic: Traffic = field(default_factory=Traffic)
-    desk: LoadDesk = field(default_factory=LoadDesk)
+    in_flight: InFlight = field(default_factory=InFlight)
+    load_requests: LoadRequests = field(default_factory=LoadRequests)
 
     @classmethod
     def load(
@@ -34,7 +34,7 @@ class Runtime:
         settings: Settings,
         database_url: str,
         models: Mapping[str, Model] | None = None,
-        colleagues: Colleagues = ALONE,
+        peers: PeerClient = NO_PEERS,
     ) -> "Runtime":
         """Open the models and the index on a database that `schema.migrate` has prepared.
 
@@ -54,7 +54,7 @@ class Runtime:
                 for entry in settings.served_models
             }
         database = Database(database_url, settings.index_seconds)
-        return cls(settings, ServedModels(settings, database, models, colleagues), database)
+        return cls(settings, ModelRegistry(settings, database, models, peers), database)
 
     async def start(self) -> None:
         """Warm the models up and connect to the index; on return requests are answered.
@@ -77,9 +77,9 @@ class Runtime:
         What is left then is refused; health is still answered.
         """
         self.models.announce_end()
-        self.traffic.close()
-        self.desk.close()
-        await self.traffic.until_quiet(self.settings.drain_seconds)
+        self.in_flight.close()
+        self.load_requests.close()
+        await self.in_flight.until_quiet(self.settings.drain_seconds)
         await self.models.stop(0)
 
     async def stop(self) -> None:
@@ -101,7 +101,7 @@ def runtime_of(request: Request) -> Runtime:
     return runtime
 
 
-def served_for(request: Request, name: str | None = None) -> Served:
+def served_for(request: Request, name: str | None = None) -> ModelInstance:
     """The model version that answers a request: the one of that name, or the default one.
 
     The request keeps it: if another version takes its place meanwhile, this one stays until `let_go`.
@@ -115,10 +115,10 @@ def served_for(request: Request, name: str | None = None) -> Served:
     return served
 
 
-def served_by(state: Mapping[str, object]) -> Served | None:
+def served_by(state: Mapping[str, object]) -> ModelInstance | None:
     """The model version that answers the request with this state; None before it is known."""
     served = state.get(_SERVED)
-    return served if isinstance(served, Served) else None
+    return served if isinstance(served, ModelInstance) else None
 
 
 def let_go(state: dict[str, object]) -> None:

@@ -10,6 +10,7 @@ import sys
 from itertools import cycle
 from pathlib import Path
 from time import perf_counter
+from typing import cast
 
 import numpy as np
 import uvloop
@@ -31,8 +32,8 @@ class Client(asyncio.Protocol):
         self._missing = 0
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
+        # uvloop's transports have the methods of asyncio.Transport and are not instances of it.
+        self._transport = cast("asyncio.Transport", transport)
         self._send()
 
     def data_received(self, data: bytes) -> None:

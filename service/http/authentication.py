@@ -7,8 +7,8 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from service.errors import ServiceError, refusal
 from service.quotas.api_keys import KeyRing
-from service.quotas.quota import ACCOUNT, Account
-from service.quotas.usage_file import Ledger
+from service.quotas.quota import QUOTA, KeyQuota
+from service.quotas.usage_file import UsageFile
 from service.routes import page
 from service.settings import Settings
 
@@ -31,17 +31,17 @@ class KeyedApplication(FastAPI):
         return schema
 
 
-class Guard:
+class AuthenticationMiddleware:
     """Middleware inside of the one that gives requests their ids, outside of everything else.
 
     Nothing of a request is read before its key is known.
     """
 
-    def __init__(self, app: ASGIApp, keys: KeyRing, ledger: Ledger, open_routes: str | None) -> None:
+    def __init__(self, app: ASGIApp, keys: KeyRing, usage_file: UsageFile, open_routes: str | None) -> None:
         """`open_routes` is the setting of that name."""
         self._app = app
         self._keys = keys
-        self._ledger = ledger
+        self._usage_file = usage_file
         names = open_routes.split(",") if open_routes else []
         self._open = _HEALTH.union(_PAGE, *(_OPEN[name] for name in names))
 
@@ -61,11 +61,11 @@ class Guard:
         scope["state"]["key"] = key.id
         scope["state"][_ADMIN] = key.admin
         # The task is the request's own: the variable needs no reset.
-        ACCOUNT.set(Account(key, self._ledger))
+        QUOTA.set(KeyQuota(key, self._usage_file))
         await self._app(scope, receive, send)
 
 
-def guard_parts(settings: Settings) -> tuple[KeyRing, Ledger] | None:
+def authentication_parts(settings: Settings) -> tuple[KeyRing, UsageFile] | None:
     """The keys and the ledger that the settings ask for, if they ask for keys.
 
     Raises:
@@ -74,7 +74,7 @@ def guard_parts(settings: Settings) -> tuple[KeyRing, Ledger] | None:
     """
     if settings.api_keys_file is None:
         return None
-    return KeyRing(settings.api_keys_file), Ledger(settings.data_dir)
+    return KeyRing(settings.api_keys_file), UsageFile(settings.data_dir)
 
 
 def require_admin(request: Request) -> None:

@@ -10,7 +10,7 @@ from service.errors import ServiceError
 _STEP_BYTES = 1024
 
 
-class ImpatientBody:
+class TimedBody:
     """Receives a request's messages, and gives its body up when the client does not go on with it.
 
     Only the time in which the service waits for the client counts: what it takes to answer what has come

@@ -15,7 +15,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from service.errors import ServiceError, refusal
 
 
-class Shortcut:
+class FastRoutes:
     """Middleware inside of all others."""
 
     def __init__(self, app: ASGIApp, routers: Iterable[APIRouter]) -> None:

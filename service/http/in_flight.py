@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
 
-class Traffic:
+class InFlight:
     """A gate with a counter. All of it runs on one event loop.
 
     Attributes:

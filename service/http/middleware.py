@@ -13,7 +13,7 @@ from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from service.errors import refusal
-from service.http.body_timeout import ImpatientBody
+from service.http.body_timeout import TimedBody
 from service.inference.admission import shutting_down
 from service.logs import REQUEST_ID
 from service.metrics import REQUEST_SECONDS, REQUESTS
@@ -48,7 +48,7 @@ _CLIENT_LEFT = 499
 _TOO_SLOW = 408
 
 
-class Surroundings:
+class RequestMiddleware:
     """The outermost middleware of the application."""
 
     def __init__(self, app: ASGIApp, runtime: Runtime) -> None:
@@ -59,15 +59,15 @@ class Surroundings:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        body = ImpatientBody(receive, self._runtime.settings.client_seconds)
+        body = TimedBody(receive, self._runtime.settings.client_seconds)
         exchange = _Exchange(scope, body, send, self._runtime)
         try:
             if scope["path"] in OBSERVED:
                 await exchange.answer(self._app)
-            elif self._runtime.traffic.closed:
+            elif self._runtime.in_flight.closed:
                 await exchange.refuse(shutting_down())
             else:
-                with self._runtime.traffic.passing():
+                with self._runtime.in_flight.passing():
                     await exchange.answer(self._app)
         finally:
             exchange.record()
@@ -77,7 +77,7 @@ class Surroundings:
 class _Exchange:
     """One request and its answer."""
 
-    def __init__(self, scope: Scope, body: ImpatientBody, send: Send, runtime: Runtime) -> None:
+    def __init__(self, scope: Scope, body: TimedBody, send: Send, runtime: Runtime) -> None:
         self._scope = scope
         self._body = body
         self._send = send
@@ -98,7 +98,7 @@ class _Exchange:
             logger.debug("the client went away before it had sent everything")
         except asyncio.CancelledError:
             task = asyncio.current_task()
-            if task is None or self._status is not None or not self._runtime.traffic.closed:
+            if task is None or self._status is not None or not self._runtime.in_flight.closed:
                 raise
             # The drain is over, and the server ends what still runs.
             task.uncancel()
@@ -160,7 +160,7 @@ class _Exchange:
                 yield b"x-model", served.id.encode()
             pipeline = (served or self._runtime.models.default).pipeline
             yield b"x-execution-provider", pipeline.report.summary.encode()
-        if self._runtime.traffic.closed or self._status == _TOO_SLOW:
+        if self._runtime.in_flight.closed or self._status == _TOO_SLOW:
             yield b"connection", b"close"
 
 

@@ -10,8 +10,8 @@ import uvicorn
 import uvloop
 from fastapi import FastAPI
 
-from service.http.timeouts import PatientProtocol
-from service.models.worker_agent import VersionChanges
+from service.http.timeouts import TimedProtocol
+from service.models.worker_agent import WorkerAgent
 from service.processes.channel import Report, WorkerEnd
 from service.runtime import Runtime
 
@@ -29,7 +29,7 @@ _TAKEN_AT_ONCE = 16
 class ConnectionServer(uvicorn.Server):
     """Serves what the parent hands over, and reports what has ended."""
 
-    def __init__(self, app: FastAPI, runtime: Runtime, line: WorkerEnd) -> None:
+    def __init__(self, app: FastAPI, runtime: Runtime, channel: WorkerEnd) -> None:
         config = uvicorn.Config(
             app,
             # `work` runs the application's lifespan itself, so that a failure keeps its type.
@@ -43,8 +43,8 @@ class ConnectionServer(uvicorn.Server):
         )
         super().__init__(config)
         self._runtime = runtime
-        self._line = line
-        self._changes = VersionChanges(runtime, line)
+        self._channel = channel
+        self._agent = WorkerAgent(runtime, channel)
         self._ended = 0
         self._idle = asyncio.Event()
         self._adopting: set[asyncio.Task[None]] = set()
@@ -62,8 +62,8 @@ class ConnectionServer(uvicorn.Server):
         """Begin to take connections."""
         self.servers = []
         self.started = True
-        asyncio.get_running_loop().add_reader(self._line.fileno(), self._take)
-        self._line.tell(Report.SERVING)
+        asyncio.get_running_loop().add_reader(self._channel.fileno(), self._take)
+        self._channel.tell(Report.SERVING)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Answer what has begun, refuse what comes, then close the connections."""
@@ -72,21 +72,21 @@ class ConnectionServer(uvicorn.Server):
             self._idle.clear()
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._idle.wait(), _LINGER_SECONDS)
-        asyncio.get_running_loop().remove_reader(self._line.fileno())
-        self._line.close()
+        asyncio.get_running_loop().remove_reader(self._channel.fileno())
+        self._channel.close()
         await super().shutdown(sockets)
 
     def _take(self) -> None:
         for _ in range(_TAKEN_AT_ONCE):
-            connection = self._line.take()
+            connection = self._channel.take()
             if connection is None:
                 break
             task = asyncio.create_task(self._adopt(connection))
             self._adopting.add(task)
             task.add_done_callback(self._adopting.discard)
-        while self._line.orders:
-            self._changes.obey(self._line.orders.popleft())
-        self.should_exit = self.should_exit or self._line.told_to_stop
+        while self._channel.messages:
+            self._agent.handle(self._channel.messages.popleft())
+        self.should_exit = self.should_exit or self._channel.told_to_stop
 
     async def _adopt(self, connection: socket.socket) -> None:
         connection.setblocking(False)
@@ -108,12 +108,12 @@ class ConnectionServer(uvicorn.Server):
 
     def _on_lost(self) -> None:
         self._ended += 1
-        self._line.tell(Report.ENDED, str(self._ended))
+        self._channel.tell(Report.ENDED, str(self._ended))
         if not self.server_state.connections:
             self._idle.set()
 
 
-class _Connection(PatientProtocol):
+class _Connection(TimedProtocol):
     """One connection that tells when it ends."""
 
     def __init__(self, on_lost: Callable[[], None], **parts: Any) -> None:

@@ -28,7 +28,7 @@ _MOST_AHEAD = 64
 _STEP_BYTES = 1024
 
 
-class PatientProtocol(HttpToolsProtocol):
+class TimedProtocol(HttpToolsProtocol):
     """HTTP/1.1 with an end to every wait.
 
     A wait begins at the moment that a field `_..._since` holds, and all are allowed the same time. So one

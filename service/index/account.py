@@ -15,7 +15,7 @@ _OTHERS_READ = stat.S_IROTH
 
 
 @dataclass(frozen=True)
-class Account:
+class SystemUser:
     """Numeric user and group of the server process; both None to stay who we are."""
 
     uid: int | None
@@ -33,18 +33,18 @@ class Account:
             os.chown(folder, self.uid, self.gid)
 
 
-def choose_account(cluster: Path) -> Account:
+def choose_account(cluster: Path) -> SystemUser:
     """Whoever owns the cluster folder, `nobody` for a new one; ourselves unless we are root."""
     if os.geteuid() != 0:
-        return Account(None, None)
+        return SystemUser(None, None)
     if cluster.exists() and cluster.stat().st_uid != 0:
         owner = cluster.stat()
-        return Account(owner.st_uid, owner.st_gid)
+        return SystemUser(owner.st_uid, owner.st_gid)
     entry = pwd.getpwnam(_UNPRIVILEGED)
-    return Account(entry.pw_uid, entry.pw_gid)
+    return SystemUser(entry.pw_uid, entry.pw_gid)
 
 
-def let_enter(account: Account, folder: Path) -> None:
+def let_enter(account: SystemUser, folder: Path) -> None:
     """Let the account pass through a folder and all above it, by the search permission alone.
 
     Only root needs this, and only where its folders are closed (/root is). The names and files in them
@@ -59,7 +59,7 @@ def let_enter(account: Account, folder: Path) -> None:
             place.chmod(stat.S_IMODE(status.st_mode) | _OTHERS_ENTER)
 
 
-def let_read(account: Account, tree: Path) -> None:
+def let_read(account: SystemUser, tree: Path) -> None:
     """Let the account read and run an installed tree that root unpacked under a strict umask."""
     if account.uid is None or tree.stat().st_mode & _OTHERS_READ:
         return

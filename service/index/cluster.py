@@ -12,7 +12,7 @@ from pathlib import Path
 
 import psutil
 
-from service.index.account import Account
+from service.index.account import SystemUser
 from service.index.errors import IndexStartError
 
 logger = logging.getLogger(__name__)
@@ -58,7 +58,7 @@ class Cluster:
         self.folder = folder
         self.name = "infomax-" + hashlib.sha256(os.fsencode(folder)).hexdigest()[:12]
 
-    def prepare(self, account: Account) -> None:
+    def prepare(self, account: SystemUser) -> None:
         """Create the cluster if there is none, and check that these programs can read it.
 
         Raises:
@@ -121,7 +121,7 @@ class Cluster:
         except psutil.Error:
             return False
 
-    def _create(self, account: Account) -> None:
+    def _create(self, account: SystemUser) -> None:
         """Make it beside its place and move it there, so that a half-made one is never used."""
         draft = self.folder.with_suffix(".new")
         shutil.rmtree(draft, ignore_errors=True)

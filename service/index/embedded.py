@@ -22,7 +22,7 @@ from typing import BinaryIO
 
 import psycopg
 
-from service.index.account import Account, choose_account, let_enter, let_read
+from service.index.account import SystemUser, choose_account, let_enter, let_read
 from service.index.cluster import ENVIRONMENT, POSTGRES_MAJOR, SUPERUSER, Cluster, last_line, programs
 from service.index.errors import IndexInUseError, IndexStartError
 
@@ -64,7 +64,7 @@ class EmbeddedPostgres:
         self._cluster = Cluster(self.folder / "postgres")
         self._log = self.folder / "postgres.log"
         self._connections = connections
-        self._account = Account(None, None)
+        self._account = SystemUser(None, None)
         self._sockets = Path()
         self._process: subprocess.Popen[bytes] | None = None
         self._watcher: threading.Thread | None = None

@@ -10,7 +10,7 @@ from time import perf_counter
 from service.errors import ServiceError
 from service.inference.deadline import Deadline
 from service.inference.priority_queue import INTERACTIVE_SHARE
-from service.inference.results import Lane
+from service.inference.results import Priority
 from service.metrics import QUEUE_DEPTH
 
 # Bulk work may fill half of the room, so that there is some when an interactive call comes.
@@ -101,7 +101,7 @@ class Admission:
         self._full_batch = full_batch
         self._limit = limit
         self._bulk_limit = Load(max(1, int(limit.items * _BULK_SHARE)), int(limit.bytes * _BULK_SHARE))
-        self._held = dict.fromkeys(Lane, _NOTHING)
+        self._held = dict.fromkeys(Priority, _NOTHING)
         self._all_held = _NOTHING
         self._waiting: deque[tuple[Load, asyncio.Future[None]]] = deque()
         self._empty = asyncio.Event()
@@ -119,7 +119,9 @@ class Admission:
         return self._closed
 
     @asynccontextmanager
-    async def admit(self, load: Load, lane: Lane, deadline: Deadline | None = None) -> AsyncIterator[None]:
+    async def admit(
+        self, load: Load, priority: Priority, deadline: Deadline | None = None
+    ) -> AsyncIterator[None]:
         """Hold room for a whole call, or for nothing of it.
 
         A bulk call waits for its turn; one that is larger than the bulk share goes alone.
@@ -131,18 +133,18 @@ class Admission:
         """
         if self._closed:
             raise shutting_down()
-        if lane is Lane.INTERACTIVE:
+        if priority is Priority.INTERACTIVE:
             self._check_interactive(load)
             self.check_wait(deadline)
-            self._enter(load, lane)
+            self._enter(load, priority)
         elif self._waiting or not self._bulk_fits(load):
             await self._turn(load)
         else:
-            self._enter(load, lane)
+            self._enter(load, priority)
         try:
             yield
         finally:
-            self._leave(load, lane)
+            self._leave(load, priority)
 
     def close(self) -> None:
         """Admit nothing more; bulk calls that wait are refused."""
@@ -184,8 +186,8 @@ class Admission:
     @property
     def _wait(self) -> float:
         """Seconds until what is before an interactive call that comes now is done."""
-        share = INTERACTIVE_SHARE if self._held[Lane.BULK].items else 1.0
-        return self._held[Lane.INTERACTIVE].items / (self.rate.per_second * share)
+        share = INTERACTIVE_SHARE if self._held[Priority.BULK].items else 1.0
+        return self._held[Priority.INTERACTIVE].items / (self.rate.per_second * share)
 
     def _overloaded(self, seconds: float) -> ServiceError:
         return ServiceError(
@@ -243,7 +245,7 @@ class Admission:
     def _bulk_fits(self, load: Load) -> bool:
         if self.held == _NOTHING:
             return True
-        bulk = self._held[Lane.BULK]
+        bulk = self._held[Priority.BULK]
         own_share = bulk == _NOTHING or (bulk + load).within(self._bulk_limit)
         return own_share and (self.held + load).within(self._limit)
 
@@ -259,23 +261,23 @@ class Admission:
                 self._let_in()
             elif turn.done() and not turn.cancelled() and turn.exception() is None:
                 # Let in and cancelled in the same moment: the room is taken already.
-                self._leave(load, Lane.BULK)
+                self._leave(load, Priority.BULK)
             raise
 
-    def _enter(self, load: Load, lane: Lane) -> None:
+    def _enter(self, load: Load, priority: Priority) -> None:
         if self.held.items < self._full_batch:
             self.rate.pause(perf_counter())
         before = self._all_held
-        self._held[lane] += load
+        self._held[priority] += load
         self._all_held += load
         if before == _NOTHING and self._all_held != _NOTHING:
             self._on_work(1)
         self._empty.clear()
         QUEUE_DEPTH.inc(load.items)
 
-    def _leave(self, load: Load, lane: Lane) -> None:
+    def _leave(self, load: Load, priority: Priority) -> None:
         before = self._all_held
-        self._held[lane] -= load
+        self._held[priority] -= load
         self._all_held -= load
         # Before others are let in, who begin anew; and not for a call of no images, which began nothing.
         if before != _NOTHING and self._all_held == _NOTHING:
@@ -289,7 +291,7 @@ class Admission:
         while self._waiting and self._bulk_fits(self._waiting[0][0]):
             load, turn = self._waiting.popleft()
             if not turn.done():
-                self._enter(load, Lane.BULK)
+                self._enter(load, Priority.BULK)
                 turn.set_result(None)
 
 

@@ -14,9 +14,9 @@ import numpy as np
 
 from service.inference.calls import Call, Deliver, Delivery, Item
 from service.inference.model import Criticised, Encoded, Model
-from service.inference.priority_queue import LaneQueue
+from service.inference.priority_queue import PriorityQueue
 from service.inference.results import Embedded, Failed, Outcome, Want
-from service.inference.threads import Crew
+from service.inference.threads import ThreadPool
 from service.metrics import BATCH_SIZE, BATCH_WAIT, INFERENCE_SECONDS, PADDING_ITEMS, QUEUE_WAIT
 
 logger = logging.getLogger(__name__)
@@ -71,7 +71,7 @@ class Batcher:
         model: Model,
         runs: int,
         largest: int,
-        queue: LaneQueue,
+        queue: PriorityQueue,
         decode: Callable[[list[Item]], list[Item]],
         coming: Callable[[], int],
         deliver: Deliver,
@@ -87,7 +87,7 @@ class Batcher:
             coming: how many images are about to be decoded, by the cores that this stage runs on.
             deliver: takes the outcomes.
         """
-        self.crew = Crew("inference", runs, self._work)
+        self.threads = ThreadPool("inference", runs, self._work)
         self.buckets = bucket_sizes(largest)
         self._company = min(_COMPANY, largest)
         self._queue = queue

@@ -8,7 +8,7 @@ from time import perf_counter
 import numpy as np
 from numpy.typing import NDArray
 
-from service.inference.results import ImageInfo, Lane, Outcome, Stages, Want
+from service.inference.results import ImageInfo, Outcome, Priority, Stages, Want
 
 _NO_PIXELS = np.empty((0, 0, 3), np.uint8)
 _NO_INFO = ImageInfo("unknown", 0, 0)
@@ -52,7 +52,7 @@ class Item:
     call: Call
     position: int
     want: Want
-    lane: Lane
+    priority: Priority
     data: bytes
     pixels: NDArray[np.uint8] = field(default_factory=lambda: _NO_PIXELS)
     info: ImageInfo = _NO_INFO

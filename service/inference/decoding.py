@@ -11,9 +11,9 @@ from contract.errors import ImageError
 from contract.images import ImageLimits, decode
 from contract.preprocessing import Preprocessing
 from service.inference.calls import Deliver, Delivery, Item
-from service.inference.priority_queue import LaneQueue
+from service.inference.priority_queue import PriorityQueue
 from service.inference.results import Failed, ImageInfo
-from service.inference.threads import Crew
+from service.inference.threads import ThreadPool
 from service.metrics import DECODE_SECONDS
 
 logger = logging.getLogger(__name__)
@@ -39,8 +39,8 @@ class Decoder:
         threads: int,
         rule: Preprocessing,
         limits: ImageLimits,
-        queue: LaneQueue,
-        decoded: LaneQueue,
+        queue: PriorityQueue,
+        decoded: PriorityQueue,
         deliver: Deliver,
     ) -> None:
         """Make the stage; it begins to work when its crew is started.
@@ -53,7 +53,7 @@ class Decoder:
             deliver: takes the outcomes of images that cannot be decoded.
         """
         self._queue = queue
-        self.crew = Crew("decode", threads, self._work)
+        self.threads = ThreadPool("decode", threads, self._work)
         self._threads = threads
         self._rule = rule
         self._limits = limits
@@ -109,7 +109,7 @@ class SmallDecoder:
     """Decodes what is small in the thread of its batch, and sends the rest to the decode stage."""
 
     def __init__(
-        self, rule: Preprocessing, limits: ImageLimits, elsewhere: LaneQueue, deliver: Deliver
+        self, rule: Preprocessing, limits: ImageLimits, elsewhere: PriorityQueue, deliver: Deliver
     ) -> None:
         self._rule = rule
         self._limits = replace(limits, max_pixels=min(limits.max_pixels, _SMALL_PIXELS))

@@ -17,13 +17,13 @@ from service.inference.calls import Call, Delivery, Item, settle
 from service.inference.deadline import Deadline
 from service.inference.decoding import Decoder, SmallDecoder
 from service.inference.model import Model, open_model
-from service.inference.priority_queue import LaneQueue
-from service.inference.results import Lane, Outcome, Stages, Want
-from service.inference.threads import Crew
-from service.quotas.quota import ACCOUNT, Account
+from service.inference.priority_queue import PriorityQueue
+from service.inference.results import Outcome, Priority, Stages, Want
+from service.inference.threads import ThreadPool
+from service.quotas.quota import QUOTA, KeyQuota
 from service.settings import Settings
-from service.work_sharing.client import ALONE, Colleagues
-from service.work_sharing.protocol import Question
+from service.work_sharing.client import NO_PEERS, PeerClient
+from service.work_sharing.protocol import PeerRequest
 
 _WATCH_SECONDS = 1.0
 _WARM_UP_RUNS = 3
@@ -52,9 +52,7 @@ class Pipeline:
         key: the same for pipelines of all workers that give the same answers.
     """
 
-    def __init__(
-        self, settings: Settings, model: Model | None = None, colleagues: Colleagues = ALONE
-    ) -> None:
+    def __init__(self, settings: Settings, model: Model | None = None, peers: PeerClient = NO_PEERS) -> None:
         """Open the model that the settings name, unless one is given; `colleagues` answer parts of streams.
 
         Raises:
@@ -68,7 +66,7 @@ class Pipeline:
         digests = " ".join(digest.sha256 for digest in self.card.digests)
         self.key = f"{self.card.id} {self.report.precision.active} {digests}"
         rule, limits, on_gpu = self.card.preprocessing, settings.image_limits, self.report.on_gpu
-        self._encoded, self._waiting = LaneQueue("decode"), LaneQueue("inference")
+        self._encoded, self._waiting = PriorityQueue("decode"), PriorityQueue("inference")
         small = SmallDecoder(rule, limits, self._encoded, self._deliver)
         decoders = settings.decoder_count(on_gpu=on_gpu)
         self._decoder = Decoder(decoders, rule, limits, self._encoded, self._waiting, self._deliver)
@@ -83,19 +81,19 @@ class Pipeline:
         self._longest_wait = settings.queue_seconds
         self._admission: Admission | None = None
         self._calls: set[Call] = set()
-        self._colleagues = colleagues
+        self._peers = peers
         self._state = "The model is not warm yet."
 
     @property
     def readiness(self) -> Readiness:
         """Ready means: warmed up, self-tested, every thread alive, not stopping."""
-        reasons = (crew.reason for crew in self._crews)
+        reasons = (threads.reason for threads in self._thread_pools)
         reason = self._state or next(filter(None, reasons), "")
         return Readiness(not reason, reason)
 
     @property
-    def _crews(self) -> tuple[Crew, ...]:
-        return self._batcher.crew, self._decoder.crew
+    def _thread_pools(self) -> tuple[ThreadPool, ...]:
+        return self._batcher.threads, self._decoder.threads
 
     @property
     def waiting_since(self) -> float | None:
@@ -111,14 +109,14 @@ class Pipeline:
         """
         self._loop = asyncio.get_running_loop()
         self.images_per_second = await asyncio.to_thread(self._warm_up)
-        for crew in self._crews:
-            await crew.start()
+        for threads in self._thread_pools:
+            await threads.start()
         self._admission = Admission(
             self._limit,
             self._batcher.buckets[-1],
             self.images_per_second,
             self._longest_wait,
-            self._colleagues.work,
+            self._peers.work,
         )
         self._watcher = asyncio.create_task(self._watch())
         self._state = ""
@@ -138,8 +136,8 @@ class Pipeline:
             self._watcher.cancel()
         self._encoded.close()
         self._waiting.close()
-        for crew in self._crews:
-            await crew.join(_JOIN_SECONDS)
+        for threads in self._thread_pools:
+            await threads.join(_JOIN_SECONDS)
 
     def check_wait(self, deadline: Deadline | None = None) -> None:
         """Refuse an interactive call that would have to wait too long, before its images are even read.
@@ -154,7 +152,7 @@ class Pipeline:
         self,
         images: Sequence[bytes],
         want: Want,
-        lane: Lane = Lane.INTERACTIVE,
+        priority: Priority = Priority.INTERACTIVE,
         stages: Stages | None = None,
         deadline: Deadline | None = None,
     ) -> list[Outcome]:
@@ -175,16 +173,16 @@ class Pipeline:
                 413 `too_many_items` or `too_many_bytes` for a call that could never be admitted;
                 429 `rate_exceeded` or `quota_exceeded` for what its API key may not send now.
         """
-        if self._admission is None or any(crew.hopeless for crew in self._crews):
+        if self._admission is None or any(threads.failed for threads in self._thread_pools):
             raise not_ready(self.readiness.reason)
-        account = ACCOUNT.get()
-        if account is None:
-            return await self._admit(self._admission, images, want, lane, stages, deadline)
-        await self._pay(self._admission, account, len(images), lane)
+        quota = QUOTA.get()
+        if quota is None:
+            return await self._admit(self._admission, images, want, priority, stages, deadline)
+        await self._pay(self._admission, quota, len(images), priority)
         try:
-            return await self._admit(self._admission, images, want, lane, stages, deadline)
+            return await self._admit(self._admission, images, want, priority, stages, deadline)
         except ServiceError:
-            account.give_back(len(images))
+            quota.give_back(len(images))
             raise
 
     async def project(self, code: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -196,9 +194,9 @@ class Pipeline:
         chunks = [code[start : start + size] for start in range(0, len(code), size)]
         return np.concatenate([await asyncio.to_thread(self._model.project, chunk) for chunk in chunks])
 
-    async def _pay(self, admission: Admission, account: Account, images: int, lane: Lane) -> None:
+    async def _pay(self, admission: Admission, quota: KeyQuota, images: int, priority: Priority) -> None:
         """Charge images to an account; a stream waits here until the account's rate allows it."""
-        while wait := account.charge(images, lane):
+        while wait := quota.charge(images, priority):
             await asyncio.sleep(min(wait, _WATCH_SECONDS))
             if admission.closed:
                 raise shutting_down()
@@ -208,16 +206,16 @@ class Pipeline:
         admission: Admission,
         images: Sequence[bytes],
         want: Want,
-        lane: Lane,
+        priority: Priority,
         stages: Stages | None,
         deadline: Deadline | None,
     ) -> list[Outcome]:
         rule = self.card.preprocessing
         decoded = len(images) * rule.height * rule.width * 3
-        async with admission.admit(Load(len(images), sum(map(len, images)) + decoded), lane, deadline):
-            if lane is Lane.BULK and (outcomes := await self._ask_colleagues(images, want)) is not None:
+        async with admission.admit(Load(len(images), sum(map(len, images)) + decoded), priority, deadline):
+            if priority is Priority.BULK and (outcomes := await self._ask_peers(images, want)) is not None:
                 return outcomes
-            return await self._answer(images, want, lane, stages or Stages(), deadline)
+            return await self._answer(images, want, priority, stages or Stages(), deadline)
 
     async def help(self, images: Sequence[bytes], want: Want) -> list[Outcome]:
         """As `embed`, for another worker that has admitted the images and paid for them.
@@ -227,19 +225,24 @@ class Pipeline:
         """
         if not self.readiness.ready:
             raise not_ready(self.readiness.reason)
-        return await self._answer(images, want, Lane.BULK, Stages(), None)
+        return await self._answer(images, want, Priority.BULK, Stages(), None)
 
-    async def _ask_colleagues(self, images: Sequence[bytes], want: Want) -> list[Outcome] | None:
+    async def _ask_peers(self, images: Sequence[bytes], want: Want) -> list[Outcome] | None:
         """Another worker's answer, where one has time, enough is being done here, and no more there."""
         if not self._calls or want > Want.MAP or sum(map(len, images)) < _WORTH_ASKING_BYTES:
             return None
-        return await self._colleagues.answer(Question(self.key, want, images), len(self._calls))
+        return await self._peers.answer(PeerRequest(self.key, want, images), len(self._calls))
 
     async def _answer(
-        self, images: Sequence[bytes], want: Want, lane: Lane, stages: Stages, deadline: Deadline | None
+        self,
+        images: Sequence[bytes],
+        want: Want,
+        priority: Priority,
+        stages: Stages,
+        deadline: Deadline | None,
     ) -> list[Outcome]:
         call = Call([None] * len(images), len(images), self._loop.create_future(), stages)
-        items = [Item(call, position, want, lane, data) for position, data in enumerate(images)]
+        items = [Item(call, position, want, priority, data) for position, data in enumerate(images)]
         if not items:
             return []
         self._calls.add(call)
@@ -295,9 +298,9 @@ class Pipeline:
     async def _watch(self) -> None:
         """Once a second: are there calls that nobody will answer?"""
         while True:
-            for crew in self._crews:
-                if crew.hopeless:
-                    self._fail_calls("not_ready", crew.reason)
+            for threads in self._thread_pools:
+                if threads.failed:
+                    self._fail_calls("not_ready", threads.reason)
             await asyncio.sleep(_WATCH_SECONDS)
 
     def _fail_calls(self, code: str, message: str) -> None:

@@ -6,7 +6,7 @@ from threading import Condition
 from time import perf_counter
 
 from service.inference.calls import Item
-from service.inference.results import Lane
+from service.inference.results import Priority
 from service.metrics import CANCELLED_ITEMS
 
 # Of a full batch, what bulk work keeps while interactive work waits: 1/8 keeps it from standing still.
@@ -16,7 +16,7 @@ INTERACTIVE_SHARE = 1 - 1 / _BULK_SHARE
 _LOOK_AGAIN_SECONDS = 0.01
 
 
-class LaneQueue:
+class PriorityQueue:
     """Images in order of arrival, interactive before bulk; abandoned ones leave it unseen.
 
     It has no bound of its own: admission bounds what all stages hold together.
@@ -24,7 +24,7 @@ class LaneQueue:
 
     def __init__(self, stage: str) -> None:
         self._stage = stage
-        self._lanes: dict[Lane, deque[Item]] = {lane: deque() for lane in Lane}
+        self._queues: dict[Priority, deque[Item]] = {priority: deque() for priority in Priority}
         self._changed = Condition()
         self._closed = False
 
@@ -32,19 +32,19 @@ class LaneQueue:
         """Append to the items' own lanes."""
         with self._changed:
             for item in items:
-                self._lanes[item.lane].append(item)
+                self._queues[item.priority].append(item)
             self._changed.notify_all()
 
     def put_back(self, items: Iterable[Item]) -> None:
         """Put items that were taken before everything else of their lanes, in the order given."""
         with self._changed:
             for item in reversed(list(items)):
-                self._lanes[item.lane].appendleft(item)
+                self._queues[item.priority].appendleft(item)
             self._changed.notify_all()
 
     def __len__(self) -> int:
         """How many wait at the moment, abandoned ones included."""
-        return sum(map(len, self._lanes.values()))
+        return sum(map(len, self._queues.values()))
 
     def take(
         self, choose: Callable[[int], int], hold: Callable[[int, float], bool] | None = None
@@ -60,7 +60,7 @@ class LaneQueue:
         """
         with self._changed:
             while True:
-                self._changed.wait_for(lambda: self._closed or any(self._lanes.values()))
+                self._changed.wait_for(lambda: self._closed or any(self._queues.values()))
                 if self._closed:
                     return []
                 if hold is not None and hold(len(self), self._longest_wait()):
@@ -77,7 +77,7 @@ class LaneQueue:
     def oldest(self) -> Item | None:
         """The image that waits longest."""
         with self._changed:
-            heads = [lane[0] for lane in self._lanes.values() if lane]
+            heads = [priority[0] for priority in self._queues.values() if priority]
         return min(heads, key=lambda item: item.queued_at, default=None)
 
     def _longest_wait(self) -> float:
@@ -85,15 +85,15 @@ class LaneQueue:
         return perf_counter() - oldest.queued_at if oldest else 0.0
 
     def _pop(self, count: int) -> list[Item]:
-        interactive, bulk = self._lanes[Lane.INTERACTIVE], self._lanes[Lane.BULK]
+        interactive, bulk = self._queues[Priority.INTERACTIVE], self._queues[Priority.BULK]
         kept = min(len(bulk), count // _BULK_SHARE)
-        taken = self._pop_lane(interactive, count - kept)
-        return taken + self._pop_lane(bulk, count - len(taken))
+        taken = self._pop_queue(interactive, count - kept)
+        return taken + self._pop_queue(bulk, count - len(taken))
 
-    def _pop_lane(self, lane: deque[Item], count: int) -> list[Item]:
+    def _pop_queue(self, priority: deque[Item], count: int) -> list[Item]:
         taken: list[Item] = []
-        while lane and len(taken) < count:
-            item = lane.popleft()
+        while priority and len(taken) < count:
+            item = priority.popleft()
             if item.call.abandoned:
                 CANCELLED_ITEMS.labels(self._stage, item.call.abandoned).inc()
             else:

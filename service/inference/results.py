@@ -18,7 +18,7 @@ class Want(IntEnum):
     """Encoder and critic: also the critic's projections, from which cross MI maps are made."""
 
 
-class Lane(IntEnum):
+class Priority(IntEnum):
     """Who is waiting; lower goes first."""
 
     INTERACTIVE = 0

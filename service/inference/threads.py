@@ -19,7 +19,7 @@ Body = Callable[[Callable[[], None]], None]
 """What a thread runs: it calls its argument once it is fit for work, and returns to end in peace."""
 
 
-class Crew:
+class ThreadPool:
     """A fixed number of threads with the same body. Everything but the body runs on one event loop.
 
     Attributes:
@@ -40,7 +40,7 @@ class Crew:
         self._last_death = -_CALM_SECONDS
 
     @property
-    def hopeless(self) -> bool:
+    def failed(self) -> bool:
         """Whether no thread works and a replacement died unfit: what waits now waits for nothing."""
         return self._stillborn > 0 and not any(self._fit.values())
 

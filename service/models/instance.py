@@ -12,12 +12,12 @@ from service.inference.model import Model
 from service.inference.pipeline import Pipeline
 from service.settings import Settings
 from service.system import gc_tuning
-from service.work_sharing.client import Colleagues
+from service.work_sharing.client import PeerClient
 
 logger = logging.getLogger(__name__)
 
 
-class Served:
+class ModelInstance:
     """A model version with everything of its own: sessions, queues, threads, and a space of the index.
 
     So batches never mix versions, and a version ends as a whole. All methods belong to one event loop.
@@ -29,10 +29,10 @@ class Served:
     """
 
     def __init__(
-        self, entry: str, settings: Settings, database: Database, model: Model, colleagues: Colleagues
+        self, entry: str, settings: Settings, database: Database, model: Model, peers: PeerClient
     ) -> None:
         self.entry = entry
-        self.pipeline = Pipeline(settings, model, colleagues)
+        self.pipeline = Pipeline(settings, model, peers)
         self._precision = self.pipeline.report.precision.active
         self.index = Index(database, self.pipeline.card, settings.index_exact_items, entry, self._precision)
         self.id = self.pipeline.card.id

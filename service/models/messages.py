@@ -1,4 +1,4 @@
-"""What the parent tells its workers of model versions, and what they ask of it: JSON on the line."""
+"""Messages between the parent and its workers about model versions, as JSON on the channel."""
 
 from dataclasses import dataclass
 from typing import Annotated, Literal
@@ -18,11 +18,11 @@ class Prepare:
 
 
 @dataclass(frozen=True)
-class TakeUp:
-    """Let the version that was prepared under this number answer from now on."""
+class Activate:
+    """Answer with the version that was prepared under this number."""
 
     number: int
-    kind: Literal["take_up"] = "take_up"
+    kind: Literal["activate"] = "activate"
 
 
 @dataclass(frozen=True)
@@ -34,8 +34,8 @@ class Drop:
 
 
 @dataclass(frozen=True)
-class Fate:
-    """What became of a version that is not served.
+class VersionStatus:
+    """State of a version that is not served.
 
     Attributes:
         entry: the entry of the settings that it was to stand for.
@@ -53,24 +53,24 @@ class Fate:
 
 
 @dataclass(frozen=True)
-class News:
-    """All that is known of versions that are not served."""
+class StatusUpdate:
+    """States of all versions that are not served."""
 
-    fates: tuple[Fate, ...]
-    kind: Literal["news"] = "news"
+    statuses: tuple[VersionStatus, ...]
+    kind: Literal["status_update"] = "status_update"
 
 
 @dataclass(frozen=True)
-class Outcome:
-    """How a wish ended: what is served now, and why it is not what was wished for."""
+class LoadResult:
+    """How a load request ended."""
 
     token: str
     reason: str = ""
-    kind: Literal["outcome"] = "outcome"
+    kind: Literal["load_result"] = "load_result"
 
 
 @dataclass(frozen=True)
-class Wish:
+class LoadRequest:
     """A client wants a version loaded: of this entry the newest, or this one."""
 
     token: str
@@ -78,21 +78,23 @@ class Wish:
     version: int | None = None
 
 
-Order = Annotated[Prepare | TakeUp | Drop | News | Outcome, Field(discriminator="kind")]
+ParentMessage = Annotated[Prepare | Activate | Drop | StatusUpdate | LoadResult, Field(discriminator="kind")]
 
-_ORDERS: TypeAdapter[Order] = TypeAdapter(Order)
-_WISHES = TypeAdapter(Wish)
+_PARENT_MESSAGES: TypeAdapter[ParentMessage] = TypeAdapter(ParentMessage)
+_LOAD_REQUESTS = TypeAdapter(LoadRequest)
 
 
-def write(message: Order | Wish) -> str:
+def write(message: ParentMessage | LoadRequest) -> str:
     """A message as one line of text."""
-    kind: TypeAdapter[Order] | TypeAdapter[Wish] = _WISHES if isinstance(message, Wish) else _ORDERS
+    kind: TypeAdapter[ParentMessage] | TypeAdapter[LoadRequest] = (
+        _LOAD_REQUESTS if isinstance(message, LoadRequest) else _PARENT_MESSAGES
+    )
     return kind.dump_json(message).decode()  # type: ignore[arg-type]
 
 
-def read_order(text: str) -> Order:
-    return _ORDERS.validate_json(text)
+def read_message(text: str) -> ParentMessage:
+    return _PARENT_MESSAGES.validate_json(text)
 
 
-def read_wish(text: str) -> Wish:
-    return _WISHES.validate_json(text)
+def read_load_request(text: str) -> LoadRequest:
+    return _LOAD_REQUESTS.validate_json(text)

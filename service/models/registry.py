@@ -11,9 +11,9 @@ from service.index.database import Database
 from service.inference.deadline import Deadline
 from service.inference.model import Model
 from service.inference.pipeline import Pipeline, Readiness
-from service.models.instance import Served
+from service.models.instance import ModelInstance
 from service.settings import Settings
-from service.work_sharing.client import Colleagues
+from service.work_sharing.client import PeerClient
 
 logger = logging.getLogger(__name__)
 
@@ -21,25 +21,25 @@ _WATCH_SECONDS = 1.0
 _SHOWN = 100
 
 
-class ServedModels:
+class ModelRegistry:
     """One version for each entry of the settings. All methods belong to one event loop."""
 
     def __init__(
-        self, settings: Settings, database: Database, models: Mapping[str, Model], colleagues: Colleagues
+        self, settings: Settings, database: Database, models: Mapping[str, Model], peers: PeerClient
     ) -> None:
         """`models` by their entries of the settings, the default one first."""
         self._settings = settings
         self._database = database
-        self._colleagues = colleagues
+        self._peers = peers
         self._served = {entry: self.new(entry, model) for entry, model in models.items()}
-        self._retiring: dict[Served, asyncio.Task[None]] = {}
+        self._retiring: dict[ModelInstance, asyncio.Task[None]] = {}
         self._watcher: asyncio.Task[None] | None = None
 
-    def __iter__(self) -> Iterator[Served]:
+    def __iter__(self) -> Iterator[ModelInstance]:
         return iter(self._served.values())
 
     @property
-    def default(self) -> Served:
+    def default(self) -> ModelInstance:
         """What answers where a request names no model."""
         return next(iter(self._served.values()))
 
@@ -54,7 +54,7 @@ class ServedModels:
             served.show()
         self._watcher = asyncio.create_task(self._watch())
 
-    def find(self, name: str | None) -> Served:
+    def find(self, name: str | None) -> ModelInstance:
         """Who answers to `name/version`, or to `name`, or, unnamed, by default.
 
         Of two versions of one name the one that follows the newest answers to the bare name.
@@ -85,7 +85,7 @@ class ServedModels:
         """The pipeline with that key, if one is served."""
         return next((served.pipeline for served in self if served.pipeline.key == key), None)
 
-    def of(self, entry: str) -> Served:
+    def of(self, entry: str) -> ModelInstance:
         """What stands for an entry of the settings now."""
         return self._served[entry]
 
@@ -107,7 +107,7 @@ class ServedModels:
                 return
         raise min(refusals, key=lambda refusal: refusal.retry_after or 0.0)
 
-    def take_up(self, served: Served) -> None:
+    def activate(self, served: ModelInstance) -> None:
         """Let a version that has been started answer for its entry from now on.
 
         What the entry answered with before ends with the last request that has begun on it.
@@ -118,9 +118,9 @@ class ServedModels:
         self._retiring[before] = asyncio.create_task(before.retire())
         self._retiring[before].add_done_callback(lambda _: self._retiring.pop(before))
 
-    def new(self, entry: str, model: Model) -> Served:
+    def new(self, entry: str, model: Model) -> ModelInstance:
         """A further version for an entry, which answers nothing yet."""
-        return Served(entry, self._settings, self._database, model, self._colleagues)
+        return ModelInstance(entry, self._settings, self._database, model, self._peers)
 
     @property
     def readiness(self) -> Readiness:
@@ -144,7 +144,7 @@ class ServedModels:
         await asyncio.gather(*(served.stop(drain_seconds) for served in [*self, *retiring]))
         for task in retiring.values():
             task.cancel()
-        self._colleagues.close()
+        self._peers.close()
         if self._watcher is not None:
             self._watcher.cancel()
 

@@ -11,8 +11,8 @@ from time import time
 
 from contract.errors import InfomaxError
 from service.inference.model import locate
-from service.models.messages import Fate, News, Outcome, read_wish, write
-from service.models.rollout import Follower, Rollout
+from service.models.messages import LoadResult, StatusUpdate, VersionStatus, read_load_request, write
+from service.models.rollout import Rollout, RolloutWorker
 from service.models.version import Version, find_version
 from service.settings import Settings
 
@@ -34,7 +34,7 @@ class _Request:
 
     entry: str
     model: str | None = None
-    asker: Follower | None = None
+    asker: RolloutWorker | None = None
     token: str = ""
 
 
@@ -60,8 +60,8 @@ class Repository:
         self.edition = 0
         self._settings = settings
         self._served = {version.entry: version for version in versions}
-        self._fates: list[Fate] = []
-        self._news = 0
+        self._statuses: list[VersionStatus] = []
+        self._updates = 0
         self._requests: deque[_Request] = deque()
         self._examined: _Request | None = None
         self._findings: SimpleQueue[_Finding] = SimpleQueue()
@@ -100,26 +100,26 @@ class Repository:
             if request not in self._requests:
                 self._requests.append(request)
 
-    def wish(self, asker: Follower, text: str) -> None:
+    def load_request(self, asker: RolloutWorker, text: str) -> None:
         """A worker's client wants a version loaded."""
-        wish = read_wish(text)
-        name = wish.entry.partition("/")[0]
-        model = None if wish.version is None else f"{name}/{wish.version}"
-        self._requests.append(_Request(wish.entry, model, asker, wish.token))
+        load_request = read_load_request(text)
+        name = load_request.entry.partition("/")[0]
+        model = None if load_request.version is None else f"{name}/{load_request.version}"
+        self._requests.append(_Request(load_request.entry, model, asker, load_request.token))
 
-    def advance(self, followers: Sequence[Follower]) -> None:
-        """Do what can be done now; `followers` are the workers that live."""
+    def advance(self, workers: Sequence[RolloutWorker]) -> None:
+        """Do what can be done now; `workers` are those that live."""
         if not self._findings.empty():
             self._begin(self._findings.get())
         if self._rollout is not None:
-            self._follow(self._rollout, followers)
+            self._follow(self._rollout, workers)
         if self._requests and self._rollout is None and self._examined is None:
             self._examined = self._requests.popleft()
             Thread(target=self._examine, args=(self._examined,), name="infomax-examine", daemon=True).start()
-        for one in followers:
-            if one.told < self._news:
-                one.line.order(write(News(tuple(self._fates))))
-                one.told = self._news
+        for one in workers:
+            if one.told < self._updates:
+                one.channel.send(write(StatusUpdate(tuple(self._statuses))))
+                one.told = self._updates
 
     def _examine(self, request: _Request) -> None:
         """Find out what a request means; in a thread of its own."""
@@ -146,22 +146,22 @@ class Repository:
             self._conclude(finding.request)
         else:
             logger.info("%s is being loaded", finding.id)
-            self._note(Fate(finding.request.entry, finding.id, "loading", time()))
+            self._note(VersionStatus(finding.request.entry, finding.id, "loading", time()))
             self._rollouts += 1
             self._rollout, self._request = Rollout(self._rollouts, finding.version), finding.request
 
-    def _follow(self, rollout: Rollout, followers: Sequence[Follower]) -> None:
+    def _follow(self, rollout: Rollout, workers: Sequence[RolloutWorker]) -> None:
         decided = rollout.decided
-        rollout.advance(followers)
+        rollout.advance(workers)
         version, request = rollout.version, self._request
         assert request is not None  # noqa: S101 (it was set together with the rollout)
         if rollout.failure:
-            rollout.give_up(followers)
+            rollout.give_up(workers)
             self._rollout = None
             self._fail(request, version.id, rollout.failure)
         elif rollout.decided and not decided:
             self._replace(version)
-            for one in followers:
+            for one in workers:
                 if one.ready:
                     one.edition = self.edition
         elif rollout.done:
@@ -174,30 +174,34 @@ class Repository:
         self._served[version.entry] = version
         self.edition += 1
         self._forget(version.entry, "failed", "loading")
-        self._fates = [fate for fate in self._fates if (fate.entry, fate.id) != (version.entry, version.id)]
+        self._statuses = [
+            status for status in self._statuses if (status.entry, status.id) != (version.entry, version.id)
+        ]
         if before.id != version.id:
-            self._note(Fate(version.entry, before.id, "retired", time()))
+            self._note(VersionStatus(version.entry, before.id, "retired", time()))
         logger.info("%s is served in place of %s", version.id, before.id)
 
     def _fail(self, request: _Request, id_: str, reason: str) -> None:
         serving = self._served[request.entry].id
         logger.error("%s was not loaded, %s serves on: %s", id_, serving, reason)
         self._forget(request.entry, "failed", "loading")
-        self._note(Fate(request.entry, id_, "failed", time(), reason))
+        self._note(VersionStatus(request.entry, id_, "failed", time(), reason))
         self._conclude(request, f"{id_} was not loaded, {serving} serves on: {reason}")
 
     def _conclude(self, request: _Request, reason: str = "") -> None:
         if request.asker is not None:
-            request.asker.line.order(write(Outcome(request.token, reason)))
+            request.asker.channel.send(write(LoadResult(request.token, reason)))
 
     def _forget(self, entry: str, *states: str) -> None:
-        self._fates = [fate for fate in self._fates if fate.entry != entry or fate.state not in states]
-        self._news += 1
+        self._statuses = [
+            status for status in self._statuses if status.entry != entry or status.state not in states
+        ]
+        self._updates += 1
 
-    def _note(self, fate: Fate) -> None:
+    def _note(self, status: VersionStatus) -> None:
         """Remember what became of a version, in place of what was known of it."""
-        others = [one for one in self._fates if (one.entry, one.id) != (fate.entry, fate.id)]
-        retired = [one for one in others if one.entry == fate.entry and one.state == "retired"]
+        others = [one for one in self._statuses if (one.entry, one.id) != (status.entry, status.id)]
+        retired = [one for one in others if one.entry == status.entry and one.state == "retired"]
         old = retired[: max(0, len(retired) + 1 - _MOST_RETIRED)]
-        self._fates = [*(one for one in others if one not in old), fate]
-        self._news += 1
+        self._statuses = [*(one for one in others if one not in old), status]
+        self._updates += 1

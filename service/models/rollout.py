@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from time import monotonic
 
-from service.models.messages import Drop, Prepare, TakeUp, write
+from service.models.messages import Activate, Drop, Prepare, write
 from service.models.version import Version
 from service.processes.channel import ParentEnd
 
@@ -20,7 +20,7 @@ _TAKE_SECONDS = 30.0
 
 
 @dataclass(eq=False)
-class Follower:
+class RolloutWorker:
     """A worker, as far as versions go.
 
     Attributes:
@@ -32,11 +32,11 @@ class Follower:
         told: number of the news that it has been told.
     """
 
-    line: ParentEnd
+    channel: ParentEnd
     edition: int
     ready: bool = False
     prepared: int = 0
-    taken: int = 0
+    activated: int = 0
     refused: tuple[int, str] = (0, "")
     told: int = 0
 
@@ -65,35 +65,35 @@ class Rollout:
         self.done = False
         self._clock = clock
         self._deadline = 0.0
-        self._preparing: Follower | None = None
-        self._told: Sequence[Follower] = ()
+        self._preparing: RolloutWorker | None = None
+        self._told: Sequence[RolloutWorker] = ()
 
-    def advance(self, followers: Sequence[Follower]) -> None:
-        """Do what can be done now; `followers` are the workers that live."""
+    def advance(self, workers: Sequence[RolloutWorker]) -> None:
+        """Do what can be done now; `workers` are those that live."""
         if self.decided:
-            behind = [one for one in self._told if one in followers and one.taken < self.number]
+            behind = [one for one in self._told if one in workers and one.activated < self.number]
             self.done = not behind or self._clock() > self._deadline
             return
-        if self._preparing is not None and not self._is_prepared(self._preparing, followers):
+        if self._preparing is not None and not self._is_prepared(self._preparing, workers):
             return
-        ready = [one for one in followers if one.ready]
+        ready = [one for one in workers if one.ready]
         for one in ready:
             if one.prepared < self.number:
-                one.line.order(write(Prepare(self.number, self.version)))
+                one.channel.send(write(Prepare(self.number, self.version)))
                 self._preparing = one
                 self._deadline = self._clock() + _PREPARE_SECONDS
                 return
         if ready:
-            self._take_up(ready)
+            self._activate(ready)
 
-    def give_up(self, followers: Sequence[Follower]) -> None:
+    def give_up(self, workers: Sequence[RolloutWorker]) -> None:
         """Let the workers forget what they have prepared."""
-        for one in followers:
-            one.line.order(write(Drop(self.number)))
+        for one in workers:
+            one.channel.send(write(Drop(self.number)))
 
-    def _is_prepared(self, one: Follower, followers: Sequence[Follower]) -> bool:
+    def _is_prepared(self, one: RolloutWorker, workers: Sequence[RolloutWorker]) -> bool:
         number, reason = one.refused
-        if one not in followers:
+        if one not in workers:
             self.failure = (
                 f"A worker process ended while it loaded {self.version.id}; is there enough memory for two "
                 "versions?"
@@ -107,9 +107,9 @@ class Rollout:
         self._preparing = None
         return True
 
-    def _take_up(self, ready: Sequence[Follower]) -> None:
+    def _activate(self, ready: Sequence[RolloutWorker]) -> None:
         for one in ready:
-            one.line.order(write(TakeUp(self.number)))
+            one.channel.send(write(Activate(self.number)))
         self._told = ready
         self.decided = True
         self._deadline = self._clock() + _TAKE_SECONDS

@@ -4,8 +4,8 @@ import asyncio
 import logging
 
 from contract.errors import InfomaxError
-from service.models.instance import Served
-from service.models.messages import Drop, Prepare, TakeUp, Wish, read_order, write
+from service.models.instance import ModelInstance
+from service.models.messages import Activate, Drop, LoadRequest, Prepare, read_message, write
 from service.models.version import open_version
 from service.processes.channel import Report, WorkerEnd
 from service.runtime import Runtime
@@ -13,51 +13,51 @@ from service.runtime import Runtime
 logger = logging.getLogger(__name__)
 
 
-class VersionChanges:
+class WorkerAgent:
     """Obeys the parent's orders while requests go on. All methods belong to one event loop."""
 
-    def __init__(self, runtime: Runtime, line: WorkerEnd) -> None:
+    def __init__(self, runtime: Runtime, channel: WorkerEnd) -> None:
         self._runtime = runtime
-        self._line = line
+        self._channel = channel
         self._preparing: dict[int, asyncio.Task[None]] = {}
-        self._prepared: dict[int, Served] = {}
+        self._prepared: dict[int, ModelInstance] = {}
         self._dropping: set[asyncio.Task[None]] = set()
-        runtime.desk.connect(self._ask)
+        runtime.load_requests.connect(self._ask)
 
-    def obey(self, text: str) -> None:
+    def handle(self, text: str) -> None:
         """Begin to do what one order says."""
-        order = read_order(text)
-        if isinstance(order, Prepare):
-            self._preparing[order.number] = asyncio.create_task(self._prepare(order))
-        elif isinstance(order, TakeUp):
-            self._runtime.models.take_up(self._prepared.pop(order.number))
-            self._line.tell(Report.TAKEN, str(order.number))
-        elif isinstance(order, Drop):
-            self._drop(order.number)
+        message = read_message(text)
+        if isinstance(message, Prepare):
+            self._preparing[message.number] = asyncio.create_task(self._prepare(message))
+        elif isinstance(message, Activate):
+            self._runtime.models.activate(self._prepared.pop(message.number))
+            self._channel.tell(Report.ACTIVATED, str(message.number))
+        elif isinstance(message, Drop):
+            self._drop(message.number)
         else:
-            self._runtime.desk.hear(order)
+            self._runtime.load_requests.hear(message)
 
-    def _ask(self, wish: Wish) -> bool:
-        return self._line.tell(Report.WISH, write(wish))
+    def _ask(self, load_request: LoadRequest) -> bool:
+        return self._channel.tell(Report.LOAD_REQUEST, write(load_request))
 
-    async def _prepare(self, order: Prepare) -> None:
-        version, models = order.version, self._runtime.models
+    async def _prepare(self, message: Prepare) -> None:
+        version, models = message.version, self._runtime.models
         try:
             # Beside the event loop, which has requests to answer.
             model = await asyncio.to_thread(open_version, version, self._runtime.settings)
             served = models.new(version.entry, model)
             await served.start()
         except InfomaxError as error:
-            self._line.tell(Report.REFUSED, f"{order.number} {error}")
+            self._channel.tell(Report.REFUSED, f"{message.number} {error}")
         except Exception as error:
             logger.exception("%s cannot be loaded", version.id)
             reason = f"{version.id} cannot be loaded ({type(error).__name__}: {error})."
-            self._line.tell(Report.REFUSED, f"{order.number} {reason}")
+            self._channel.tell(Report.REFUSED, f"{message.number} {reason}")
         else:
-            self._prepared[order.number] = served
-            self._line.tell(Report.PREPARED, str(order.number))
+            self._prepared[message.number] = served
+            self._channel.tell(Report.PREPARED, str(message.number))
         finally:
-            del self._preparing[order.number]
+            del self._preparing[message.number]
 
     def _drop(self, number: int) -> None:
         if (task := self._preparing.get(number)) is not None:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from enum import Enum
 
 _CONNECTION = b"c"
-_ORDER = b"o"
+_MESSAGE = b"o"
 _STOP = b"s"
 
 
@@ -27,13 +27,13 @@ class Report(Enum):
     """Connections that ended since it was started (their number, so that a lost line costs nothing)."""
     FAILED = "failed"
     """It cannot serve (why, in one sentence), and ends."""
-    WISH = "wish"
-    """A client wants another model version (a `Wish`)."""
+    LOAD_REQUEST = "load_request"
+    """A client wants another model version (a `LoadRequest`)."""
     PREPARED = "prepared"
     """A version is loaded, warm and tested (the number of its rollout)."""
     REFUSED = "refused"
     """A version cannot be served (the number of its rollout, and why in one sentence)."""
-    TAKEN = "taken"
+    ACTIVATED = "activated"
     """A version answers requests (the number of its rollout)."""
 
 
@@ -54,49 +54,49 @@ class ParentEnd:
 
     def __init__(self, line: socket.socket) -> None:
         line.setblocking(False)
-        self._line = line
+        self._socket = line
         self._rest = b""
-        self._orders: deque[str] = deque()
+        self._messages: deque[str] = deque()
         self.closed = False
 
     def fileno(self) -> int:
-        return self._line.fileno()
+        return self._socket.fileno()
 
     def hand_over(self, connection: socket.socket) -> bool:
         """Give the worker a connection; False if it takes none now. The caller's copy stays open."""
         try:
-            socket.send_fds(self._line, [_CONNECTION], [connection.fileno()])
+            socket.send_fds(self._socket, [_CONNECTION], [connection.fileno()])
         except OSError:
             # No room, too many descriptors on their way, or nobody there any more.
             return False
         return True
 
-    def order(self, text: str) -> None:
+    def send(self, text: str) -> None:
         """Give the worker an order of at most what a pipe holds, 16 KiB; it waits while there is no room."""
-        self._orders.append(text)
+        self._messages.append(text)
         self.flush()
 
     def flush(self) -> bool:
         """Send the orders that wait, in their order; whether none is left."""
-        while self._orders:
+        while self._messages:
             reading, writing = os.pipe()
             try:
                 os.set_blocking(writing, False)
-                os.write(writing, self._orders[0].encode())
-                socket.send_fds(self._line, [_ORDER], [reading])
+                os.write(writing, self._messages[0].encode())
+                socket.send_fds(self._socket, [_MESSAGE], [reading])
             except OSError:
                 # As for connections; whoever is gone is buried soon, with what waits for it.
                 return False
             finally:
                 os.close(reading)
                 os.close(writing)
-            self._orders.popleft()
+            self._messages.popleft()
         return True
 
     def ask_to_stop(self) -> bool:
         """Tell the worker to end in order; False if it does not listen now."""
         try:
-            self._line.send(_STOP)
+            self._socket.send(_STOP)
         except (BlockingIOError, ConnectionError):
             return False
         return True
@@ -106,7 +106,7 @@ class ParentEnd:
         received = self._rest
         while not self.closed:
             try:
-                chunk = self._line.recv(65536)
+                chunk = self._socket.recv(65536)
             except BlockingIOError:
                 break
             except ConnectionError:
@@ -118,7 +118,7 @@ class ParentEnd:
         return [Message(Report(report), text) for report, _, text in parts]
 
     def close(self) -> None:
-        self._line.close()
+        self._socket.close()
 
 
 class WorkerEnd:
@@ -131,18 +131,18 @@ class WorkerEnd:
 
     def __init__(self, line: socket.socket) -> None:
         line.setblocking(False)
-        self._line = line
+        self._socket = line
         self.told_to_stop = False
-        self.orders: deque[str] = deque()
+        self.messages: deque[str] = deque()
 
     def fileno(self) -> int:
-        return self._line.fileno()
+        return self._socket.fileno()
 
     def tell(self, report: Report, text: str = "") -> bool:
         """Say one line; one that the parent has no room for is lost, which False says."""
         line = f"{report.value} {text}".replace("\n", " ") + "\n"
         try:
-            self._line.send(line.encode())
+            self._socket.send(line.encode())
         except OSError:
             # No room, or nobody there any more; also after `close`.
             return False
@@ -153,17 +153,17 @@ class WorkerEnd:
         while True:
             try:
                 # One byte at a time: a byte and its descriptor belong together.
-                order, descriptors, _, _ = socket.recv_fds(self._line, 1, maxfds=1)
+                send, descriptors, _, _ = socket.recv_fds(self._socket, 1, maxfds=1)
             except (BlockingIOError, ConnectionError):
                 return None
-            if order == _ORDER and descriptors:
+            if send == _MESSAGE and descriptors:
                 with os.fdopen(descriptors[0], encoding="utf-8") as pipe:
-                    self.orders.append(pipe.read())
+                    self.messages.append(pipe.read())
             elif descriptors:
                 return socket.socket(fileno=descriptors[0])
-            elif not order:
+            elif not send:
                 return None
-            self.told_to_stop = self.told_to_stop or order == _STOP
+            self.told_to_stop = self.told_to_stop or send == _STOP
 
     def close(self) -> None:
-        self._line.close()
+        self._socket.close()

@@ -17,14 +17,14 @@ from service.outputs.metrics import registry
 _CLIENT_SECONDS = 5.0
 
 
-class MetricsPort:
+class MetricsServer:
     """Answers `GET /metrics` on a listening socket, in threads beside the calling one."""
 
     def __init__(self, listener: socket.socket) -> None:
         self._server = _Server(listener)
         self._thread = Thread(target=self._server.serve_forever, name="infomax-metrics", daemon=True)
 
-    def __enter__(self) -> "MetricsPort":
+    def __enter__(self) -> "MetricsServer":
         self._thread.start()
         return self
 

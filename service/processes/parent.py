@@ -17,19 +17,19 @@ from pathlib import Path
 from prometheus_client.multiprocess import mark_process_dead
 
 from service.errors import SettingsError
-from service.http.authentication import guard_parts
+from service.http.authentication import authentication_parts
 from service.index.database import CONNECTIONS_PER_PROCESS
 from service.index.embedded import EmbeddedPostgres
 from service.index.schema import migrate
 from service.logs import configure_logs
 from service.models.repository import Repository
 from service.models.version import find_version
-from service.processes.metrics_server import MetricsPort
+from service.processes.metrics_server import MetricsServer
 from service.processes.supervisor import Supervisor
 from service.processes.worker import Job, work
 from service.settings import Settings
 from service.system.signals import Signals, StopRequested
-from service.work_sharing.load_table import TABLE, CoreTable
+from service.work_sharing.load_table import TABLE, LoadTable
 
 logger = logging.getLogger(__name__)
 
@@ -80,20 +80,20 @@ def serve(settings: Settings, on_ready: Callable[[Serving], None]) -> None:
 
 def _prepare(settings: Settings, stack: ExitStack, on_ready: Callable[[Serving], None]) -> Supervisor:
     versions = tuple(find_version(settings, entry) for entry in settings.served_models)
-    if guard := guard_parts(settings):
+    if guard := authentication_parts(settings):
         # Each worker opens its own; here they are only tried, before anything is started.
         guard[1].close()
     listener = stack.enter_context(_listen(settings.host, settings.port, "PORT"))
     count = settings.worker_count(on_gpu=any(version.placement.on_gpu for version in versions))
     shared = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="infomax-")))
-    CoreTable.create(shared / TABLE, count)
+    LoadTable.create(shared / TABLE, count)
     metrics_dir = shared / "metrics"
     metrics_dir.mkdir()
     # Before a worker imports the metrics. The parent's own are loaded by now and stay out of it.
     os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(metrics_dir)
     if settings.metrics_port is not None:
         own = _listen(settings.host, settings.metrics_port, "METRICS_PORT")
-        stack.enter_context(MetricsPort(own))
+        stack.enter_context(MetricsServer(own))
         logger.info("metrics are on %s/metrics", _url(own, settings.host))
     database_url = _database(settings, count, stack)
     repository = stack.enter_context(closing(Repository(settings, versions)))
@@ -105,7 +105,7 @@ def _prepare(settings: Settings, stack: ExitStack, on_ready: Callable[[Serving],
 
     return Supervisor(
         count,
-        lambda place, line: _spawn(job(), place, line),
+        lambda place, channel: _spawn(job(), place, channel),
         listener,
         repository,
         settings.drain_seconds,
@@ -127,7 +127,7 @@ def _database(settings: Settings, workers: int, stack: ExitStack) -> str:
     return url
 
 
-def _spawn(job: Job, place: int, line: socket.socket) -> SpawnProcess:
+def _spawn(job: Job, place: int, channel: socket.socket) -> SpawnProcess:
     """Start a worker that sees none of the signals that the parent obeys.
 
     A terminal sends Ctrl-C to all processes, some process managers SIGTERM. A worker that obeyed would
@@ -138,7 +138,7 @@ def _spawn(job: Job, place: int, line: socket.socket) -> SpawnProcess:
     signal.pthread_sigmask(signal.SIG_BLOCK, Signals.HANDLED)
     try:
         context = multiprocessing.get_context("spawn")
-        process = context.Process(target=work, args=(job, place, line), name="infomax")
+        process = context.Process(target=work, args=(job, place, channel), name="infomax")
         process.start()
     finally:
         signal.pthread_sigmask(signal.SIG_UNBLOCK, Signals.HANDLED)

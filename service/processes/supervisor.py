@@ -19,7 +19,7 @@ from time import monotonic
 
 from contract.errors import InfomaxError
 from service.models.repository import Repository
-from service.models.rollout import Follower
+from service.models.rollout import RolloutWorker
 from service.processes.channel import Message, ParentEnd, Report
 from service.system.signals import Signals
 
@@ -58,8 +58,8 @@ class _Worker:
 
     place: "_Place"
     process: SpawnProcess
-    line: ParentEnd
-    follower: Follower
+    channel: ParentEnd
+    rollout_worker: RolloutWorker
     handed: int = 0
     ended: int = 0
     serving: bool = False
@@ -150,7 +150,7 @@ class Supervisor:
 
         Of equals the one that was given fewest so far. Where none is ready, those that can say so.
         """
-        serving = [worker for worker in self._workers() if worker.serving and not worker.line.closed]
+        serving = [worker for worker in self._workers() if worker.serving and not worker.channel.closed]
         ready = [worker for worker in serving if worker.ready_since is not None]
         return sorted(ready or serving, key=lambda worker: (worker.connections, worker.handed))
 
@@ -167,7 +167,7 @@ class Supervisor:
         self._deadline = monotonic() + self._drain_seconds + _MARGIN_SECONDS
         for worker in self._workers():
             # One that is not warm has accepted nothing.
-            if worker.ready_since is None or not worker.line.ask_to_stop():
+            if worker.ready_since is None or not worker.channel.ask_to_stop():
                 worker.process.kill()
 
     def _change_versions(self, reloads: int) -> None:
@@ -176,9 +176,9 @@ class Supervisor:
         if reloads > self._reloads:
             self._reloads = reloads
             self._repository.reload()
-        self._repository.advance([worker.follower for worker in self._workers()])
+        self._repository.advance([worker.rollout_worker for worker in self._workers()])
         for worker in self._workers():
-            if worker.follower.edition != self._repository.edition and not worker.outdated:
+            if worker.rollout_worker.edition != self._repository.edition and not worker.outdated:
                 # It became ready for nothing yet; the next one begins with the new version.
                 worker.outdated = True
                 worker.process.kill()
@@ -194,21 +194,21 @@ class Supervisor:
         ours, theirs = socket.socketpair()
         with theirs:
             process = self._spawn(place.number, theirs)
-        line = ParentEnd(ours)
-        worker = _Worker(place, process, line, Follower(line, self._repository.edition))
+        channel = ParentEnd(ours)
+        worker = _Worker(place, process, channel, RolloutWorker(channel, self._repository.edition))
         place.worker = worker
-        self._selector.register(worker.line, selectors.EVENT_READ, lambda: self._hear(worker))
+        self._selector.register(worker.channel, selectors.EVENT_READ, lambda: self._hear(worker))
         self._selector.register(process.sentinel, selectors.EVENT_READ, lambda: self._bury(worker))
 
     def _hear(self, worker: _Worker) -> None:
         if worker.place.worker is not worker:
             # Buried a moment ago, by an event of the same batch.
             return
-        for message in worker.line.messages():
+        for message in worker.channel.messages():
             self._note(worker, message)
-        if worker.line.closed:
+        if worker.channel.closed:
             # It is about to end; its sentinel will say when.
-            self._selector.unregister(worker.line)
+            self._selector.unregister(worker.channel)
 
     def _note(self, worker: _Worker, message: Message) -> None:
         if message.report is Report.SERVING:
@@ -217,17 +217,17 @@ class Supervisor:
             worker.ended = int(message.text)
         elif message.report is Report.FAILED:
             worker.reason = message.text
-        elif message.report is Report.WISH:
-            self._repository.wish(worker.follower, message.text)
+        elif message.report is Report.LOAD_REQUEST:
+            self._repository.load_request(worker.rollout_worker, message.text)
         elif message.report is Report.PREPARED:
-            worker.follower.prepared = int(message.text)
+            worker.rollout_worker.prepared = int(message.text)
         elif message.report is Report.REFUSED:
-            worker.follower.note_refusal(message.text)
-        elif message.report is Report.TAKEN:
-            worker.follower.taken = int(message.text)
+            worker.rollout_worker.note_refusal(message.text)
+        elif message.report is Report.ACTIVATED:
+            worker.rollout_worker.activated = int(message.text)
         elif message.report is Report.READY:
             worker.ready_since = monotonic()
-            worker.follower.ready = True
+            worker.rollout_worker.ready = True
             logger.info("worker %d is ready, pid %d", worker.place.number, worker.process.pid)
             if not self._announced and all(
                 place.worker is not None and place.worker.ready_since is not None for place in self._places
@@ -237,13 +237,13 @@ class Supervisor:
 
     def _bury(self, worker: _Worker) -> None:
         """A worker's process has ended: note why, and when its place is filled again."""
-        if not worker.line.closed:
+        if not worker.channel.closed:
             self._hear(worker)
-        if not worker.line.closed:
-            self._selector.unregister(worker.line)
+        if not worker.channel.closed:
+            self._selector.unregister(worker.channel)
         self._selector.unregister(worker.process.sentinel)
         worker.process.join()
-        worker.line.close()
+        worker.channel.close()
         pid, code = worker.process.pid, worker.process.exitcode
         assert pid is not None  # noqa: S101 (it was started)
         assert code is not None  # noqa: S101 (it was joined)
@@ -282,7 +282,7 @@ class Supervisor:
     def _hand_over(self, connection: socket.socket) -> None:
         """Give a connection away, or keep it until somebody has room."""
         for worker in self._candidates():
-            if worker.line.hand_over(connection):
+            if worker.channel.hand_over(connection):
                 worker.handed += 1
                 connection.close()
                 self._waiting = None
@@ -300,7 +300,7 @@ class Supervisor:
         """How long nothing may happen until there is something to do, in seconds."""
         now = monotonic()
         # Every one of them is tried.
-        sent = [worker.line.flush() for worker in self._workers()]
+        sent = [worker.channel.flush() for worker in self._workers()]
         if self._waiting is not None or not all(sent):
             return _RETRY_SECONDS
         if now < self._deaf_until:

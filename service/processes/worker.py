@@ -20,9 +20,9 @@ from service.processes.channel import Report, WorkerEnd
 from service.runtime import Runtime
 from service.settings import Settings
 from service.system import gc_tuning, malloc
-from service.work_sharing.client import Colleagues, address
-from service.work_sharing.load_table import TABLE, CoreTable
-from service.work_sharing.server import Helper
+from service.work_sharing.client import PeerClient, address
+from service.work_sharing.load_table import TABLE, LoadTable
+from service.work_sharing.server import PeerServer
 
 logger = logging.getLogger(__name__)
 
@@ -45,20 +45,20 @@ class Job:
     workers: int
 
 
-def work(job: Job, place: int, line: socket.socket) -> None:
+def work(job: Job, place: int, channel: socket.socket) -> None:
     """Serve until the parent says stop, or is gone. The main function of the process at that place."""
     malloc.keep_small()
     _end_with_the_parent()
     configure_logs(job.settings.log_level)
     metrics.READY.set(0)
-    end = WorkerEnd(line)
+    end = WorkerEnd(channel)
     try:
         models = {version.entry: open_version(version, job.settings) for version in job.versions}
-        table = CoreTable.open(job.shared / TABLE, place, job.workers)
-        runtime = Runtime.load(job.settings, job.database_url, models, Colleagues(job.shared, table))
-        helper = Helper(runtime.models, address(job.shared, place))
+        table = LoadTable.open(job.shared / TABLE, place, job.workers)
+        runtime = Runtime.load(job.settings, job.database_url, models, PeerClient(job.shared, table))
+        peer_server = PeerServer(runtime.models, address(job.shared, place))
         with asyncio.Runner(loop_factory=ConnectionServer.new_event_loop) as runner:
-            runner.run(_serve(runtime, helper, end))
+            runner.run(_serve(runtime, peer_server, end))
     except InfomaxError as error:
         end.tell(Report.FAILED, str(error))
         sys.exit(1)
@@ -68,21 +68,21 @@ def work(job: Job, place: int, line: socket.socket) -> None:
         sys.exit(1)
 
 
-async def _serve(runtime: Runtime, helper: Helper, line: WorkerEnd) -> None:
+async def _serve(runtime: Runtime, peer_server: PeerServer, channel: WorkerEnd) -> None:
     app = create_app(runtime)
-    server = ConnectionServer(app, runtime, line)
+    server = ConnectionServer(app, runtime, channel)
     # Connections are answered while the model warms up: alive, and not ready.
     serving = asyncio.create_task(server.serve())
     async with app.router.lifespan_context(app):
         gc_tuning.settle()
-        await helper.start()
+        await peer_server.start()
         upkeep = asyncio.create_task(malloc.keep_giving_back())
-        line.tell(Report.READY, runtime.models.default.pipeline.report.summary)
+        channel.tell(Report.READY, runtime.models.default.pipeline.report.summary)
         try:
             await serving
         finally:
             upkeep.cancel()
-            helper.stop()
+            peer_server.stop()
 
 
 def _end_with_the_parent() -> None:

@@ -4,20 +4,20 @@ from contextvars import ContextVar
 from dataclasses import dataclass
 
 from service.errors import ServiceError
-from service.inference.results import Lane
+from service.inference.results import Priority
 from service.metrics import KEY_ITEMS
 from service.quotas.api_keys import Key
-from service.quotas.usage_file import Ledger, Refusal
+from service.quotas.usage_file import Refusal, UsageFile
 
 
 @dataclass(frozen=True, slots=True)
-class Account:
+class KeyQuota:
     """A key that a request came with, and where its use is written down."""
 
     key: Key
-    ledger: Ledger
+    usage_file: UsageFile
 
-    def charge(self, images: int, lane: Lane) -> float:
+    def charge(self, images: int, priority: Priority) -> float:
         """Pay for images, all of them or none.
 
         Returns:
@@ -36,19 +36,19 @@ class Account:
                 "send fewer, or ask the operator for more.",
                 limit=most,
             )
-        refusal = self.ledger.charge(self.key, images)
+        refusal = self.usage_file.charge(self.key, images)
         if refusal is None:
             KEY_ITEMS.labels(self.key.id).inc(images)
             return 0.0
         if refusal.daily:
             raise self._day_is_used_up(refusal)
-        if lane is Lane.INTERACTIVE:
+        if priority is Priority.INTERACTIVE:
             raise self._too_fast(refusal)
         return refusal.seconds
 
     def give_back(self, images: int) -> None:
         """The images were refused after all: they cost nothing."""
-        self.ledger.give_back(self.key, images)
+        self.usage_file.give_back(self.key, images)
 
     def _too_fast(self, refusal: Refusal) -> ServiceError:
         return ServiceError(
@@ -70,5 +70,5 @@ class Account:
         )
 
 
-ACCOUNT: ContextVar[Account | None] = ContextVar("account", default=None)
+QUOTA: ContextVar[KeyQuota | None] = ContextVar("account", default=None)
 """Whose images the running task answers; None where no keys are asked for."""

@@ -53,7 +53,7 @@ class _Record:
     used: int
 
 
-class Ledger:
+class UsageFile:
     """One process's access to the file. Its methods block for a few microseconds, and for no disk."""
 
     def __init__(self, folder: Path, clock: Callable[[], float] = time, slots: int = _SLOTS) -> None:

@@ -12,7 +12,7 @@ from service.inference.results import Want
 from service.inputs.images import Layout, no_image, read_payload
 from service.inputs.item_id import item_id_of
 from service.inputs.parameters import Parameters, merge, parse, parsed_json, refused
-from service.models.instance import Served
+from service.models.instance import ModelInstance
 from service.outputs import accept
 from service.outputs.json import json_response
 from service.routes import description
@@ -152,7 +152,7 @@ async def get_index(request: Request) -> Response:
     return json_response(answer)
 
 
-async def stored_item(served: Served, item_id: str) -> StoredItem:
+async def stored_item(served: ModelInstance, item_id: str) -> StoredItem:
     """The item of that id.
 
     Raises:
@@ -164,10 +164,10 @@ async def stored_item(served: Served, item_id: str) -> StoredItem:
     return item
 
 
-def _not_found(served: Served, item_id: str) -> ServiceError:
+def _not_found(served: ModelInstance, item_id: str) -> ServiceError:
     return ServiceError(404, "item_not_found", f"There is no item {item_id!a} of the model {served.id}.")
 
 
-def _served_by_query(request: Request) -> Served:
+def _served_by_query(request: Request) -> ModelInstance:
     """The model version that a request without a body asks for."""
     return served_for(request, parse(Parameters, merge(request.query_params.multi_items())).model)

@@ -57,5 +57,5 @@ async def load_model(request: Request, name: str) -> Response:
             f"The path names the model {name[:100]!a} and the request another; leave its model out."
         )
     entry = runtime.models.find(name).entry
-    await runtime.desk.load(entry, parameters.version)
+    await runtime.load_requests.load(entry, parameters.version)
     return json_response(describe(runtime.models.of(entry), runtime.settings))

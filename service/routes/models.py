@@ -5,8 +5,8 @@ from dataclasses import asdict
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
-from service.models.instance import Served
-from service.models.messages import Fate
+from service.models.instance import ModelInstance
+from service.models.messages import VersionStatus
 from service.outputs import accept
 from service.outputs.json import json_response
 from service.routes import description
@@ -25,7 +25,9 @@ async def models(request: Request) -> Response:
     """OpenAI's list shape: the default model first, after all models what is not served, oldest first."""
     runtime = runtime_of(request)
     served = [describe(served, runtime.settings) for served in runtime.models]
-    return json_response({"object": "list", "data": [*served, *map(_describe_fate, runtime.desk.fates)]})
+    return json_response(
+        {"object": "list", "data": [*served, *map(_describe_status, runtime.load_requests.statuses)]}
+    )
 
 
 @router.get(
@@ -35,13 +37,13 @@ async def models(request: Request) -> Response:
 )
 async def model(request: Request, name: str) -> Response:
     runtime = runtime_of(request)
-    for fate in runtime.desk.fates:
-        if fate.id == name and all(served.id != name for served in runtime.models):
-            return json_response(_describe_fate(fate))
+    for status in runtime.load_requests.statuses:
+        if status.id == name and all(served.id != name for served in runtime.models):
+            return json_response(_describe_status(status))
     return json_response(describe(runtime.models.find(name), runtime.settings))
 
 
-def describe(served: Served, settings: Settings) -> dict[str, object]:
+def describe(served: ModelInstance, settings: Settings) -> dict[str, object]:
     """A model that is served, as `/v1/models` shows it."""
     pipeline = served.pipeline
     card, report = pipeline.card, pipeline.report
@@ -70,13 +72,13 @@ def describe(served: Served, settings: Settings) -> dict[str, object]:
     }
 
 
-def _describe_fate(fate: Fate) -> dict[str, object]:
+def _describe_status(status: VersionStatus) -> dict[str, object]:
     """A version that is not served; OpenAI's clients need the four members that every model has."""
     return {
-        "id": fate.id,
+        "id": status.id,
         "object": "model",
-        "created": int(fate.since),
+        "created": int(status.since),
         "owned_by": "infomax",
-        "state": fate.state,
-        "reason": fate.reason,
+        "state": status.state,
+        "reason": status.reason,
     }

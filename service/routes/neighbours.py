@@ -16,7 +16,7 @@ from service.inference.pipeline import Pipeline
 from service.inference.results import Projections, Stages, Want
 from service.inputs.images import Layout, Payload, no_image, read_payload
 from service.inputs.parameters import Parameters, parse, parsed_json, refused
-from service.models.instance import Served
+from service.models.instance import ModelInstance
 from service.outputs import accept
 from service.outputs.json import dump
 from service.outputs.neighbours import neighbours_json
@@ -144,7 +144,7 @@ def _check_one_query(payload: Payload, parameters: NeighbourParameters) -> None:
 
 
 async def _query(
-    request: Request, served: Served, payload: Payload, parameters: NeighbourParameters, stages: Stages
+    request: Request, served: ModelInstance, payload: Payload, parameters: NeighbourParameters, stages: Stages
 ) -> _Query:
     if parameters.id is not None:
         return _Query((await stored_item(served, check_id(parameters.id))).vector)

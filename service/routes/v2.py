@@ -20,7 +20,7 @@ from service.inference.results import Embedded, Stages, Want
 from service.inputs import v2 as inputs
 from service.inputs.body import read_body
 from service.inputs.parameters import refused
-from service.models.instance import Served
+from service.models.instance import ModelInstance
 from service.outputs import accept
 from service.outputs import v2 as outputs
 from service.outputs.json import json_response
@@ -166,7 +166,7 @@ async def infer(request: Request) -> Response:
     return outputs.answer(card, tensors, asked.id, server_timing(stages, serialise=perf_counter() - started))
 
 
-def _served(request: Request) -> Served:
+def _served(request: Request) -> ModelInstance:
     """The model of the path, `name` or `name/version`.
 
     Raises:
@@ -175,7 +175,7 @@ def _served(request: Request) -> Served:
     return served_for(request, "/".join(request.path_params.values()))
 
 
-def _version(served: Served) -> str:
+def _version(served: ModelInstance) -> str:
     return str(served.pipeline.card.version)
 
 

@@ -10,7 +10,7 @@ from service.http.deadlines import deadline_of
 from service.http.disconnect import while_connected
 from service.inference.outcome_counters import count_outcomes
 from service.inference.pipeline import Pipeline
-from service.inference.results import Embedded, Failed, Lane, Stages, Want
+from service.inference.results import Embedded, Failed, Priority, Stages, Want
 
 
 async def embed_all(
@@ -38,7 +38,7 @@ async def embed_all(
         ServiceError: of the first image that failed, with its name or, where there are several, its
             position; and as `Pipeline.embed`.
     """
-    work = pipeline.embed(images, want, Lane.INTERACTIVE, stages, deadline_of(request))
+    work = pipeline.embed(images, want, Priority.INTERACTIVE, stages, deadline_of(request))
     outcomes = await while_connected(request, work)
     count_outcomes(route, outcomes)
     embedded: list[Embedded] = []

@@ -7,7 +7,7 @@ from service.errors import ServiceError
 from service.index.items import Neighbour
 from service.index.store import Index
 from service.inference.pipeline import Pipeline
-from service.inference.results import Failed, Lane, Outcome, Want
+from service.inference.results import Failed, Outcome, Priority, Want
 from service.inputs.stream import StreamItem
 from service.streaming.answers import Answer
 
@@ -44,7 +44,7 @@ class Outputs:
             ServiceError: as `Pipeline.embed`.
         """
         images = [item.content for item in items if isinstance(item.content, bytes)]
-        embedded = iter(await self._pipeline.embed(images, self._want, Lane.BULK))
+        embedded = iter(await self._pipeline.embed(images, self._want, Priority.BULK))
         outcomes = [
             next(embedded) if isinstance(item.content, bytes) else _no_image(item.content) for item in items
         ]

@@ -11,7 +11,7 @@ from service.errors import ServiceError
 from service.index.items import NewItem, check_id, check_object, check_vector
 from service.index.store import Index
 from service.inference.pipeline import Pipeline
-from service.inference.results import Embedded, Failed, Lane, Want
+from service.inference.results import Embedded, Failed, Priority, Want
 from service.inputs.stream import BareVector, StreamItem
 from service.streaming.answers import Answer
 
@@ -41,7 +41,7 @@ class Storage:
         """
         checked = [self._check(item) for item in items]
         images = [one for one in checked if isinstance(one, bytes)]
-        embedded = iter(await self._pipeline.embed(images, Want.EMBEDDING, Lane.BULK))
+        embedded = iter(await self._pipeline.embed(images, Want.EMBEDDING, Priority.BULK))
         return [
             _new(item, next(embedded) if isinstance(one, bytes) else one)
             for item, one in zip(items, checked, strict=True)

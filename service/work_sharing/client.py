@@ -11,8 +11,8 @@ from collections import defaultdict
 from pathlib import Path
 
 from service.inference.results import Outcome
-from service.work_sharing.load_table import CoreTable
-from service.work_sharing.protocol import Question, read_answer, write_question
+from service.work_sharing.load_table import LoadTable
+from service.work_sharing.protocol import PeerRequest, read_answer, write_request
 
 logger = logging.getLogger(__name__)
 
@@ -20,9 +20,9 @@ BUFFER_BYTES = 2**20
 """Of what a reader takes in before it is read: a chunk of small images and their answers."""
 
 # Longer than any chunk takes.
-_PATIENCE_SECONDS = 30.0
+_ANSWER_SECONDS = 30.0
 # One that hangs holds up a stream once, not with every chunk.
-_UNASKED_SECONDS = 300.0
+_SUSPENDED_SECONDS = 300.0
 
 _Connection = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
@@ -32,13 +32,13 @@ def address(folder: Path, place: int) -> Path:
     return folder / f"{place}.sock"
 
 
-class Colleagues:
+class PeerClient:
     """What one worker knows of the others. All of it runs on one event loop.
 
     Whoever asks has to be ready to do the work itself.
     """
 
-    def __init__(self, folder: Path, table: CoreTable) -> None:
+    def __init__(self, folder: Path, table: LoadTable) -> None:
         """`folder` holds the sockets."""
         self._folder = folder
         self._table = table
@@ -50,7 +50,7 @@ class Colleagues:
         """So many more of this worker's models have work of their own, or fewer."""
         self._table.work(change)
 
-    async def answer(self, question: Question, own: int) -> list[Outcome] | None:
+    async def answer(self, request: PeerRequest, own: int) -> list[Outcome] | None:
         """One outcome for each image, or None if nobody has time, or who had was lost.
 
         `own` is how many such questions this worker answers itself: nobody is given more.
@@ -61,16 +61,16 @@ class Colleagues:
         if place is None:
             return None
         try:
-            async with asyncio.timeout(_PATIENCE_SECONDS):
-                return await self._ask(place, question)
+            async with asyncio.timeout(_ANSWER_SECONDS):
+                return await self._ask(place, request)
         except TimeoutError:
             logger.warning(
                 "worker %d has not answered another one in %.0f s and is asked no more for %.0f s",
                 place,
-                _PATIENCE_SECONDS,
-                _UNASKED_SECONDS,
+                _ANSWER_SECONDS,
+                _SUSPENDED_SECONDS,
             )
-            self._hanging[place] = now + _UNASKED_SECONDS
+            self._hanging[place] = now + _SUSPENDED_SECONDS
         except (OSError, asyncio.IncompleteReadError) as error:
             # It died, or is about to begin.
             logger.info("worker %d has not answered: %s", place, error)
@@ -85,11 +85,11 @@ class Colleagues:
             self._drop(connections)
         self._idle.clear()
 
-    async def _ask(self, place: int, question: Question) -> list[Outcome] | None:
+    async def _ask(self, place: int, request: PeerRequest) -> list[Outcome] | None:
         idle = self._idle[place]
         reader, writer = idle.pop() if idle else await self._connect(place)
         try:
-            write_question(writer, question)
+            write_request(writer, request)
             await writer.drain()
             answer = await read_answer(reader)
         except BaseException:
@@ -108,5 +108,5 @@ class Colleagues:
             writer.close()
 
 
-ALONE = Colleagues(Path(), CoreTable.alone())
+NO_PEERS = PeerClient(Path(), LoadTable.alone())
 """Those of the only worker: none."""

@@ -13,7 +13,7 @@ TABLE = "cores"
 """Name of its file."""
 
 
-class CoreTable:
+class LoadTable:
     """A row for each worker, which it alone writes: a byte for each worker's core, its own and the others'.
 
     The byte of its own core says how many of its models have work of their own, the others how many chunks it
@@ -31,13 +31,13 @@ class CoreTable:
         table[self._row : self._row + workers] = bytes(workers)
 
     @classmethod
-    def open(cls, file: Path, own: int, workers: int) -> "CoreTable":
+    def open(cls, file: Path, own: int, workers: int) -> "LoadTable":
         """The table in `file`, as a worker sees it."""
         with file.open("r+b") as opened:
             return cls(mmap(opened.fileno(), workers**2), own, workers)
 
     @classmethod
-    def alone(cls) -> "CoreTable":
+    def alone(cls) -> "LoadTable":
         """Of the only worker."""
         return cls(mmap(-1, 1), 0, 1)
 

@@ -21,7 +21,7 @@ _LENGTH = struct.Struct(">I")
 
 
 @dataclass(frozen=True)
-class Question:
+class PeerRequest:
     """Images to be answered.
 
     Attributes:
@@ -35,13 +35,13 @@ class Question:
     images: Sequence[bytes]
 
 
-def write_question(writer: asyncio.StreamWriter, question: Question) -> None:
+def write_request(writer: asyncio.StreamWriter, request: PeerRequest) -> None:
     """Put a question on its way."""
-    sizes = [len(image) for image in question.images]
-    _write(writer, {"model": question.model, "want": question.want, "sizes": sizes}, question.images)
+    sizes = [len(image) for image in request.images]
+    _write(writer, {"model": request.model, "want": request.want, "sizes": sizes}, request.images)
 
 
-async def read_question(reader: asyncio.StreamReader) -> Question | None:
+async def read_request(reader: asyncio.StreamReader) -> PeerRequest | None:
     """The next question; None where no more comes.
 
     Raises:
@@ -52,7 +52,7 @@ async def read_question(reader: asyncio.StreamReader) -> Question | None:
     together = await reader.readexactly(sum(head["sizes"]))
     ends = list(accumulate(head["sizes"], initial=0))
     images = [together[start:end] for start, end in pairwise(ends)]
-    return Question(head["model"], Want(head["want"]), images)
+    return PeerRequest(head["model"], Want(head["want"]), images)
 
 
 def write_answer(writer: asyncio.StreamWriter, outcomes: Sequence[Outcome] | None) -> None:

@@ -10,7 +10,7 @@ from service.errors import ServiceError
 from service.inference.pipeline import Pipeline
 from service.inference.results import Outcome
 from service.work_sharing.client import BUFFER_BYTES
-from service.work_sharing.protocol import Question, read_question, write_answer
+from service.work_sharing.protocol import PeerRequest, read_request, write_answer
 
 logger = logging.getLogger(__name__)
 
@@ -22,7 +22,7 @@ class Models(Protocol):
         """The pipeline with that key, if one is served."""
 
 
-class Helper:
+class PeerServer:
     """Listens on a socket of the service's own. All of it runs on one event loop."""
 
     def __init__(self, models: Models, socket: Path) -> None:
@@ -46,8 +46,8 @@ class Helper:
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._writers.add(writer)
         try:
-            while (question := await read_question(reader)) is not None:
-                write_answer(writer, await self._answer_while_asked(question, reader))
+            while (request := await read_request(reader)) is not None:
+                write_answer(writer, await self._answer_while_asked(request, reader))
                 await writer.drain()
         except (OSError, asyncio.IncompleteReadError):
             # The other worker died.
@@ -57,10 +57,10 @@ class Helper:
             writer.close()
 
     async def _answer_while_asked(
-        self, question: Question, reader: asyncio.StreamReader
+        self, request: PeerRequest, reader: asyncio.StreamReader
     ) -> list[Outcome] | None:
         """The answer, which is given up when the other side closes its end."""
-        answer = asyncio.create_task(self._answer(question))
+        answer = asyncio.create_task(self._answer(request))
         gone = asyncio.create_task(reader.read(1))
         try:
             await asyncio.wait((answer, gone), return_when=asyncio.FIRST_COMPLETED)
@@ -73,11 +73,11 @@ class Helper:
                 with suppress(asyncio.CancelledError):
                     await task
 
-    async def _answer(self, question: Question) -> list[Outcome] | None:
+    async def _answer(self, request: PeerRequest) -> list[Outcome] | None:
         """The outcomes, or None where this worker cannot answer: the other can, or knows itself why not."""
         try:
-            pipeline = self._models.pipeline(question.model)
-            return None if pipeline is None else await pipeline.help(question.images, question.want)
+            pipeline = self._models.pipeline(request.model)
+            return None if pipeline is None else await pipeline.help(request.images, request.want)
         except ServiceError as refusal:
             logger.info("another worker was not helped: %s", refusal)
             return None

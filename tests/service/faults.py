@@ -13,7 +13,7 @@ from service.inference.model import Criticised, Encoded, Model
 from service.inference.pipeline import Pipeline
 from service.inference.providers import Placement
 from service.settings import Settings
-from service.work_sharing.client import ALONE, Colleagues
+from service.work_sharing.client import NO_PEERS, PeerClient
 
 POISON = 255
 """The value of `tests.pictures.plain` at which a poisoned model fails."""
@@ -81,10 +81,10 @@ def settings(models: Path, /, **changes: object) -> Settings:
 
 @asynccontextmanager
 async def running(
-    models: Path, model: Model | None = None, colleagues: Colleagues = ALONE, **changes: object
+    models: Path, model: Model | None = None, peers: PeerClient = NO_PEERS, **changes: object
 ) -> AsyncIterator[Pipeline]:
     """A started pipeline, stopped at the end."""
-    pipeline = Pipeline(settings(models, **changes), model, colleagues)
+    pipeline = Pipeline(settings(models, **changes), model, peers)
     await pipeline.start()
     if isinstance(model, FragileModel):
         model.seen.clear()

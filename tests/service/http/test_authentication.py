@@ -275,7 +275,7 @@ def test_a_stream_that_waits_for_its_rate_does_not_keep_the_service_from_stoppin
             for _ in range(100):
                 # Far enough to have come to the account.
                 await asyncio.sleep(0)
-            assert runtime.traffic._in_flight
+            assert runtime.in_flight._in_flight
             await runtime.models.default.pipeline.stop(0)
             answer = await streaming
         item = orjson.loads(answer.content.splitlines()[0])

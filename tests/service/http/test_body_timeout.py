@@ -10,7 +10,7 @@ import orjson
 import pytest
 
 from service.errors import ServiceError
-from service.http.body_timeout import ImpatientBody
+from service.http.body_timeout import TimedBody
 from tests.pictures import photo
 from tests.service.exchange import Exchange
 from tests.service.live import live
@@ -103,7 +103,7 @@ def run(body: Body, seconds: float, think: float = 0.0) -> int:
     """Receive a body with pauses of the service's own; the number of its bytes."""
 
     async def scenario() -> int:
-        impatient = ImpatientBody(body.receive, seconds)
+        impatient = TimedBody(body.receive, seconds)
         size, more = 0, True
         while more:
             message = await impatient.receive()
@@ -140,7 +140,7 @@ def test_behind_the_body_nobody_is_hurried() -> None:
     body = Body((0.0, b"x", False), (1000.0, b"y", False))
 
     async def scenario() -> None:
-        impatient = ImpatientBody(body.receive, 1)
+        impatient = TimedBody(body.receive, 1)
         assert (await impatient.receive())["body"] == b"x"
         assert (await impatient.receive())["body"] == b"y"
 

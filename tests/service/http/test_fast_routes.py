@@ -8,7 +8,7 @@ import pytest
 from prometheus_client import REGISTRY
 
 from service import app
-from service.http.fast_routes import Shortcut
+from service.http.fast_routes import FastRoutes
 from tests.pictures import encoded, landscape
 from tests.service.client import client
 
@@ -29,7 +29,7 @@ REQUESTS: list[tuple[str, dict[str, object]]] = [
 VARYING = {"x-request-id", "server-timing"}
 
 
-class NoShortcut(Shortcut):
+class NoShortcut(FastRoutes):
     """Middleware that lets everything go the long way."""
 
     def __init__(self, app: object, routers: object) -> None:  # noqa: ARG002 (none of them)
@@ -55,7 +55,7 @@ def test_status_headers_and_body_are_the_same_on_both_ways(
     tiny_models: Path, index_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     short = answers(tiny_models, index_url)
-    monkeypatch.setattr(app, "Shortcut", NoShortcut)
+    monkeypatch.setattr(app, "FastRoutes", NoShortcut)
     assert short == answers(tiny_models, index_url)
     assert [status for status, _, _ in short] == [200, 200, 200, 406, 422, 422, 400, 405]
 
@@ -70,6 +70,6 @@ def test_requests_are_counted_under_their_route_on_both_ways(
     before = count()
     answers(tiny_models, index_url)
     assert count() == before + 1
-    monkeypatch.setattr(app, "Shortcut", NoShortcut)
+    monkeypatch.setattr(app, "FastRoutes", NoShortcut)
     answers(tiny_models, index_url)
     assert count() == before + 2

@@ -11,14 +11,14 @@ import pytest
 import uvicorn
 import uvloop
 
-from service.http.timeouts import PatientProtocol
+from service.http.timeouts import TimedProtocol
 
 IMPATIENT = 0.5
 _PATIENCE = 60
 ASK = b"GET / HTTP/1.1\r\nHost: infomax\r\n\r\n"
 
 
-class Impatient(PatientProtocol):
+class Impatient(TimedProtocol):
     """With little patience."""
 
     def __init__(self, **parts: Any) -> None:

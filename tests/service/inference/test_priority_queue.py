@@ -7,10 +7,10 @@ from threading import Thread
 import pytest
 
 from service.inference.calls import Call, Item
-from service.inference.priority_queue import LaneQueue
-from service.inference.results import Lane, Stages, Want
+from service.inference.priority_queue import PriorityQueue
+from service.inference.results import Priority, Stages, Want
 
-INTERACTIVE, BULK = Lane.INTERACTIVE, Lane.BULK
+INTERACTIVE, BULK = Priority.INTERACTIVE, Priority.BULK
 
 
 @pytest.fixture
@@ -20,17 +20,17 @@ def loop() -> Iterator[asyncio.AbstractEventLoop]:
     loop.close()
 
 
-def items(loop: asyncio.AbstractEventLoop, lane: Lane, count: int) -> list[Item]:
+def items(loop: asyncio.AbstractEventLoop, priority: Priority, count: int) -> list[Item]:
     call = Call([None] * count, count, loop.create_future(), Stages())
-    return [Item(call, position, Want.EMBEDDING, lane, b"") for position in range(count)]
+    return [Item(call, position, Want.EMBEDDING, priority, b"") for position in range(count)]
 
 
-def taken(queue: LaneQueue, count: int) -> list[tuple[Lane, int]]:
-    return [(item.lane, item.position) for item in queue.take(lambda waiting: min(waiting, count))]
+def taken(queue: PriorityQueue, count: int) -> list[tuple[Priority, int]]:
+    return [(item.priority, item.position) for item in queue.take(lambda waiting: min(waiting, count))]
 
 
 def test_interactive_goes_before_bulk_that_came_earlier(loop: asyncio.AbstractEventLoop) -> None:
-    queue = LaneQueue("test")
+    queue = PriorityQueue("test")
     queue.put(items(loop, BULK, 3))
     queue.put(items(loop, INTERACTIVE, 2))
     assert taken(queue, 4) == [(INTERACTIVE, 0), (INTERACTIVE, 1), (BULK, 0), (BULK, 1)]
@@ -38,22 +38,22 @@ def test_interactive_goes_before_bulk_that_came_earlier(loop: asyncio.AbstractEv
 
 
 def test_bulk_does_not_stand_still_while_interactive_work_never_ends(loop: asyncio.AbstractEventLoop) -> None:
-    queue = LaneQueue("test")
+    queue = PriorityQueue("test")
     queue.put(items(loop, BULK, 2))
     queue.put(items(loop, INTERACTIVE, 100))
-    lanes = [lane for lane, _ in taken(queue, 16)]
+    lanes = [priority for priority, _ in taken(queue, 16)]
     assert (lanes.count(INTERACTIVE), lanes.count(BULK)) == (14, 2)
 
 
 def test_what_is_put_back_comes_first_and_in_order(loop: asyncio.AbstractEventLoop) -> None:
-    queue = LaneQueue("test")
+    queue = PriorityQueue("test")
     queue.put(items(loop, BULK, 4))
     queue.put_back(queue.take(lambda _: 2))
     assert taken(queue, 4) == [(BULK, 0), (BULK, 1), (BULK, 2), (BULK, 3)]
 
 
 def test_abandoned_images_leave_unseen(loop: asyncio.AbstractEventLoop) -> None:
-    queue = LaneQueue("test")
+    queue = PriorityQueue("test")
     abandoned, wanted = items(loop, INTERACTIVE, 3), items(loop, INTERACTIVE, 2)
     queue.put([abandoned[0], wanted[0], abandoned[1], wanted[1], abandoned[2]])
     abandoned[0].call.abandoned = "client_gone"
@@ -61,7 +61,7 @@ def test_abandoned_images_leave_unseen(loop: asyncio.AbstractEventLoop) -> None:
 
 
 def test_the_oldest_is_the_one_that_waits_longest(loop: asyncio.AbstractEventLoop) -> None:
-    queue = LaneQueue("test")
+    queue = PriorityQueue("test")
     assert queue.oldest() is None
     (bulk,), (interactive,) = items(loop, BULK, 1), items(loop, INTERACTIVE, 1)
     bulk.queued_at, interactive.queued_at = 1.0, 2.0
@@ -70,7 +70,7 @@ def test_the_oldest_is_the_one_that_waits_longest(loop: asyncio.AbstractEventLoo
 
 
 def test_holding_on_lets_more_come(loop: asyncio.AbstractEventLoop) -> None:
-    queue = LaneQueue("test")
+    queue = PriorityQueue("test")
     more = items(loop, BULK, 3)
     queue.put(more[:1])
     asked: list[int] = []
@@ -87,7 +87,7 @@ def test_holding_on_lets_more_come(loop: asyncio.AbstractEventLoop) -> None:
 
 
 def test_holding_on_ends_though_nothing_comes(loop: asyncio.AbstractEventLoop) -> None:
-    queue = LaneQueue("test")
+    queue = PriorityQueue("test")
     alone = items(loop, BULK, 1)
     queue.put(alone)
     answers = iter([True, True, False])
@@ -95,7 +95,7 @@ def test_holding_on_ends_though_nothing_comes(loop: asyncio.AbstractEventLoop) -
 
 
 def test_closing_wakes_whoever_holds_on(loop: asyncio.AbstractEventLoop) -> None:
-    queue = LaneQueue("test")
+    queue = PriorityQueue("test")
     queue.put(items(loop, BULK, 1))
     answers: list[list[Item]] = []
     thread = Thread(target=lambda: answers.append(queue.take(lambda waiting: waiting, lambda *_: True)))
@@ -106,7 +106,7 @@ def test_closing_wakes_whoever_holds_on(loop: asyncio.AbstractEventLoop) -> None
 
 
 def test_closing_wakes_whoever_waits() -> None:
-    queue = LaneQueue("test")
+    queue = PriorityQueue("test")
     answers: list[list[Item]] = []
     thread = Thread(target=lambda: answers.append(queue.take(lambda waiting: waiting)))
     thread.start()

@@ -90,7 +90,7 @@ def test_what_began_on_a_version_ends_on_it_and_then_it_is_freed(two_versions: P
             await asyncio.to_thread(old.entered.wait, 30)
             new = runtime.models.new("tiny", opened(two_versions, "tiny/2"))
             await new.start()
-            runtime.models.take_up(new)
+            runtime.models.activate(new)
             after = (await client.post("/v1/embeddings", **IMAGE)).json()
             assert after["model"] == "tiny/2"
             assert not slow.done()
@@ -121,7 +121,7 @@ def test_what_still_runs_on_a_retired_version_at_the_end_is_refused(
             await asyncio.to_thread(old.entered.wait, 30)
             new = runtime.models.new("tiny", opened(two_versions, "tiny/2"))
             await new.start()
-            runtime.models.take_up(new)
+            runtime.models.activate(new)
             draining = asyncio.create_task(runtime.drain())
             check_refusal(await slow, 503, "shutting_down", "send it again")
             old.gate.set()

@@ -7,9 +7,18 @@ from select import select
 
 import pytest
 
-from service.models.messages import Fate, News, Outcome, Prepare, TakeUp, Wish, read_order, write
+from service.models.messages import (
+    Activate,
+    LoadRequest,
+    LoadResult,
+    Prepare,
+    StatusUpdate,
+    VersionStatus,
+    read_message,
+    write,
+)
 from service.models.repository import Repository
-from service.models.rollout import Follower
+from service.models.rollout import RolloutWorker
 from service.models.version import find_version
 from tests.service.faults import settings
 from tests.tiny_model import build_tiny_model
@@ -20,32 +29,32 @@ class Worker:
 
     Attributes:
         refusal: why it prepares nothing; empty where it does.
-        fates: the latest news.
-        outcomes: of its wishes.
+        statuses: the latest update.
+        outcomes: of its load requests.
     """
 
     def __init__(self) -> None:
-        self.follower = Follower(self, edition=0, ready=True)  # type: ignore[arg-type]
+        self.rollout_worker = RolloutWorker(self, edition=0, ready=True)  # type: ignore[arg-type]
         self.refusal = ""
-        self.fates: tuple[Fate, ...] = ()
-        self.outcomes: list[Outcome] = []
+        self.statuses: tuple[VersionStatus, ...] = ()
+        self.outcomes: list[LoadResult] = []
 
-    def order(self, text: str) -> None:
-        order = read_order(text)
-        if isinstance(order, Prepare) and self.refusal:
-            self.follower.note_refusal(f"{order.number} {self.refusal}")
-        elif isinstance(order, Prepare):
-            self.follower.prepared = order.number
-        elif isinstance(order, TakeUp):
-            self.follower.taken = order.number
-        elif isinstance(order, News):
-            self.fates = order.fates
-        elif isinstance(order, Outcome):
-            self.outcomes.append(order)
+    def send(self, text: str) -> None:
+        message = read_message(text)
+        if isinstance(message, Prepare) and self.refusal:
+            self.rollout_worker.note_refusal(f"{message.number} {self.refusal}")
+        elif isinstance(message, Prepare):
+            self.rollout_worker.prepared = message.number
+        elif isinstance(message, Activate):
+            self.rollout_worker.activated = message.number
+        elif isinstance(message, StatusUpdate):
+            self.statuses = message.statuses
+        elif isinstance(message, LoadResult):
+            self.outcomes.append(message)
 
     @property
     def states(self) -> dict[str, str]:
-        return {fate.id: fate.state for fate in self.fates}
+        return {status.id: status.state for status in self.statuses}
 
 
 @pytest.fixture
@@ -64,12 +73,12 @@ def repository(models: Path) -> Iterator[Repository]:
 
 def settle(repository: Repository, *workers: Worker) -> None:
     """Go on until nothing is being loaded."""
-    followers = [worker.follower for worker in workers]
-    repository.advance(followers)
+    workers = [worker.rollout_worker for worker in workers]
+    repository.advance(workers)
     while repository.busy:
         if select([repository], [], [], 0.01)[0]:
             repository.drain()
-        repository.advance(followers)
+        repository.advance(workers)
 
 
 def served(repository: Repository) -> list[str]:
@@ -80,7 +89,7 @@ def test_a_name_is_its_newest_version_and_one_may_go_back(models: Path, reposito
     one, two = Worker(), Worker()
     repository.reload()
     settle(repository, one, two)
-    assert (served(repository), repository.edition, one.fates) == (["tiny/1"], 0, ())
+    assert (served(repository), repository.edition, one.statuses) == (["tiny/1"], 0, ())
     build_tiny_model(models, version=2, seed=1)
     # Two signals at once are one.
     repository.reload()
@@ -88,12 +97,12 @@ def test_a_name_is_its_newest_version_and_one_may_go_back(models: Path, reposito
     settle(repository, one, two)
     assert (served(repository), repository.edition) == (["tiny/2"], 1)
     assert one.states == two.states == {"tiny/1": "retired"}
-    assert one.follower.edition == two.follower.edition == 1
-    repository.wish(one.follower, write(Wish("w", "tiny", 1)))
+    assert one.rollout_worker.edition == two.rollout_worker.edition == 1
+    repository.load_request(one.rollout_worker, write(LoadRequest("w", "tiny", 1)))
     settle(repository, one, two)
     assert (served(repository), repository.edition) == (["tiny/1"], 2)
     assert one.states == {"tiny/2": "retired"}
-    assert one.outcomes == [Outcome("w")]
+    assert one.outcomes == [LoadResult("w")]
     assert two.outcomes == []
 
 
@@ -101,28 +110,28 @@ def test_what_one_worker_refuses_none_serves(models: Path, repository: Repositor
     one, two = Worker(), Worker()
     two.refusal = "tiny/2 fails its self-test."
     folder = build_tiny_model(models, version=2, seed=1)
-    repository.wish(one.follower, write(Wish("w", "tiny")))
+    repository.load_request(one.rollout_worker, write(LoadRequest("w", "tiny")))
     settle(repository, one, two)
     assert (served(repository), repository.edition) == (["tiny/1"], 0)
-    (fate,) = one.fates
-    assert (fate.id, fate.state, fate.reason) == ("tiny/2", "failed", "tiny/2 fails its self-test.")
+    (status,) = one.statuses
+    assert (status.id, status.state, status.reason) == ("tiny/2", "failed", "tiny/2 fails its self-test.")
     assert one.outcomes == [
-        Outcome("w", "tiny/2 was not loaded, tiny/1 serves on: tiny/2 fails its self-test.")
+        LoadResult("w", "tiny/2 was not loaded, tiny/1 serves on: tiny/2 fails its self-test.")
     ]
     # Whoever comes later is told too.
     late = Worker()
     settle(repository, one, two, late)
-    assert late.fates == one.fates
+    assert late.statuses == one.statuses
     # Taken away, it is no failure any more.
     shutil.rmtree(folder)
     repository.reload()
     settle(repository, one, two, late)
-    assert one.fates == late.fates == ()
+    assert one.statuses == late.statuses == ()
 
 
 def test_a_version_that_is_not_there_is_refused_with_what_is(repository: Repository) -> None:
     one = Worker()
-    repository.wish(one.follower, write(Wish("w", "tiny", 7)))
+    repository.load_request(one.rollout_worker, write(LoadRequest("w", "tiny", 7)))
     settle(repository, one)
     assert one.states == {"tiny/7": "failed"}
     assert "it holds tiny/1" in one.outcomes[0].reason

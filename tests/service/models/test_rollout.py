@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from service.inference.providers import Placement
-from service.models.messages import Drop, Order, Prepare, TakeUp, read_order
-from service.models.rollout import Follower, Rollout
+from service.models.messages import Activate, Drop, ParentMessage, Prepare, read_message
+from service.models.rollout import Rollout, RolloutWorker
 from service.models.version import Version
 
 VERSION = Version("tiny", "tiny/2", Path("models/tiny/2"), "00", Placement("cpu", on_gpu=False))
@@ -17,10 +17,10 @@ class Line:
     """Keeps the orders that a worker is given."""
 
     def __init__(self) -> None:
-        self.orders: list[Order] = []
+        self.orders: list[ParentMessage] = []
 
-    def order(self, text: str) -> None:
-        self.orders.append(read_order(text))
+    def send(self, text: str) -> None:
+        self.orders.append(read_message(text))
 
 
 class Clock:
@@ -30,13 +30,13 @@ class Clock:
         return self.now
 
 
-def worker(*, ready: bool = True) -> Follower:
-    return Follower(Line(), edition=0, ready=ready)  # type: ignore[arg-type]
+def worker(*, ready: bool = True) -> RolloutWorker:
+    return RolloutWorker(Line(), edition=0, ready=ready)  # type: ignore[arg-type]
 
 
-def orders(one: Follower) -> list[Order]:
-    assert isinstance(one.line, Line)
-    return one.line.orders
+def orders(one: RolloutWorker) -> list[ParentMessage]:
+    assert isinstance(one.channel, Line)
+    return one.channel.orders
 
 
 @pytest.fixture
@@ -62,11 +62,11 @@ def test_workers_prepare_one_after_the_other_and_take_up_together(rollout: Rollo
     two.prepared = 7
     rollout.advance(workers)
     assert rollout.decided
-    assert orders(one)[1:] == orders(two)[1:] == [TakeUp(7)]
-    one.taken = 7
+    assert orders(one)[1:] == orders(two)[1:] == [Activate(7)]
+    one.activated = 7
     rollout.advance(workers)
     assert not rollout.done
-    two.taken = 7
+    two.activated = 7
     rollout.advance(workers)
     assert rollout.done
 
@@ -109,7 +109,7 @@ def test_a_worker_that_dies_after_it_is_not_to_blame(rollout: Rollout) -> None:
     rollout.advance([new, two])
     assert rollout.decided
     rollout.advance([two])
-    two.taken = 7
+    two.activated = 7
     rollout.advance([two])
     assert rollout.done
 

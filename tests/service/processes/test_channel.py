@@ -55,30 +55,30 @@ def test_orders_arrive_whole_between_connections(ends: tuple[ParentEnd, WorkerEn
     parent, worker = ends
     client, accepted = socket.socketpair()
     long = "é" * 4000
-    parent.order("first")
+    parent.send("first")
     with client, accepted:
         assert parent.hand_over(accepted)
-        parent.order(long)
+        parent.send(long)
         taken = worker.take()
         assert taken is not None
         taken.close()
-    assert list(worker.orders) == ["first"]
+    assert list(worker.messages) == ["first"]
     assert worker.take() is None
-    assert list(worker.orders) == ["first", long]
+    assert list(worker.messages) == ["first", long]
 
 
 def test_orders_wait_in_their_order_until_there_is_room(ends: tuple[ParentEnd, WorkerEnd]) -> None:
     parent, worker = ends
     given = 0
     while parent.flush():
-        parent.order(str(given))
+        parent.send(str(given))
         given += 1
-    parent.order(str(given))
+    parent.send(str(given))
     assert not parent.flush()
     assert worker.take() is None
     assert parent.flush()
     assert worker.take() is None
-    assert list(worker.orders) == [str(number) for number in range(given + 1)]
+    assert list(worker.messages) == [str(number) for number in range(given + 1)]
 
 
 def test_what_a_worker_says_arrives_whole_and_on_one_line_each(ends: tuple[ParentEnd, WorkerEnd]) -> None:

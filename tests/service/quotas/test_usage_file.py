@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from service.errors import SettingsError
 from service.quotas.api_keys import Key
-from service.quotas.usage_file import NAME, Ledger
+from service.quotas.usage_file import NAME, UsageFile
 
 DAY = 86_400
 START = 20_000.0 * DAY + 1000
@@ -33,34 +33,34 @@ def clock() -> Clock:
 
 
 @pytest.fixture
-def ledger(tmp_path: Path, clock: Clock) -> Ledger:
-    return Ledger(tmp_path, clock)
+def usage_file(tmp_path: Path, clock: Clock) -> UsageFile:
+    return UsageFile(tmp_path, clock)
 
 
-def test_a_key_without_limits_is_never_refused(ledger: Ledger) -> None:
+def test_a_key_without_limits_is_never_refused(usage_file: UsageFile) -> None:
     key = Key("free", DIGEST)
-    assert [ledger.charge(key, 10**6) for _ in range(10)] == [None] * 10
+    assert [usage_file.charge(key, 10**6) for _ in range(10)] == [None] * 10
 
 
 def test_whoever_owes_nothing_may_send_and_then_owes_the_time_that_it_takes(
-    ledger: Ledger, clock: Clock
+    usage_file: UsageFile, clock: Clock
 ) -> None:
     key = Key("slow", DIGEST, images_per_second=10)
-    assert ledger.charge(key, 50) is None
+    assert usage_file.charge(key, 50) is None
     clock.now += 1
-    refusal = ledger.charge(key, 1)
+    refusal = usage_file.charge(key, 1)
     assert refusal is not None
     assert not refusal.daily
     assert refusal.seconds == pytest.approx(4)
     clock.now += refusal.seconds / 2
-    assert ledger.charge(key, 1) is not None
+    assert usage_file.charge(key, 1) is not None
     # The time that it was told is right: not earlier, not later.
     clock.now += refusal.seconds / 2
-    assert ledger.charge(key, 1) is None
+    assert usage_file.charge(key, 1) is None
     # What was not used is not saved up.
     clock.now += 1000
-    assert ledger.charge(key, 1) is None
-    assert ledger.charge(key, 1) is not None
+    assert usage_file.charge(key, 1) is None
+    assert usage_file.charge(key, 1) is not None
 
 
 @given(
@@ -73,53 +73,55 @@ def test_in_the_long_run_no_more_is_let_in_than_the_rate_and_one_request(
     clock, key = Clock(), Key("law", DIGEST, images_per_second=rate)
     let_in, last = 0, 0
     with TemporaryDirectory() as folder:
-        ledger = Ledger(Path(folder), clock, slots=4)
+        usage_file = UsageFile(Path(folder), clock, slots=4)
         for pause, images in tries:
             clock.now += pause
-            if ledger.charge(key, images) is None:
+            if usage_file.charge(key, images) is None:
                 let_in += images
                 last = images
-        ledger.close()
+        usage_file.close()
     assert let_in - last <= rate * (clock.now - START) + 1e-3
 
 
-def test_a_day_has_so_many_images_and_the_next_one_has_them_again(ledger: Ledger, clock: Clock) -> None:
+def test_a_day_has_its_images_and_the_next_has_them_again(usage_file: UsageFile, clock: Clock) -> None:
     key = Key("daily", DIGEST, images_per_day=100)
-    assert ledger.charge(key, 90) is None
-    refusal = ledger.charge(key, 11)
+    assert usage_file.charge(key, 90) is None
+    refusal = usage_file.charge(key, 11)
     assert refusal is not None
     assert (refusal.daily, refusal.used) == (True, 90)
     assert refusal.seconds == DAY - 1000
     # All or nothing: what still fits is let in.
-    assert ledger.charge(key, 10) is None
-    assert ledger.charge(key, 1) is not None
+    assert usage_file.charge(key, 10) is None
+    assert usage_file.charge(key, 1) is not None
     clock.now += refusal.seconds
-    assert ledger.charge(key, 100) is None
+    assert usage_file.charge(key, 100) is None
 
 
-def test_what_is_refused_costs_nothing_and_what_is_given_back_may_be_sent_again(ledger: Ledger) -> None:
+def test_refused_images_cost_nothing_and_returned_ones_may_be_sent_again(
+    usage_file: UsageFile,
+) -> None:
     key = Key("both", DIGEST, images_per_second=10, images_per_day=100)
-    assert ledger.charge(key, 60) is None
-    ledger.give_back(key, 60)
-    assert ledger.charge(key, 100) is None
-    refusal = ledger.charge(key, 1)
+    assert usage_file.charge(key, 60) is None
+    usage_file.give_back(key, 60)
+    assert usage_file.charge(key, 100) is None
+    refusal = usage_file.charge(key, 1)
     assert refusal is not None
     assert refusal.used == 100
 
 
-def test_keys_do_not_share(ledger: Ledger) -> None:
+def test_keys_do_not_share(usage_file: UsageFile) -> None:
     one, two = (Key(name, DIGEST, images_per_second=1) for name in ("one", "two"))
-    assert ledger.charge(one, 100) is None
-    assert ledger.charge(two, 100) is None
-    assert ledger.charge(one, 1) is not None
+    assert usage_file.charge(one, 100) is None
+    assert usage_file.charge(two, 100) is None
+    assert usage_file.charge(one, 1) is not None
 
 
 def test_a_restart_forgets_nothing(tmp_path: Path, clock: Clock) -> None:
     key = Key("kept", DIGEST, images_per_second=1, images_per_day=10)
-    before = Ledger(tmp_path, clock)
+    before = UsageFile(tmp_path, clock)
     assert before.charge(key, 8) is None
     before.close()
-    after = Ledger(tmp_path, clock)
+    after = UsageFile(tmp_path, clock)
     clock.now += 9
     refusal = after.charge(key, 3)
     assert refusal is not None
@@ -127,9 +129,9 @@ def test_a_restart_forgets_nothing(tmp_path: Path, clock: Clock) -> None:
 
 
 def spend(folder: Path, key: Key, count: int) -> None:
-    ledger = Ledger(folder)
+    usage_file = UsageFile(folder)
     for _ in range(count):
-        ledger.charge(key, 1)
+        usage_file.charge(key, 1)
 
 
 def test_processes_count_together_and_lose_nothing(tmp_path: Path) -> None:
@@ -141,22 +143,22 @@ def test_processes_count_together_and_lose_nothing(tmp_path: Path) -> None:
     for process in processes:
         process.join(60)
         assert process.exitcode == 0
-    refusal = Ledger(tmp_path).charge(key, 1_000_000)
+    refusal = UsageFile(tmp_path).charge(key, 1_000_000)
     assert refusal is not None
     assert refusal.used == 4000
 
 
 def test_more_keys_than_places_over_time_take_those_of_keys_long_unused(tmp_path: Path, clock: Clock) -> None:
-    ledger = Ledger(tmp_path, clock, slots=8)
+    usage_file = UsageFile(tmp_path, clock, slots=8)
     size = (tmp_path / NAME).stat().st_size
     limited = Key("limited", DIGEST, images_per_day=5)
     for number in range(8):
-        assert ledger.charge(Key(f"old-{number}", DIGEST), 1) is None
+        assert usage_file.charge(Key(f"old-{number}", DIGEST), 1) is None
     clock.now += 2 * DAY
-    assert ledger.charge(limited, 5) is None
+    assert usage_file.charge(limited, 5) is None
     # Written to a place that another process, which knew it as another key's, looks at again.
-    assert ledger.charge(Key("old-0", DIGEST, images_per_day=5), 5) is None
-    assert ledger.charge(limited, 1) is not None
+    assert usage_file.charge(Key("old-0", DIGEST, images_per_day=5), 5) is None
+    assert usage_file.charge(limited, 1) is not None
     assert (tmp_path / NAME).stat().st_size == size
 
 
@@ -164,11 +166,11 @@ def test_more_keys_than_places_over_time_take_those_of_keys_long_unused(tmp_path
 def test_a_ledger_that_is_none_is_begun_anew(damage: bytes, tmp_path: Path, clock: Clock) -> None:
     (tmp_path / NAME).write_bytes(damage)
     key = Key("one", DIGEST, images_per_day=5)
-    assert Ledger(tmp_path, clock).charge(key, 5) is None
-    assert Ledger(tmp_path, clock).charge(key, 1) is not None
+    assert UsageFile(tmp_path, clock).charge(key, 5) is None
+    assert UsageFile(tmp_path, clock).charge(key, 1) is not None
 
 
 def test_a_folder_that_cannot_hold_it_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(SettingsError, match=r"api-keys\.ledger \(.*\); INFOMAX_DATA_DIR must name"):
-        Ledger(tmp_path / "file")
+        UsageFile(tmp_path / "file")

@@ -9,15 +9,15 @@ import httpx
 import pytest
 
 from service.app import create_app
-from service.models.load_requests import LoadDesk
-from service.models.messages import Fate, News, Outcome, Wish
+from service.models.load_requests import LoadRequests
+from service.models.messages import LoadRequest, LoadResult, StatusUpdate, VersionStatus
 from service.quotas.api_keys import new_key, table_of
 from service.runtime import Runtime
 from tests.service.client import check_refusal
 from tests.service.faults import settings
 
 ROUTE = "/v1/models/tiny/load"
-Parent = Callable[[LoadDesk, Wish], None]
+Parent = Callable[[LoadRequests, LoadRequest], None]
 
 
 @asynccontextmanager
@@ -26,12 +26,12 @@ async def client(
 ) -> AsyncIterator[httpx.AsyncClient]:
     runtime = Runtime.load(settings(models, **changes), index_url)
 
-    def ask(wish: Wish) -> bool:
+    def ask(load_request: LoadRequest) -> bool:
         if parent is not None:
-            asyncio.get_running_loop().call_soon(parent, runtime.desk, wish)
+            asyncio.get_running_loop().call_soon(parent, runtime.load_requests, load_request)
         return parent is not None
 
-    runtime.desk.connect(ask)
+    runtime.load_requests.connect(ask)
     app = create_app(runtime)
     async with (
         app.router.lifespan_context(app),
@@ -40,18 +40,18 @@ async def client(
         yield http
 
 
-def grant(desk: LoadDesk, wish: Wish) -> None:
-    desk.hear(Outcome(wish.token))
+def grant(load_requests: LoadRequests, load_request: LoadRequest) -> None:
+    load_requests.hear(LoadResult(load_request.token))
 
 
 def test_a_load_is_answered_with_what_is_served_then(tiny_models: Path, index_url: str) -> None:
-    wishes: list[Wish] = []
+    wishes: list[LoadRequest] = []
 
-    def parent(desk: LoadDesk, wish: Wish) -> None:
-        wishes.append(wish)
+    def parent(load_requests: LoadRequests, load_request: LoadRequest) -> None:
+        wishes.append(load_request)
         # Another wish's outcome is no business of this one.
-        desk.hear(Outcome("another", "no"))
-        grant(desk, wish)
+        load_requests.hear(LoadResult("another", "no"))
+        grant(load_requests, load_request)
 
     async def scenario() -> None:
         async with client(tiny_models, index_url, parent) as http:
@@ -61,7 +61,7 @@ def test_a_load_is_answered_with_what_is_served_then(tiny_models: Path, index_ur
             assert (await http.post("/v1/models/tiny/1/load")).status_code == 200
 
     asyncio.run(scenario())
-    assert [(wish.entry, wish.version) for wish in wishes] == [
+    assert [(load_request.entry, load_request.version) for load_request in wishes] == [
         ("tiny", None),
         ("tiny", 3),
         ("tiny", 4),
@@ -70,9 +70,9 @@ def test_a_load_is_answered_with_what_is_served_then(tiny_models: Path, index_ur
 
 
 def test_a_refused_version_is_listed_with_its_reason(tiny_models: Path, index_url: str) -> None:
-    def parent(desk: LoadDesk, wish: Wish) -> None:
-        desk.hear(News((Fate("tiny", "tiny/2", "failed", 5.0, "It is broken."),)))
-        desk.hear(Outcome(wish.token, "tiny/2 was not loaded: It is broken."))
+    def parent(load_requests: LoadRequests, load_request: LoadRequest) -> None:
+        load_requests.hear(StatusUpdate((VersionStatus("tiny", "tiny/2", "failed", 5.0, "It is broken."),)))
+        load_requests.hear(LoadResult(load_request.token, "tiny/2 was not loaded: It is broken."))
 
     async def scenario() -> None:
         async with client(tiny_models, index_url, parent) as http:
@@ -99,8 +99,8 @@ def test_a_refused_version_is_listed_with_its_reason(tiny_models: Path, index_ur
 def test_what_is_no_such_request_is_refused_without_asking(
     path: str, request_: dict[str, object], status: int, code: str, tiny_models: Path, index_url: str
 ) -> None:
-    def parent(desk: LoadDesk, wish: Wish) -> None:
-        raise AssertionError(wish)
+    def parent(load_requests: LoadRequests, load_request: LoadRequest) -> None:
+        raise AssertionError(load_request)
 
     async def scenario() -> None:
         async with client(tiny_models, index_url, parent) as http:
@@ -118,8 +118,8 @@ def test_without_a_parent_that_listens_it_is_refused(tiny_models: Path, index_ur
 
 
 def test_a_load_that_is_under_way_at_the_end_is_refused(tiny_models: Path, index_url: str) -> None:
-    def parent(desk: LoadDesk, _wish: Wish) -> None:
-        desk.close()
+    def parent(load_requests: LoadRequests, _wish: LoadRequest) -> None:
+        load_requests.close()
 
     async def scenario() -> None:
         async with client(tiny_models, index_url, parent) as http:

@@ -10,7 +10,7 @@ _BEFORE = """
 import sys
 from threading import Event, Thread
 import psutil
-from service.heaps import give_back, keep_small
+from service.system.malloc import give_back, keep_small
 
 if sys.argv[1] == "ours":
     keep_small()

@@ -10,19 +10,19 @@ import numpy as np
 import pytest
 
 from service.inference.pipeline import Pipeline
-from service.inference.results import Embedded, Failed, Lane, Outcome, Want
+from service.inference.results import Embedded, Failed, Outcome, Priority, Want
 from service.work_sharing import client as colleagues_module
-from service.work_sharing.client import Colleagues, address
-from service.work_sharing.load_table import TABLE, CoreTable
-from service.work_sharing.protocol import Question, read_question
-from service.work_sharing.server import Helper
+from service.work_sharing.client import PeerClient, address
+from service.work_sharing.load_table import TABLE, LoadTable
+from service.work_sharing.protocol import PeerRequest, read_request
+from service.work_sharing.server import PeerServer
 from tests.pictures import photo, plain
 from tests.service.faults import FragileModel, running
 
 CHUNK = [photo(seed) for seed in range(20)]
 
 
-class Served:
+class ModelInstance:
     """The models of a worker, of which there is one."""
 
     def __init__(self, pipeline: Pipeline) -> None:
@@ -32,18 +32,18 @@ class Served:
         return self._pipeline if key == self._pipeline.key else None
 
 
-class WatchedHelper(Helper):
+class WatchedHelper(PeerServer):
     """Tells when it has given an answer up."""
 
-    def __init__(self, models: Served, socket: Path) -> None:
+    def __init__(self, models: ModelInstance, socket: Path) -> None:
         super().__init__(models, socket)
         self.given_up = asyncio.Event()
 
     async def _answer_while_asked(
-        self, question: Question, reader: asyncio.StreamReader
+        self, request: PeerRequest, reader: asyncio.StreamReader
     ) -> list[Outcome] | None:
         try:
-            return await super()._answer_while_asked(question, reader)
+            return await super()._answer_while_asked(request, reader)
         except asyncio.IncompleteReadError:
             self.given_up.set()
             raise
@@ -55,13 +55,13 @@ class Worker:
 
     model: FragileModel
     pipeline: Pipeline
-    helper: WatchedHelper
+    peer_server: WatchedHelper
 
     async def held_up(self, chunk: list[bytes]) -> "asyncio.Task[list[Outcome]]":
         """A chunk that stays in the model until its gate opens."""
         self.model.entered.clear()
         self.model.gate.clear()
-        task = asyncio.create_task(self.pipeline.embed(chunk, Want.EMBEDDING, Lane.BULK))
+        task = asyncio.create_task(self.pipeline.embed(chunk, Want.EMBEDDING, Priority.BULK))
         await asyncio.to_thread(self.model.entered.wait, 30)
         return task
 
@@ -69,11 +69,11 @@ class Worker:
 @asynccontextmanager
 async def workers(models: Path, folder: Path, **changes: object) -> AsyncIterator[tuple[Worker, Worker]]:
     """Two workers of one service."""
-    CoreTable.create(folder / TABLE, 2)
+    LoadTable.create(folder / TABLE, 2)
     made = []
     for place in range(2):
-        colleagues = Colleagues(folder, CoreTable.open(folder / TABLE, place, 2))
-        made.append((FragileModel(models), colleagues))
+        peers = PeerClient(folder, LoadTable.open(folder / TABLE, place, 2))
+        made.append((FragileModel(models), peers))
     (first, asks), (second, asks_too) = made
     async with (
         running(models, first, asks, **changes) as one,
@@ -81,16 +81,16 @@ async def workers(models: Path, folder: Path, **changes: object) -> AsyncIterato
     ):
         pair = []
         for place, (model, pipeline) in enumerate(((first, one), (second, other))):
-            helper = WatchedHelper(Served(pipeline), address(folder, place))
-            await helper.start()
-            pair.append(Worker(model, pipeline, helper))
+            peer_server = WatchedHelper(ModelInstance(pipeline), address(folder, place))
+            await peer_server.start()
+            pair.append(Worker(model, pipeline, peer_server))
         try:
             yield pair[0], pair[1]
         finally:
-            for worker, colleagues in zip(pair, (asks, asks_too), strict=True):
+            for worker, peers in zip(pair, (asks, asks_too), strict=True):
                 worker.model.gate.set()
-                worker.helper.stop()
-                colleagues.close()
+                worker.peer_server.stop()
+                peers.close()
 
 
 def vectors(outcomes: list[Outcome]) -> list[np.ndarray]:
@@ -108,7 +108,7 @@ def test_a_stream_s_next_chunk_is_answered_by_a_worker_that_has_time(
             expected = await alone.embed(mixed, want)
         async with workers(tiny_models, tmp_path) as (one, other):
             first = await one.held_up(CHUNK)
-            answered = await one.pipeline.embed(mixed, want, Lane.BULK)
+            answered = await one.pipeline.embed(mixed, want, Priority.BULK)
             assert other.model.seen
             assert not first.done()
             one.model.gate.set()
@@ -133,8 +133,8 @@ def test_what_is_no_stream_stays_where_it_is(tiny_models: Path, tmp_path: Path) 
         async with workers(tiny_models, tmp_path) as (one, other):
             first = await one.held_up(CHUNK)
             second = asyncio.create_task(one.pipeline.embed(CHUNK, Want.EMBEDDING))
-            third = asyncio.create_task(one.pipeline.embed(CHUNK, Want.PROJECTIONS, Lane.BULK))
-            few = asyncio.create_task(one.pipeline.embed([plain(1)], Want.EMBEDDING, Lane.BULK))
+            third = asyncio.create_task(one.pipeline.embed(CHUNK, Want.PROJECTIONS, Priority.BULK))
+            few = asyncio.create_task(one.pipeline.embed([plain(1)], Want.EMBEDDING, Priority.BULK))
             await asyncio.sleep(0)
             one.model.gate.set()
             for task in (first, second, third, few):
@@ -149,7 +149,7 @@ def test_a_worker_with_work_of_its_own_is_not_asked(tiny_models: Path, tmp_path:
         async with workers(tiny_models, tmp_path) as (one, other):
             own = await other.held_up([plain(7)])
             first = await one.held_up(CHUNK)
-            second = asyncio.create_task(one.pipeline.embed(CHUNK, Want.EMBEDDING, Lane.BULK))
+            second = asyncio.create_task(one.pipeline.embed(CHUNK, Want.EMBEDDING, Priority.BULK))
             await asyncio.sleep(0)
             one.model.gate.set()
             assert len(vectors(await second)) == len(CHUNK)
@@ -167,14 +167,14 @@ def test_a_chunk_that_the_other_worker_does_not_answer_is_answered_here(
     async def scenario() -> None:
         async with workers(tiny_models, tmp_path) as (one, other):
             if how == "it is gone":
-                other.helper.stop()
+                other.peer_server.stop()
                 address(tmp_path, 1).unlink(missing_ok=True)
             elif how == "it stops":
                 await other.pipeline.stop(0)
             else:
                 other.pipeline.key = "another"
             first = await one.held_up(CHUNK)
-            second = asyncio.create_task(one.pipeline.embed(CHUNK, Want.EMBEDDING, Lane.BULK))
+            second = asyncio.create_task(one.pipeline.embed(CHUNK, Want.EMBEDDING, Priority.BULK))
             await asyncio.sleep(0)
             one.model.gate.set()
             assert len(vectors(await second)) == len(vectors(await first)) == len(CHUNK)
@@ -185,27 +185,27 @@ def test_a_chunk_that_the_other_worker_does_not_answer_is_answered_here(
 def test_a_worker_that_hangs_is_waited_for_once(
     tiny_models: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(colleagues_module, "_PATIENCE_SECONDS", 0.05)
+    monkeypatch.setattr(colleagues_module, "_ANSWER_SECONDS", 0.05)
     asked = []
 
     async def scenario() -> None:
         left = asyncio.Event()
 
         async def hang(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-            asked.append(await read_question(reader))
+            asked.append(await read_request(reader))
             # Until nobody waits any more.
             await reader.read()
             writer.close()
             await writer.wait_closed()
             left.set()
 
-        CoreTable.create(tmp_path / TABLE, 2)
-        table = CoreTable.open(tmp_path / TABLE, 0, 2)
-        colleagues = Colleagues(tmp_path, table)
+        LoadTable.create(tmp_path / TABLE, 2)
+        table = LoadTable.open(tmp_path / TABLE, 0, 2)
+        peers = PeerClient(tmp_path, table)
         server = await asyncio.start_unix_server(hang, str(address(tmp_path, 1)))
-        question = Question("any", Want.EMBEDDING, [plain(1)])
+        request = PeerRequest("any", Want.EMBEDDING, [plain(1)])
         for _ in range(3):
-            assert await colleagues.answer(question, 1) is None
+            assert await peers.answer(request, 1) is None
         assert len(asked) == 1
         assert table.borrow(1) == 1, "it was not given back"
         await left.wait()
@@ -221,9 +221,9 @@ def test_a_worker_that_is_lost_while_it_answers_costs_nothing(tiny_models: Path,
             other.model.entered.clear()
             other.model.gate.clear()
             first = await one.held_up(CHUNK)
-            second = asyncio.create_task(one.pipeline.embed(CHUNK, Want.EMBEDDING, Lane.BULK))
+            second = asyncio.create_task(one.pipeline.embed(CHUNK, Want.EMBEDDING, Priority.BULK))
             await asyncio.to_thread(other.model.entered.wait, 30)
-            other.helper.stop()
+            other.peer_server.stop()
             one.model.gate.set()
             assert len(vectors(await second)) == len(vectors(await first)) == len(CHUNK)
 
@@ -238,14 +238,14 @@ def test_who_goes_away_takes_the_images_out_of_the_other_worker_s_queue(
             other.model.entered.clear()
             other.model.gate.clear()
             first = await one.held_up(CHUNK)
-            second = asyncio.create_task(one.pipeline.embed(CHUNK, Want.EMBEDDING, Lane.BULK))
+            second = asyncio.create_task(one.pipeline.embed(CHUNK, Want.EMBEDDING, Priority.BULK))
             await asyncio.to_thread(other.model.entered.wait, 30)
             second.cancel()
             with pytest.raises(asyncio.CancelledError):
                 await second
             one.model.gate.set()
             await first
-            await asyncio.wait_for(other.helper.given_up.wait(), 30)
+            await asyncio.wait_for(other.peer_server.given_up.wait(), 30)
             other.model.gate.set()
         assert sum(map(len, other.model.seen)) <= 8
 

@@ -121,6 +121,7 @@ def test_a_stream_that_another_worker_helps_with_survives_that_worker(
         connection = socket.create_connection((address.host, address.port or 0), timeout=60)
         with Exchange(connection, "/v1/batch", "application/x-ndjson") as stream:
             port = connection.getsockname()[1]
+            wait_for(lambda: any(has_connection(worker, port) for worker in server.workers()), server)
             (helper,) = (worker for worker in server.workers() if not has_connection(worker, port))
             used = sum(helper.cpu_times()[:2])
             for number in range(20):

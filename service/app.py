@@ -96,7 +96,12 @@ def create_app(runtime: Runtime) -> FastAPI:
             usage_file=usage_file,
             open_routes=runtime.settings.open_routes,
         )
-    app.add_middleware(RequestMiddleware, runtime=runtime)
+    app.add_middleware(
+        RequestMiddleware,
+        in_flight=runtime.in_flight,
+        models=runtime.models,
+        client_seconds=runtime.settings.client_seconds,
+    )
     for router in ROUTERS:
         app.include_router(router)
     return app

@@ -1,13 +1,14 @@
 """What the service refuses, and the one place where a refusal becomes an HTTP answer."""
 
 import math
+from typing import Protocol
 
 import orjson
 from starlette.responses import Response
 from starlette.types import Scope
 
 from contract.errors import ImageError, InfomaxError
-from service.inference.results import Failed
+from service.logs import REQUEST_ID
 from service.metrics import REJECTIONS
 
 _ASK_AGAIN_SECONDS = 1.0
@@ -34,6 +35,17 @@ _ITEM_SETTING = {
     "image_too_large": "INFOMAX_MAX_IMAGE_BYTES",
     "too_many_pixels": "INFOMAX_MAX_IMAGE_PIXELS",
 }
+
+
+class ItemFailure(Protocol):
+    """Failure of one image: the code, the sentence and the limit of `service.inference.results.Failed`."""
+
+    @property
+    def code(self) -> str: ...
+    @property
+    def message(self) -> str: ...
+    @property
+    def limit(self) -> int | None: ...
 
 
 class SettingsError(InfomaxError):
@@ -74,16 +86,15 @@ def not_ready(reason: str) -> ServiceError:
     return ServiceError(503, "not_ready", reason, retry_after=_ASK_AGAIN_SECONDS)
 
 
-def item_error(failed: Failed, position: int | None = None) -> ServiceError:
-    """The refusal of a request because one of its images failed; `position` counts from 0."""
+def item_error(failed: ItemFailure, position: int | None = None) -> ServiceError:
+    """Refuse a request because one of its images failed; `position` counts from 0."""
     place = "" if position is None else f"Image {position}: "
-    return ServiceError(
-        _ITEM_STATUS.get(failed.code, 422),
-        failed.code,
-        place + failed.message,
-        limit=failed.limit,
-        setting=_ITEM_SETTING.get(failed.code),
-    )
+    return _image_refusal(failed.code, place + failed.message, failed.limit)
+
+
+def _image_refusal(code: str, message: str, limit: int | None) -> ServiceError:
+    status, setting = _ITEM_STATUS.get(code, 422), _ITEM_SETTING.get(code)
+    return ServiceError(status, code, message, limit=limit, setting=setting)
 
 
 def as_service_error(error: Exception) -> ServiceError:
@@ -91,7 +102,7 @@ def as_service_error(error: Exception) -> ServiceError:
     if isinstance(error, ServiceError):
         return error
     if isinstance(error, ImageError):
-        return item_error(Failed(error.code, str(error), error.limit))
+        return _image_refusal(error.code, str(error), error.limit)
     if isinstance(error, InfomaxError):
         return ServiceError(500, "internal_error", str(error))
     return ServiceError(
@@ -106,11 +117,10 @@ def refusal(error: Exception, scope: Scope) -> Response:
 
     Args:
         error: why.
-        scope: of the request, with its id.
+        scope: of the request.
     """
-    request_id = str(scope.get("state", {}).get("request_id", ""))
     form = _v2 if f"{scope['path']}/".startswith(V2_PREFIX) else problem
-    return form(error, request_id)
+    return form(error, REQUEST_ID.get())
 
 
 def problem(error: Exception, request_id: str) -> Response:

@@ -6,16 +6,15 @@ from dataclasses import dataclass, field
 from fastapi import Request
 
 from service.http.in_flight import InFlight
+from service.http.request_context import context_of
 from service.index.database import Database
 from service.inference.model import Model, open_model
+from service.inference.peers import NO_PEERS, Peers
 from service.inference.pipeline import Readiness
 from service.models.instance import ModelInstance
 from service.models.load_requests import LoadRequests
 from service.models.registry import ModelRegistry
 from service.settings import Settings
-from service.work_sharing.client import NO_PEERS, PeerClient
-
-_SERVED = "served"
 
 
 @dataclass(frozen=True)
@@ -34,7 +33,7 @@ class Runtime:
         settings: Settings,
         database_url: str,
         models: Mapping[str, Model] | None = None,
-        peers: PeerClient = NO_PEERS,
+        peers: Peers = NO_PEERS,
     ) -> "Runtime":
         """Open the models and the index on a database that `schema.migrate` has prepared.
 
@@ -42,7 +41,7 @@ class Runtime:
             settings: of the service.
             database_url: of the index.
             models: by their entries of the settings, the default one first; opened here unless given.
-            colleagues: the other workers, where there are any.
+            peers: the other workers, where there are any.
 
         Raises:
             ArtefactError: a model folder is missing or breaks a rule of the contract.
@@ -102,27 +101,13 @@ def runtime_of(request: Request) -> Runtime:
 
 
 def served_for(request: Request, name: str | None = None) -> ModelInstance:
-    """The model version that answers a request: the one of that name, or the default one.
+    """Find the model version that answers a request: the one of that name, or the default one.
 
-    The request keeps it: if another version takes its place meanwhile, this one stays until `let_go`.
+    The request keeps it until it is over, even where another version takes its place meanwhile.
 
     Raises:
         ServiceError: 404 `unknown_model`.
     """
     served = runtime_of(request).models.find(name)
-    served.begin()
-    request.scope["state"][_SERVED] = served
+    context_of(request).use(served)
     return served
-
-
-def served_by(state: Mapping[str, object]) -> ModelInstance | None:
-    """The model version that answers the request with this state; None before it is known."""
-    served = state.get(_SERVED)
-    return served if isinstance(served, ModelInstance) else None
-
-
-def let_go(state: dict[str, object]) -> None:
-    """The request with this state is over: it needs its model version no longer."""
-    if (served := served_by(state)) is not None:
-        del state[_SERVED]
-        served.end()

@@ -10,11 +10,15 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from contract.images import ImageLimits
 from service.errors import SettingsError
-from service.inference.gpu_options import Arena, CudnnSearch, GpuOptions
-from service.inference.precision import LARGEST_LOSS_POINTS, Requested
 from service.system.cpu_count import usable_cores
 
 PREFIX = "INFOMAX_"
+
+Arena = Literal["same_as_requested", "next_power_of_two"]
+CudnnSearch = Literal["heuristic", "exhaustive", "default"]
+Requested = Literal["auto", "fp32", "int8"]
+LARGEST_LOSS_POINTS = 0.3
+"""Accuracy that `precision = auto` gives away for speed, in percentage points."""
 
 _MODEL = r"[a-z0-9][a-z0-9._-]{0,63}(/[1-9][0-9]*)?"
 
@@ -180,34 +184,6 @@ class Settings(BaseSettings):
     def served_models(self) -> tuple[str, ...]:
         """The entries of all models to serve, each a name or name/version, the default one first."""
         return tuple(dict.fromkeys([self.model, *(self.models.split(",") if self.models else ())]))
-
-    @property
-    def gpu_options(self) -> GpuOptions:
-        """What is set about the GPU.
-
-        Raises:
-            SettingsError: buffers that hold one batch, and several batches at a time.
-        """
-        cache = self.tensorrt_cache
-        if cache is None and self.device == "tensorrt":
-            cache = self.data_dir / "tensorrt"
-        options = GpuOptions(
-            self.gpu_id,
-            self.gpu_memory_bytes,
-            self.gpu_arena,
-            self.cudnn_search,
-            self.io_binding,
-            self.cuda_graphs,
-            cache,
-            self.tensorrt_fp16,
-        )
-        if options.bound and self.runs > 1:
-            name = "CUDA_GRAPHS" if self.cuda_graphs else "IO_BINDING"
-            raise SettingsError(
-                f"INFOMAX_{name} with INFOMAX_RUNS={self.runs} is not allowed: its buffers hold one batch at "
-                "a time; set INFOMAX_RUNS=1, or leave it out."
-            )
-        return options
 
     @property
     def image_limits(self) -> ImageLimits:

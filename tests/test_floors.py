@@ -15,6 +15,20 @@ ROOT = Path(__file__).parents[1]
 
 # The lowest floor first. Rooms that share a floor do not import each other.
 FLOORS: dict[str, tuple[tuple[str, ...], ...]] = {
+    "service": (
+        ("logs", "metrics", "page", "system"),
+        ("errors",),
+        ("settings",),
+        ("inference",),
+        ("index", "quotas", "work_sharing"),
+        ("inputs", "models"),
+        ("streaming", "http"),
+        ("outputs", "runtime"),
+        ("routes",),
+        ("app",),
+        ("processes",),
+        ("cli",),
+    ),
     "training": (
         ("errors",),
         ("system", "recipe"),

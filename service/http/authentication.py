@@ -6,18 +6,18 @@ from fastapi import FastAPI, Request
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from service.errors import ServiceError, refusal
+from service.http.request_context import context_of
+from service.page import FILES
 from service.quotas.api_keys import KeyRing
-from service.quotas.quota import QUOTA, KeyQuota
+from service.quotas.quota import KeyQuota
 from service.quotas.usage_file import UsageFile
-from service.routes import page
 from service.settings import Settings
 
 _HEALTH = frozenset({"/livez", "/readyz", "/v2/health/live", "/v2/health/ready"})
 # The page itself holds nothing that is anybody's; what it asks for needs the key that it is given.
-_PAGE = frozenset({"/", *(f"/page/{name}" for name in page.FILES)})
+_PAGE = frozenset({"/", *(f"/page/{name}" for name in FILES)})
 _DOCS = {"/docs", "/docs/swagger-ui-bundle.js", "/docs/swagger-ui.css", "/openapi.json"}
 _OPEN = {"metrics": frozenset({"/metrics"}), "docs": frozenset(_DOCS)}
-_ADMIN = "admin"
 _CHALLENGE = 'Bearer realm="infomax"'
 
 
@@ -58,10 +58,9 @@ class AuthenticationMiddleware:
             answer.headers["WWW-Authenticate"] = _CHALLENGE + error
             await answer(scope, receive, send)
             return
-        scope["state"]["key"] = key.id
-        scope["state"][_ADMIN] = key.admin
-        # The task is the request's own: the variable needs no reset.
-        QUOTA.set(KeyQuota(key, self._usage_file))
+        context = context_of(request)
+        context.key = key
+        context.quota = KeyQuota(key, self._usage_file)
         await self._app(scope, receive, send)
 
 
@@ -83,12 +82,12 @@ def require_admin(request: Request) -> None:
     Raises:
         ServiceError: 403 `admin_key_required`.
     """
-    state = request.scope["state"]
-    if "key" in state and not state[_ADMIN]:
+    key = context_of(request).key
+    if key is not None and not key.admin:
         raise ServiceError(
             403,
             "admin_key_required",
-            f"The API key {state['key']} may not change what is served; use one that has admin = true in the "
+            f"The API key {key.id} may not change what is served; use one that has admin = true in the "
             "file of keys.",
         )
 

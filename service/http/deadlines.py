@@ -10,13 +10,12 @@ from fastapi import Request
 from starlette.responses import Response
 
 from service.errors import ServiceError
+from service.http.request_context import context_of
 from service.inference.deadline import Deadline
 from service.inputs.parameters import refused
 
 HEADER = "X-Request-Timeout-Ms"
 LONGEST_MS = 600_000
-
-_STATE = "deadline"
 
 Route = Callable[[Request], Awaitable[Response]]
 
@@ -54,7 +53,7 @@ def until(request: Request, seconds: float, asked_by: str) -> Iterator[None]:
         ServiceError: 504 `deadline_exceeded`.
     """
     deadline = Deadline(seconds)
-    request.scope["state"][_STATE] = deadline
+    context_of(request).deadline = deadline
     task = asyncio.current_task()
     assert task is not None  # noqa: S101 (a coroutine runs in a task)
 
@@ -76,8 +75,7 @@ def until(request: Request, seconds: float, asked_by: str) -> Iterator[None]:
 
 def deadline_of(request: Request) -> Deadline | None:
     """The deadline of a request; None where the client has none, or the route takes none."""
-    deadline: Deadline | None = request.scope["state"].get(_STATE)
-    return deadline
+    return context_of(request).deadline
 
 
 def _milliseconds(text: str) -> int:

@@ -14,10 +14,12 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from service.errors import refusal
 from service.http.body_timeout import TimedBody
+from service.http.in_flight import InFlight
+from service.http.request_context import begin_context
 from service.inference.admission import shutting_down
 from service.logs import REQUEST_ID
 from service.metrics import REQUEST_SECONDS, REQUESTS
-from service.runtime import Runtime, let_go, served_by
+from service.models.registry import ModelRegistry
 
 logger = logging.getLogger(__name__)
 
@@ -51,43 +53,50 @@ _TOO_SLOW = 408
 class RequestMiddleware:
     """The outermost middleware of the application."""
 
-    def __init__(self, app: ASGIApp, runtime: Runtime) -> None:
+    def __init__(
+        self, app: ASGIApp, in_flight: InFlight, models: ModelRegistry, client_seconds: float
+    ) -> None:
         self._app = app
-        self._runtime = runtime
+        self._in_flight = in_flight
+        self._models = models
+        self._client_seconds = client_seconds
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        body = TimedBody(receive, self._runtime.settings.client_seconds)
-        exchange = _Exchange(scope, body, send, self._runtime)
+        body = TimedBody(receive, self._client_seconds)
+        exchange = _Exchange(scope, body, send, self._in_flight, self._models)
         try:
             if scope["path"] in OBSERVED:
                 await exchange.answer(self._app)
-            elif self._runtime.in_flight.closed:
+            elif self._in_flight.closed:
                 await exchange.refuse(shutting_down())
             else:
-                with self._runtime.in_flight.passing():
+                with self._in_flight.passing():
                     await exchange.answer(self._app)
         finally:
             exchange.record()
-            let_go(scope["state"])
+            exchange.context.release()
 
 
 class _Exchange:
     """One request and its answer."""
 
-    def __init__(self, scope: Scope, body: TimedBody, send: Send, runtime: Runtime) -> None:
+    def __init__(
+        self, scope: Scope, body: TimedBody, send: Send, in_flight: InFlight, models: ModelRegistry
+    ) -> None:
         self._scope = scope
         self._body = body
         self._send = send
-        self._runtime = runtime
+        self._in_flight = in_flight
+        self._models = models
         self._arrived = perf_counter()
         self._id = _request_id(scope)
         # The task is the request's own (uvicorn makes one for each): the variable needs no reset, and what
         # the server logs of a broken answer carries the id as well.
         REQUEST_ID.set(self._id)
-        scope.setdefault("state", {})["request_id"] = self._id
+        self.context = begin_context(scope, self._id)
         self._status: int | None = None
 
     async def answer(self, app: ASGIApp) -> None:
@@ -98,7 +107,7 @@ class _Exchange:
             logger.debug("the client went away before it had sent everything")
         except asyncio.CancelledError:
             task = asyncio.current_task()
-            if task is None or self._status is not None or not self._runtime.in_flight.closed:
+            if task is None or self._status is not None or not self._in_flight.closed:
                 raise
             # The drain is over, and the server ends what still runs.
             task.uncancel()
@@ -141,9 +150,9 @@ class _Exchange:
                 "seconds": round(seconds, 6),
                 "client": client[0] if client else None,
             }
-            if key := self._scope["state"].get("key"):
+            if (key := self.context.key) is not None:
                 # Its name; what it is was never kept.
-                fields["key"] = key
+                fields["key"] = key.id
             logger.log(level, "%s %s %d", method, self._scope["path"], status, extra=fields)
 
     def _headers(self, given: Iterable[Header]) -> Iterator[Header]:
@@ -155,12 +164,12 @@ class _Exchange:
             if header[0] not in names:
                 yield header
         if self._scope["path"].startswith(_ANSWERED_BY_MODELS):
-            served = served_by(self._scope["state"])
+            served = self.context.served
             if served is not None:
                 yield b"x-model", served.id.encode()
-            pipeline = (served or self._runtime.models.default).pipeline
+            pipeline = (served or self._models.default).pipeline
             yield b"x-execution-provider", pipeline.report.summary.encode()
-        if self._runtime.in_flight.closed or self._status == _TOO_SLOW:
+        if self._in_flight.closed or self._status == _TOO_SLOW:
             yield b"connection", b"close"
 
 

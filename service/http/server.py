@@ -2,7 +2,7 @@
 
 import asyncio
 import socket
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import Any
 
@@ -12,8 +12,7 @@ from fastapi import FastAPI
 
 from service.http.timeouts import TimedProtocol
 from service.models.worker_agent import WorkerAgent
-from service.processes.channel import Report, WorkerEnd
-from service.runtime import Runtime
+from service.system.channel import Report, WorkerEnd
 
 # Longer than load balancers keep an idle connection (60 s is common): else they send a request down one
 # that is being closed.
@@ -29,7 +28,23 @@ _TAKEN_AT_ONCE = 16
 class ConnectionServer(uvicorn.Server):
     """Serves what the parent hands over, and reports what has ended."""
 
-    def __init__(self, app: FastAPI, runtime: Runtime, channel: WorkerEnd) -> None:
+    def __init__(
+        self,
+        app: FastAPI,
+        channel: WorkerEnd,
+        agent: WorkerAgent,
+        drain: Callable[[], Awaitable[None]],
+        client_seconds: float,
+    ) -> None:
+        """Serve `app` on the connections that come down the channel.
+
+        Args:
+            app: the application.
+            channel: the worker's end.
+            agent: handles the messages about model versions.
+            drain: refuses new requests and waits for those in flight.
+            client_seconds: the setting of that name.
+        """
         config = uvicorn.Config(
             app,
             # `work` runs the application's lifespan itself, so that a failure keeps its type.
@@ -42,9 +57,10 @@ class ConnectionServer(uvicorn.Server):
             timeout_graceful_shutdown=_REFUSAL_SECONDS,
         )
         super().__init__(config)
-        self._runtime = runtime
+        self._drain = drain
+        self._client_seconds = client_seconds
         self._channel = channel
-        self._agent = WorkerAgent(runtime, channel)
+        self._agent = agent
         self._ended = 0
         self._idle = asyncio.Event()
         self._adopting: set[asyncio.Task[None]] = set()
@@ -67,7 +83,7 @@ class ConnectionServer(uvicorn.Server):
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Answer what has begun, refuse what comes, then close the connections."""
-        await self._runtime.drain()
+        await self._drain()
         if self.server_state.connections:
             self._idle.clear()
             with suppress(TimeoutError):
@@ -100,7 +116,7 @@ class ConnectionServer(uvicorn.Server):
     def _protocol(self) -> asyncio.Protocol:
         return _Connection(
             self._on_lost,
-            seconds=self._runtime.settings.client_seconds,
+            seconds=self._client_seconds,
             config=self.config,
             server_state=self.server_state,
             app_state=self.lifespan.state,

@@ -5,10 +5,9 @@ The names and values are those of onnxruntime.ai/docs/execution-providers, pages
 
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Literal
 
-Arena = Literal["same_as_requested", "next_power_of_two"]
-CudnnSearch = Literal["heuristic", "exhaustive", "default"]
+from service.errors import SettingsError
+from service.settings import Arena, CudnnSearch, Settings
 
 _ARENAS = {"same_as_requested": "kSameAsRequested", "next_power_of_two": "kNextPowerOfTwo"}
 
@@ -40,6 +39,34 @@ class GpuOptions:
     cuda_graphs: bool = False
     tensorrt_cache: Path | None = None
     tensorrt_fp16: bool = False
+
+    @classmethod
+    def of(cls, settings: Settings) -> "GpuOptions":
+        """Read the options from the settings.
+
+        Raises:
+            SettingsError: buffers that hold one batch, and several batches at a time.
+        """
+        cache = settings.tensorrt_cache
+        if cache is None and settings.device == "tensorrt":
+            cache = settings.data_dir / "tensorrt"
+        options = cls(
+            settings.gpu_id,
+            settings.gpu_memory_bytes,
+            settings.gpu_arena,
+            settings.cudnn_search,
+            settings.io_binding,
+            settings.cuda_graphs,
+            cache,
+            settings.tensorrt_fp16,
+        )
+        if options.bound and settings.runs > 1:
+            name = "CUDA_GRAPHS" if settings.cuda_graphs else "IO_BINDING"
+            raise SettingsError(
+                f"INFOMAX_{name} with INFOMAX_RUNS={settings.runs} is not allowed: its buffers hold one "
+                "batch at a time. Set INFOMAX_RUNS=1, or leave it out."
+            )
+        return options
 
     @property
     def bound(self) -> bool:

@@ -14,10 +14,11 @@ from contract.card import ModelCard
 from contract.errors import ArtefactError
 from contract.images import decode
 from contract.precision import Precision
-from service.inference.precision import Requested, choose
+from service.inference.gpu_options import GpuOptions
+from service.inference.precision import choose
 from service.inference.providers import ExecutionReport, Placement, bound, open_session, place, report
 from service.inference.results import Projections
-from service.settings import Settings
+from service.settings import Requested, Settings
 
 _NO_FEATURES = np.empty(0, np.float32)
 _TENSOR = {"uint8": "tensor(uint8)", "float32": "tensor(float)"}
@@ -156,7 +157,7 @@ def open_model(settings: Settings) -> Model:
             precision that they demand.
     """
     artefact = open_artefact(locate(settings.models_dir, settings.model))
-    placement = place(settings.device, artefact.encoder, settings.gpu_options)
+    placement = place(settings.device, artefact.encoder, GpuOptions.of(settings))
     return Model(artefact, placement, settings.threads_per_run, settings.precision)
 
 

@@ -17,13 +17,12 @@ from service.inference.calls import Call, Delivery, Item, settle
 from service.inference.deadline import Deadline
 from service.inference.decoding import Decoder, SmallDecoder
 from service.inference.model import Model, open_model
+from service.inference.peers import NO_PEERS, PeerRequest, Peers
 from service.inference.priority_queue import PriorityQueue
+from service.inference.quota import Quota
 from service.inference.results import Outcome, Priority, Stages, Want
 from service.inference.threads import ThreadPool
-from service.quotas.quota import QUOTA, KeyQuota
 from service.settings import Settings
-from service.work_sharing.client import NO_PEERS, PeerClient
-from service.work_sharing.protocol import PeerRequest
 
 _WATCH_SECONDS = 1.0
 _WARM_UP_RUNS = 3
@@ -52,8 +51,8 @@ class Pipeline:
         key: the same for pipelines of all workers that give the same answers.
     """
 
-    def __init__(self, settings: Settings, model: Model | None = None, peers: PeerClient = NO_PEERS) -> None:
-        """Open the model that the settings name, unless one is given; `colleagues` answer parts of streams.
+    def __init__(self, settings: Settings, model: Model | None = None, peers: Peers = NO_PEERS) -> None:
+        """Open the model that the settings name, unless one is given; `peers` answer parts of streams.
 
         Raises:
             ArtefactError: the model folder is missing or breaks a rule of the contract.
@@ -155,6 +154,7 @@ class Pipeline:
         priority: Priority = Priority.INTERACTIVE,
         stages: Stages | None = None,
         deadline: Deadline | None = None,
+        quota: Quota | None = None,
     ) -> list[Outcome]:
         """Answer every image, in the order given; a failing image is a `Failed`, the others are not touched.
 
@@ -163,9 +163,10 @@ class Pipeline:
         Args:
             images: encoded images.
             want: how much of the model to run.
-            lane: interactive calls are refused when the service is full, bulk calls wait.
+            priority: interactive calls are refused when the service is full, bulk calls wait.
             stages: filled with where the time went.
-            deadline: of an interactive call; whoever sets its `passed` cancels the call too.
+            deadline: of an interactive call; what sets its `passed` cancels the call too.
+            quota: charged for the images; refused ones are given back.
 
         Raises:
             ServiceError: 503 `overloaded` or `deadline_unreachable` (with `retry_after`), `not_ready` or
@@ -175,7 +176,6 @@ class Pipeline:
         """
         if self._admission is None or any(threads.failed for threads in self._thread_pools):
             raise not_ready(self.readiness.reason)
-        quota = QUOTA.get()
         if quota is None:
             return await self._admit(self._admission, images, want, priority, stages, deadline)
         await self._pay(self._admission, quota, len(images), priority)
@@ -194,8 +194,8 @@ class Pipeline:
         chunks = [code[start : start + size] for start in range(0, len(code), size)]
         return np.concatenate([await asyncio.to_thread(self._model.project, chunk) for chunk in chunks])
 
-    async def _pay(self, admission: Admission, quota: KeyQuota, images: int, priority: Priority) -> None:
-        """Charge images to an account; a stream waits here until the account's rate allows it."""
+    async def _pay(self, admission: Admission, quota: Quota, images: int, priority: Priority) -> None:
+        """Charge images to a quota; a stream waits here until the rate of the quota allows it."""
         while wait := quota.charge(images, priority):
             await asyncio.sleep(min(wait, _WATCH_SECONDS))
             if admission.closed:

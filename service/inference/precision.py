@@ -1,15 +1,11 @@
 """In which precision a model's encoder runs."""
 
 from dataclasses import dataclass
-from typing import Literal
 
 from contract.card import ModelCard
 from contract.precision import Precision
 from service.errors import SettingsError
-
-Requested = Literal["auto", "fp32", "int8"]
-LARGEST_LOSS_POINTS = 0.3
-"""Accuracy that `auto` gives away for speed, in percentage points."""
+from service.settings import LARGEST_LOSS_POINTS, Requested
 
 
 @dataclass(frozen=True)

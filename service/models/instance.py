@@ -9,10 +9,10 @@ from service import metrics
 from service.index.database import Database
 from service.index.store import Index
 from service.inference.model import Model
+from service.inference.peers import Peers
 from service.inference.pipeline import Pipeline
 from service.settings import Settings
 from service.system import gc_tuning
-from service.work_sharing.client import PeerClient
 
 logger = logging.getLogger(__name__)
 
@@ -29,7 +29,7 @@ class ModelInstance:
     """
 
     def __init__(
-        self, entry: str, settings: Settings, database: Database, model: Model, peers: PeerClient
+        self, entry: str, settings: Settings, database: Database, model: Model, peers: Peers
     ) -> None:
         self.entry = entry
         self.pipeline = Pipeline(settings, model, peers)

@@ -10,10 +10,10 @@ from service.errors import ServiceError
 from service.index.database import Database
 from service.inference.deadline import Deadline
 from service.inference.model import Model
+from service.inference.peers import Peers
 from service.inference.pipeline import Pipeline, Readiness
 from service.models.instance import ModelInstance
 from service.settings import Settings
-from service.work_sharing.client import PeerClient
 
 logger = logging.getLogger(__name__)
 
@@ -25,7 +25,7 @@ class ModelRegistry:
     """One version for each entry of the settings. All methods belong to one event loop."""
 
     def __init__(
-        self, settings: Settings, database: Database, models: Mapping[str, Model], peers: PeerClient
+        self, settings: Settings, database: Database, models: Mapping[str, Model], peers: Peers
     ) -> None:
         """`models` by their entries of the settings, the default one first."""
         self._settings = settings

@@ -11,7 +11,7 @@ from time import monotonic
 
 from service.models.messages import Activate, Drop, Prepare, write
 from service.models.version import Version
-from service.processes.channel import ParentEnd
+from service.system.channel import ParentEnd
 
 # For one worker to load, warm up and test a version; TensorRT may build its engines meanwhile.
 _PREPARE_SECONDS = 900.0

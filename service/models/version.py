@@ -7,6 +7,7 @@ from pathlib import Path
 from contract.artefact import open_artefact
 from contract.card import ModelCard
 from contract.errors import ArtefactError
+from service.inference.gpu_options import GpuOptions
 from service.inference.model import Model, locate
 from service.inference.precision import choose
 from service.inference.providers import Placement, place_in_child
@@ -46,7 +47,7 @@ def find_version(settings: Settings, entry: str, model: str | None = None) -> Ve
             precision that was.
     """
     artefact = open_artefact(locate(settings.models_dir, model or entry))
-    placement = place_in_child(settings.device, artefact.encoder, settings.gpu_options)
+    placement = place_in_child(settings.device, artefact.encoder, GpuOptions.of(settings))
     choose(settings.precision, artefact.card, on_gpu=placement.on_gpu)
     return Version(entry, artefact.card.id, artefact.folder, _digest(artefact.card), placement)
 

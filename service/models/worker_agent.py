@@ -1,50 +1,56 @@
-"""The worker's part in a change of versions: it prepares, takes up and drops them as the parent says."""
+"""The worker's part in a change of model versions: prepare, activate and drop as the parent says."""
 
 import asyncio
 import logging
 
 from contract.errors import InfomaxError
 from service.models.instance import ModelInstance
+from service.models.load_requests import LoadRequests
 from service.models.messages import Activate, Drop, LoadRequest, Prepare, read_message, write
+from service.models.registry import ModelRegistry
 from service.models.version import open_version
-from service.processes.channel import Report, WorkerEnd
-from service.runtime import Runtime
+from service.settings import Settings
+from service.system.channel import Report, WorkerEnd
 
 logger = logging.getLogger(__name__)
 
 
 class WorkerAgent:
-    """Obeys the parent's orders while requests go on. All methods belong to one event loop."""
+    """Handles the parent's messages beside requests. All methods belong to one event loop."""
 
-    def __init__(self, runtime: Runtime, channel: WorkerEnd) -> None:
-        self._runtime = runtime
+    def __init__(
+        self, settings: Settings, models: ModelRegistry, load_requests: LoadRequests, channel: WorkerEnd
+    ) -> None:
+        self._settings = settings
+        self._models = models
+        self._load_requests = load_requests
         self._channel = channel
         self._preparing: dict[int, asyncio.Task[None]] = {}
         self._prepared: dict[int, ModelInstance] = {}
         self._dropping: set[asyncio.Task[None]] = set()
-        runtime.load_requests.connect(self._ask)
+        load_requests.connect(self._ask)
 
     def handle(self, text: str) -> None:
-        """Begin to do what one order says."""
+        """Begin to do what one message says."""
         message = read_message(text)
         if isinstance(message, Prepare):
             self._preparing[message.number] = asyncio.create_task(self._prepare(message))
         elif isinstance(message, Activate):
-            self._runtime.models.activate(self._prepared.pop(message.number))
+            self._models.activate(self._prepared.pop(message.number))
             self._channel.tell(Report.ACTIVATED, str(message.number))
         elif isinstance(message, Drop):
             self._drop(message.number)
         else:
-            self._runtime.load_requests.hear(message)
+            self._load_requests.hear(message)
 
     def _ask(self, load_request: LoadRequest) -> bool:
         return self._channel.tell(Report.LOAD_REQUEST, write(load_request))
 
     async def _prepare(self, message: Prepare) -> None:
-        version, models = message.version, self._runtime.models
+        version, models = message.version, self._models
         try:
             # Beside the event loop, which has requests to answer.
-            model = await asyncio.to_thread(open_version, version, self._runtime.settings)
+            model = await asyncio.to_thread(open_version, version, self._settings)
             served = models.new(version.entry, model)
             await served.start()
         except InfomaxError as error:

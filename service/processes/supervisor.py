@@ -20,7 +20,7 @@ from time import monotonic
 from contract.errors import InfomaxError
 from service.models.repository import Repository
 from service.models.rollout import RolloutWorker
-from service.processes.channel import Message, ParentEnd, Report
+from service.system.channel import Message, ParentEnd, Report
 from service.system.signals import Signals
 
 logger = logging.getLogger(__name__)

@@ -16,10 +16,11 @@ from service.app import create_app
 from service.http.server import ConnectionServer
 from service.logs import configure_logs
 from service.models.version import Version, open_version
-from service.processes.channel import Report, WorkerEnd
+from service.models.worker_agent import WorkerAgent
 from service.runtime import Runtime
 from service.settings import Settings
 from service.system import gc_tuning, malloc
+from service.system.channel import Report, WorkerEnd
 from service.work_sharing.client import PeerClient, address
 from service.work_sharing.load_table import TABLE, LoadTable
 from service.work_sharing.server import PeerServer
@@ -70,7 +71,9 @@ def work(job: Job, place: int, channel: socket.socket) -> None:
 
 async def _serve(runtime: Runtime, peer_server: PeerServer, channel: WorkerEnd) -> None:
     app = create_app(runtime)
-    server = ConnectionServer(app, runtime, channel)
+    settings = runtime.settings
+    agent = WorkerAgent(settings, runtime.models, runtime.load_requests, channel)
+    server = ConnectionServer(app, channel, agent, runtime.drain, settings.client_seconds)
     # Connections are answered while the model warms up: alive, and not ready.
     serving = asyncio.create_task(server.serve())
     async with app.router.lifespan_context(app):

@@ -1,6 +1,5 @@
-"""Who sends the images of a request, and what that costs them."""
+"""Quota of an API key: rate and daily images, charged to the usage file."""
 
-from contextvars import ContextVar
 from dataclasses import dataclass
 
 from service.errors import ServiceError
@@ -12,7 +11,7 @@ from service.quotas.usage_file import Refusal, UsageFile
 
 @dataclass(frozen=True, slots=True)
 class KeyQuota:
-    """A key that a request came with, and where its use is written down."""
+    """Quota of the key that a request came with; implements `service.inference.quota.Quota`."""
 
     key: Key
     usage_file: UsageFile
@@ -68,7 +67,3 @@ class KeyQuota:
             limit=self.key.images_per_day,
             retry_after=refusal.seconds,
         )
-
-
-QUOTA: ContextVar[KeyQuota | None] = ContextVar("account", default=None)
-"""Whose images the running task answers; None where no keys are asked for."""

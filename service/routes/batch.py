@@ -6,6 +6,7 @@ from fastapi import APIRouter, Request, Response
 from pydantic import Field, field_validator
 
 from contract.card import ModelCard
+from service.http.request_context import context_of
 from service.inputs.parameters import Parameters, merge, parse, refused
 from service.outputs import accept
 from service.outputs.answer_batches import AnswerBatches
@@ -70,7 +71,8 @@ async def answer_batch(request: Request) -> Response:
     media_type = accept.choose(request.headers.get("accept", ""), _OFFERED)
     parameters = parse(BatchParameters, merge(request.query_params.multi_items()))
     served = served_for(request, parameters.model)
-    work = Outputs(served.pipeline, parameters.outputs, Search(served.index, parameters.k))
+    search = Search(served.index, parameters.k)
+    work = Outputs(served.pipeline, parameters.outputs, search, context_of(request).quota)
     return stream_response(request, PATH, work, _format(media_type, parameters, served.pipeline.card))
 
 

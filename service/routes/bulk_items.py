@@ -2,6 +2,7 @@
 
 from fastapi import APIRouter, Request, Response
 
+from service.http.request_context import context_of
 from service.inputs.parameters import Parameters, merge, parse
 from service.outputs import accept
 from service.outputs.lines import NDJSON, Lines
@@ -25,4 +26,5 @@ async def store_items(request: Request) -> Response:
     """Store every item by itself, in order, as they come; an older item of the same id is replaced."""
     accept.choose(request.headers.get("accept", ""), (NDJSON,))
     served = served_for(request, parse(Parameters, merge(request.query_params.multi_items())).model)
-    return stream_response(request, PATH, Storage(served.pipeline, served.index), Lines())
+    work = Storage(served.pipeline, served.index, context_of(request).quota)
+    return stream_response(request, PATH, work, Lines())

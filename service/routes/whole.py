@@ -6,8 +6,8 @@ from dataclasses import replace
 from fastapi import Request
 
 from service.errors import ServiceError, item_error
-from service.http.deadlines import deadline_of
 from service.http.disconnect import while_connected
+from service.http.request_context import context_of
 from service.inference.outcome_counters import count_outcomes
 from service.inference.pipeline import Pipeline
 from service.inference.results import Embedded, Failed, Priority, Stages, Want
@@ -38,7 +38,10 @@ async def embed_all(
         ServiceError: of the first image that failed, with its name or, where there are several, its
             position; and as `Pipeline.embed`.
     """
-    work = pipeline.embed(images, want, Priority.INTERACTIVE, stages, deadline_of(request))
+    context = context_of(request)
+    work = pipeline.embed(
+        images, want, Priority.INTERACTIVE, stages, deadline=context.deadline, quota=context.quota
+    )
     outcomes = await while_connected(request, work)
     count_outcomes(route, outcomes)
     embedded: list[Embedded] = []

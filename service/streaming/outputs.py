@@ -7,6 +7,7 @@ from service.errors import ServiceError
 from service.index.items import Neighbour
 from service.index.store import Index
 from service.inference.pipeline import Pipeline
+from service.inference.quota import Quota
 from service.inference.results import Failed, Outcome, Priority, Want
 from service.inputs.stream import StreamItem
 from service.streaming.answers import Answer
@@ -30,8 +31,15 @@ _Found = Sequence[Neighbour] | Failed | None
 class Outputs:
     """Embeds images and answers with what was asked for: of one image all of it, or its failure."""
 
-    def __init__(self, pipeline: Pipeline, outputs: Sequence[str], search: Search | None = None) -> None:
-        """`outputs` are of `OUTPUTS`; neighbours need to know where to search."""
+    def __init__(
+        self,
+        pipeline: Pipeline,
+        outputs: Sequence[str],
+        search: Search | None = None,
+        quota: Quota | None = None,
+    ) -> None:
+        """Take `outputs` of `OUTPUTS`; neighbours need `search`, and images are charged to `quota`."""
+        self._quota = quota
         self._pipeline = pipeline
         self._outputs = outputs
         self._search = search if "neighbours" in outputs else None
@@ -44,7 +52,7 @@ class Outputs:
             ServiceError: as `Pipeline.embed`.
         """
         images = [item.content for item in items if isinstance(item.content, bytes)]
-        embedded = iter(await self._pipeline.embed(images, self._want, Priority.BULK))
+        embedded = iter(await self._pipeline.embed(images, self._want, Priority.BULK, quota=self._quota))
         outcomes = [
             next(embedded) if isinstance(item.content, bytes) else _no_image(item.content) for item in items
         ]

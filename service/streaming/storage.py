@@ -11,6 +11,7 @@ from service.errors import ServiceError
 from service.index.items import NewItem, check_id, check_object, check_vector
 from service.index.store import Index
 from service.inference.pipeline import Pipeline
+from service.inference.quota import Quota
 from service.inference.results import Embedded, Failed, Priority, Want
 from service.inputs.stream import BareVector, StreamItem
 from service.streaming.answers import Answer
@@ -29,7 +30,8 @@ class Storage:
     later one stays.
     """
 
-    def __init__(self, pipeline: Pipeline, index: Index) -> None:
+    def __init__(self, pipeline: Pipeline, index: Index, quota: Quota | None = None) -> None:
+        self._quota = quota
         self._pipeline = pipeline
         self._index = index
 
@@ -41,7 +43,7 @@ class Storage:
         """
         checked = [self._check(item) for item in items]
         images = [one for one in checked if isinstance(one, bytes)]
-        embedded = iter(await self._pipeline.embed(images, Want.EMBEDDING, Priority.BULK))
+        embedded = iter(await self._pipeline.embed(images, Want.EMBEDDING, Priority.BULK, quota=self._quota))
         return [
             _new(item, next(embedded) if isinstance(one, bytes) else one)
             for item, one in zip(items, checked, strict=True)

@@ -10,9 +10,10 @@ import logging
 from collections import defaultdict
 from pathlib import Path
 
+from service.inference.peers import PeerRequest
 from service.inference.results import Outcome
 from service.work_sharing.load_table import LoadTable
-from service.work_sharing.protocol import PeerRequest, read_answer, write_request
+from service.work_sharing.protocol import read_answer, write_request
 
 logger = logging.getLogger(__name__)
 
@@ -106,7 +107,3 @@ class PeerClient:
     def _drop(connections: list[_Connection]) -> None:
         for _, writer in connections:
             writer.close()
-
-
-NO_PEERS = PeerClient(Path(), LoadTable.alone())
-"""Those of the only worker: none."""

@@ -1,4 +1,4 @@
-"""What workers say to one another: encoded images, and what became of them.
+"""Messages between workers: encoded images, and their outcomes.
 
 A message is a head in JSON behind its length, and then bytes that the head describes. They go through a
 socket in a folder that is the service's own.
@@ -7,7 +7,6 @@ socket in a folder that is the service's own.
 import asyncio
 import struct
 from collections.abc import Sequence
-from dataclasses import dataclass
 from itertools import accumulate, pairwise
 from typing import Any
 
@@ -15,34 +14,20 @@ import numpy as np
 import orjson
 from numpy.typing import NDArray
 
+from service.inference.peers import PeerRequest
 from service.inference.results import Embedded, Failed, ImageInfo, Outcome, Want
 
 _LENGTH = struct.Struct(">I")
 
 
-@dataclass(frozen=True)
-class PeerRequest:
-    """Images to be answered.
-
-    Attributes:
-        model: key of the pipeline that has to answer (`Pipeline.key`).
-        want: `Want.EMBEDDING` or `Want.MAP`.
-        images: encoded.
-    """
-
-    model: str
-    want: Want
-    images: Sequence[bytes]
-
-
 def write_request(writer: asyncio.StreamWriter, request: PeerRequest) -> None:
-    """Put a question on its way."""
+    """Send a request."""
     sizes = [len(image) for image in request.images]
     _write(writer, {"model": request.model, "want": request.want, "sizes": sizes}, request.images)
 
 
 async def read_request(reader: asyncio.StreamReader) -> PeerRequest | None:
-    """The next question; None where no more comes.
+    """Read the next request; None where the connection ended.
 
     Raises:
         asyncio.IncompleteReadError: the other side went away in its middle.

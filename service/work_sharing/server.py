@@ -7,10 +7,11 @@ from pathlib import Path
 from typing import Protocol
 
 from service.errors import ServiceError
+from service.inference.peers import PeerRequest
 from service.inference.pipeline import Pipeline
 from service.inference.results import Outcome
 from service.work_sharing.client import BUFFER_BYTES
-from service.work_sharing.protocol import PeerRequest, read_request, write_answer
+from service.work_sharing.protocol import read_request, write_answer
 
 logger = logging.getLogger(__name__)
 

@@ -10,10 +10,10 @@ from numpy.typing import NDArray
 
 from contract.artefact import open_artefact
 from service.inference.model import Criticised, Encoded, Model
+from service.inference.peers import NO_PEERS, Peers
 from service.inference.pipeline import Pipeline
 from service.inference.providers import Placement
 from service.settings import Settings
-from service.work_sharing.client import NO_PEERS, PeerClient
 
 POISON = 255
 """The value of `tests.pictures.plain` at which a poisoned model fails."""
@@ -81,7 +81,7 @@ def settings(models: Path, /, **changes: object) -> Settings:
 
 @asynccontextmanager
 async def running(
-    models: Path, model: Model | None = None, peers: PeerClient = NO_PEERS, **changes: object
+    models: Path, model: Model | None = None, peers: Peers = NO_PEERS, **changes: object
 ) -> AsyncIterator[Pipeline]:
     """A started pipeline, stopped at the end."""
     pipeline = Pipeline(settings(models, **changes), model, peers)

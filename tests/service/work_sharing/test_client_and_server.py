@@ -9,12 +9,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from service.inference.peers import PeerRequest
 from service.inference.pipeline import Pipeline
 from service.inference.results import Embedded, Failed, Outcome, Priority, Want
 from service.work_sharing import client as colleagues_module
 from service.work_sharing.client import PeerClient, address
 from service.work_sharing.load_table import TABLE, LoadTable
-from service.work_sharing.protocol import PeerRequest, read_request
+from service.work_sharing.protocol import read_request
 from service.work_sharing.server import PeerServer
 from tests.pictures import photo, plain
 from tests.service.faults import FragileModel, running

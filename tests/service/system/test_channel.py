@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from service.processes.channel import Message, ParentEnd, Report, WorkerEnd
+from service.system.channel import Message, ParentEnd, Report, WorkerEnd
 
 
 @pytest.fixture

@@ -1,0 +1,56 @@
+"""State of one request, from its arrival until it is recorded."""
+
+from dataclasses import dataclass
+
+from starlette.requests import HTTPConnection
+from starlette.types import Scope
+
+from service.inference.deadline import Deadline
+from service.models.instance import ModelInstance
+from service.quotas.api_keys import Key
+from service.quotas.quota import KeyQuota
+
+_NAME = "context"
+
+
+@dataclass(slots=True)
+class RequestContext:
+    """State of one request.
+
+    Attributes:
+        request_id: chosen by the client, or made here.
+        key: the API key; None where no keys are asked for.
+        quota: of that key; images are charged to it.
+        deadline: None where the client has none, or the route takes none.
+        served: the model version that answers; None before it is known.
+    """
+
+    request_id: str
+    key: Key | None = None
+    quota: KeyQuota | None = None
+    deadline: Deadline | None = None
+    served: ModelInstance | None = None
+
+    def use(self, served: ModelInstance) -> None:
+        """Keep a model version until `release`, even where another takes its place meanwhile."""
+        served.begin()
+        self.served = served
+
+    def release(self) -> None:
+        """Let the model version go: the request is over."""
+        if self.served is not None:
+            self.served.end()
+            self.served = None
+
+
+def begin_context(scope: Scope, request_id: str) -> RequestContext:
+    """Give a request its context."""
+    context = RequestContext(request_id)
+    scope.setdefault("state", {})[_NAME] = context
+    return context
+
+
+def context_of(request: HTTPConnection) -> RequestContext:
+    """Return the context of a request that `RequestMiddleware` let in."""
+    context: RequestContext = request.scope["state"][_NAME]
+    return context

@@ -1,0 +1,10 @@
+"""The page: plain HTML, CSS and JavaScript over the public API alone.
+
+No template and no build: what lies here is sent as it is.
+"""
+
+from pathlib import Path
+
+FOLDER = Path(__file__).parent
+FILES = ("api.js", "map.js", "page.css", "page.js", "samples.ndjson", "thumbnail.js")
+"""Files that `index.html` loads."""

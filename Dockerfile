@@ -8,9 +8,10 @@ WORKDIR /build
 RUN python -m venv /opt/infomax
 # The same install step as the Makefile's. The packages that a release depends on change less often
 # than the release: without its sources they make a layer of their own.
-COPY LICENSE README.md pyproject.toml constraints.txt ./
+COPY LICENSE README.md pyproject.toml setup.py constraints.txt ./
 RUN /opt/infomax/bin/python -m pip --disable-pip-version-check install --quiet --no-cache-dir \
     --constraint constraints.txt .
+COPY infomax infomax
 COPY contract contract
 COPY service service
 COPY training training

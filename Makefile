@@ -5,12 +5,13 @@ SOAK_SECONDS ?= 3600
 MINUTES ?= 120
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --constraint constraints.txt
 
-.PHONY: help setup serve test lint types unit lint-ops pictures page-picture samples reproduce audit sbom bench-serving bench-training soak overload clean
+.PHONY: help setup serve test lint types unit test-wheel lint-ops pictures page-picture samples reproduce audit sbom bench-serving bench-training soak overload clean
 
 help:
 	@echo "make serve   serve the shipped model on http://localhost:8000"
 	@echo "make test    lint, types and every test"
 	@echo "make setup   prepare .venv for both"
+	@echo "make test-wheel   the wheel in an environment of its own, with all that it needs"
 	@echo "make lint-ops   check Dockerfile, compose file, Kubernetes example, Prometheus rules and alerts"
 	@echo "make pictures DATA=test.parquet   draw the README's pictures from images that were not trained on"
 	@echo "make page-picture DATA=test.parquet   draw the README's picture of the page (needs Chromium)"
@@ -42,8 +43,9 @@ help:
 
 setup: .venv/complete
 
+# The index stays in this checkout, wherever that of an installed service lies.
 serve: .venv/serving
-	$(BIN)/infomax serve
+	INFOMAX_DATA_DIR="$${INFOMAX_DATA_DIR:-.infomax}" $(BIN)/infomax serve $(ARGS)
 
 test: lint types unit
 
@@ -58,6 +60,17 @@ types: .venv/complete
 # that PostgreSQL runs as when the tests run as root.
 unit: .venv/complete
 	@folder=$$(mktemp -d) && trap 'rm -rf "$$folder"' EXIT && PYTEST_DEBUG_TEMPROOT=$$folder $(BIN)/pytest
+
+# Everything that `unit` tests of the wheel with what is installed here, in an environment that pip fills from the
+# wheel; readable by the account that PostgreSQL runs as when the tests run as root.
+test-wheel: .venv/complete
+	@folder=$$(mktemp -d) && trap 'rm -rf "$$folder"' EXIT && chmod 755 "$$folder" && \
+	wheel=$$($(BIN)/python -m tests.end_to_end.wheel "$$folder") && \
+	$(PYTHON) -m venv "$$folder/environment" && \
+	PYTHONPATH= "$$folder/environment/bin/python" -m pip --disable-pip-version-check install --quiet \
+	  --constraint constraints.txt "$$wheel[training]" && \
+	INFOMAX_TEST_ENVIRONMENT=$$folder/environment PYTEST_DEBUG_TEMPROOT=$$folder \
+	  $(BIN)/pytest tests/end_to_end/test_wheel.py
 
 lint-ops: .venv/ops
 	@if [ -x $(BIN)/hadolint ]; then $(BIN)/hadolint Dockerfile && echo "hadolint: ok"; \

@@ -6,9 +6,11 @@ from pathlib import Path
 from typing import Literal
 
 from pydantic import Field, SecretStr, ValidationError, field_validator
+from pydantic_core import PydanticUndefined
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from contract.images import ImageLimits
+from service.default_folders import index_folder, shipped_models
 from service.errors import SettingsError
 from service.system.cpu_count import usable_cores
 
@@ -30,7 +32,10 @@ class Settings(BaseSettings):
 
     host: str = Field(default="127.0.0.1", description="address to listen on; 0.0.0.0 for every interface")
     port: int = Field(default=8000, ge=0, le=65535, description="TCP port; 0 lets the system choose one")
-    models_dir: Path = Field(default=Path("models"), description="folder of <name>/<version> model folders")
+    models_dir: Path = Field(
+        default_factory=shipped_models,
+        description="folder of <name>/<version> model folders; default the models that come with Infomax",
+    )
     model: str = Field(
         default="cifar10",
         pattern=f"^{_MODEL}$",
@@ -145,7 +150,11 @@ class Settings(BaseSettings):
     drain_seconds: float = Field(
         default=20, ge=0, description="seconds that accepted work may take to finish after SIGTERM"
     )
-    data_dir: Path = Field(default=Path(".infomax"), description="folder of the embedded index")
+    data_dir: Path = Field(
+        default_factory=index_folder,
+        description="folder of the embedded index; default .infomax where the current folder holds one, else "
+        "infomax in $XDG_DATA_HOME or ~/.local/share",
+    )
     database_url: SecretStr | None = Field(
         default=None, description="postgresql://... of a server with pgvector; default the embedded one"
     )
@@ -200,16 +209,32 @@ def unknown_variables(environment: Mapping[str, str]) -> list[tuple[str, str | N
     return [(name, next(iter(get_close_matches(name, known, n=1, cutoff=0.85)), None)) for name in unknown]
 
 
-def load_settings() -> Settings:
+def default_text(name: str) -> str:
+    """Default of a field as text; empty where it is None or depends on the machine."""
+    field = Settings.model_fields[name]
+    return "" if field.default in (None, PydanticUndefined) else str(field.default)
+
+
+def load_settings(options: Mapping[str, object] | None = None) -> Settings:
     """Read the environment.
 
+    Args:
+        options: values of a command line by the names of their fields; they come before variables.
+
     Raises:
-        SettingsError: naming the first variable whose value is not allowed, and why.
+        SettingsError: naming the first option or variable whose value is not allowed, and why.
     """
+    options = options or {}
     try:
-        return Settings()
+        return Settings(**options)  # type: ignore[arg-type]
     except ValidationError as error:
         first = error.errors()[0]
-        variable = PREFIX + "_".join(str(part) for part in first["loc"]).upper()
+        name = "_".join(str(part) for part in first["loc"])
+        source = option_name(name) if name in options else PREFIX + name.upper()
         reason = first["msg"].removeprefix("Value error, ")
-        raise SettingsError(f"{variable}={first['input']!r} is not allowed: {reason}.") from error
+        raise SettingsError(f"{source}={first['input']!r} is not allowed: {reason}.") from error
+
+
+def option_name(field: str) -> str:
+    """Option of the command line that sets a field."""
+    return "--" + field.replace("_", "-")

@@ -14,7 +14,7 @@ from service import metrics
 from service.app import ROUTERS
 from service.errors import item_error
 from service.inference.results import Failed
-from service.settings import PREFIX, Settings
+from service.settings import PREFIX, Settings, default_text
 from tests.error_codes import raised
 
 ROOT = Path(__file__).parents[1]
@@ -30,7 +30,7 @@ METRIC = re.compile(r"\binfomax_[a-z0-9_]+")
 ANY_METRIC = re.compile(r"\b(?:infomax|process)_[a-z0-9_]+")
 VARIABLE = re.compile(r"\bINFOMAX_[A-Z0-9]+(?:_[A-Z0-9]+)*\b")
 # Settings of the tests, not of the service.
-TEST_VARIABLES = {"INFOMAX_TEST_DATA"}
+TEST_VARIABLES = {"INFOMAX_TEST_DATA", "INFOMAX_TEST_ENVIRONMENT"}
 METHODS = {"GET", "PUT", "POST", "DELETE"}
 
 
@@ -89,7 +89,7 @@ def settings_table() -> str:
     """The table of settings that docs/operations.md has to hold."""
     rows = ["| variable | default | what |", "| --- | --- | --- |"]
     for name, field in Settings.model_fields.items():
-        default = "" if field.default is None else f"`{field.default}`"
+        default = f"`{default_text(name)}`" if default_text(name) else ""
         description = (field.description or "").replace("<", "\\<")
         rows.append(f"| `{PREFIX}{name.upper()}` | {default} | {description} |")
     return "\n".join(rows) + "\n"

@@ -9,9 +9,9 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 FORBIDDEN = {
-    "contract": {"training", "service", "torch", "fastapi", "starlette", "onnxruntime", "psycopg"},
-    "service": {"training", "torch", "torchvision", "tensorboard"},
-    "training": {"service", "fastapi", "starlette", "uvicorn", "psycopg"},
+    "contract": {"infomax", "training", "service", "torch", "fastapi", "starlette", "onnxruntime", "psycopg"},
+    "service": {"infomax", "training", "torch", "torchvision", "tensorboard"},
+    "training": {"infomax", "service", "fastapi", "starlette", "uvicorn", "psycopg"},
 }
 
 

@@ -1,4 +1,23 @@
 """Commands of the online half, one file each.
 
-Nothing imports this room but the root command.
+A training machine reads this table too and has no web server: each command is imported when it runs. Nothing
+imports this room but the root command.
 """
+
+from contract.command_table import Command
+
+COMMANDS = {
+    "serve": Command("service.cli.serve:serve", "Serve the model over HTTP until Ctrl-C or SIGTERM."),
+    "settings": Command(
+        "service.cli.settings:settings",
+        "Print every setting with its present value, its default and what it does.",
+    ),
+    "doctor": Command(
+        "service.cli.doctor:doctor",
+        "Check whether this machine can serve the model, and say what to do where it cannot.",
+    ),
+    "embed": Command(
+        "service.cli.embed:embed", "Embed the images of a folder into a file, without a server."
+    ),
+    "key": Command("service.cli.key:key", "API keys for those who may use the service."),
+}

@@ -1,4 +1,4 @@
-"""What `infomax doctor` finds out: whether this machine can serve this model, and on what."""
+"""`infomax doctor`: whether this machine can serve this model, and on what."""
 
 import os
 from collections.abc import Iterator
@@ -6,8 +6,11 @@ from dataclasses import dataclass
 from enum import Enum
 
 import onnxruntime as ort
+import typer
+from rich.console import Console
 
 from contract.errors import InfomaxError
+from service.cli.setting_options import with_settings
 from service.index.embedded import EmbeddedPostgres
 from service.index.errors import IndexInUseError, IndexStartError
 from service.index.schema import check
@@ -40,6 +43,21 @@ class Finding:
     subject: str
     state: State
     detail: str
+
+
+_COLOURS = {State.GOOD: "green", State.NOTE: "yellow", State.BAD: "red"}
+
+
+@with_settings()
+def doctor(settings: Settings) -> None:
+    """Check whether this machine can serve the model, and say what to do where it cannot."""
+    console = Console()
+    healthy = True
+    for finding in examine(settings):
+        healthy = healthy and finding.state is not State.BAD
+        console.print(f"{finding.state.value:>6}", style=_COLOURS[finding.state], end="  ")
+        console.print(f"{finding.subject}: {finding.detail}", markup=False, highlight=False, soft_wrap=True)
+    raise typer.Exit(0 if healthy else 1)
 
 
 def examine(settings: Settings) -> Iterator[Finding]:

@@ -12,10 +12,11 @@ from numpy.typing import NDArray
 
 from contract.errors import InfomaxError
 from contract.progress import Progress
+from service.cli.setting_options import with_settings
 from service.inference.pipeline import Pipeline
 from service.inputs.folder import files_under, folder_items
 from service.outputs.vector_files import VECTOR_FILES, VectorFile, own_files
-from service.settings import Settings, load_settings
+from service.settings import Settings
 from service.streaming.answers import Answer, Tally
 from service.streaming.outputs import Outputs
 from service.streaming.stream import Stream, Window
@@ -39,15 +40,30 @@ class Embedding:
     seconds: float
 
 
+@with_settings(
+    "models_dir",
+    "model",
+    "device",
+    "gpu_id",
+    "precision",
+    "threads_per_run",
+    "decode_threads",
+    "max_batch",
+    "max_image_bytes",
+    "max_image_pixels",
+)
 def embed(
+    settings: Settings,
     path: Path = typer.Argument(help="a folder, with all that lies below it, or one image"),
     out: Path = typer.Option(
         help="file to write: .npy (with the names in a .txt beside it), .parquet or .ndjson"
     ),
 ) -> None:
-    """Embed the images of a folder; the model and the device come from INFOMAX_... variables."""
-    settings = _alone(load_settings())
-    done = run(path, out, settings)
+    """Embed the images of a folder into a file, without a server.
+
+    Settings that are no option here are INFOMAX_... variables.
+    """
+    done = run(path, out, _alone(settings))
     tally = done.tally
     rate = tally.ok / done.seconds if done.seconds else 0.0
     typer.echo(f"{tally.ok:,} embeddings in {out}, {tally.errors:,} files left out, {rate:,.0f} images/s.")

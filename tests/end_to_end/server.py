@@ -5,7 +5,7 @@ import re
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from time import monotonic, sleep
@@ -51,17 +51,21 @@ class Server:
         }
         environment = {name: os.environ[name] for name in _KEPT if name in os.environ}
         environment |= {f"INFOMAX_{name.upper()}": str(value) for name, value in chosen.items()}
+        self._start(_COMMAND, folder, ROOT, environment)
+
+    @classmethod
+    def of(cls, command: Sequence[str], folder: Path, cwd: Path, environment: Mapping[str, str]) -> "Server":
+        """Start it by a command of the caller's, in a folder and with variables of the caller's."""
+        server = cls.__new__(cls)
+        server._start(command, folder, cwd, environment)
+        return server
+
+    def _start(self, command: Sequence[str], folder: Path, cwd: Path, environment: Mapping[str, str]) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self._out, self._log = folder / "server.out", folder / "server.log"
         self.url = ""
         with self._out.open("wb") as out, self._log.open("wb") as log:
-            self.process = subprocess.Popen(
-                _COMMAND,
-                cwd=ROOT,
-                env=environment,
-                stdout=out,
-                stderr=log,
-            )
+            self.process = subprocess.Popen(command, cwd=cwd, env=environment, stdout=out, stderr=log)
 
     @property
     def pid(self) -> int:

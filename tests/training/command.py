@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from contract import cli
+from infomax import command
 
 EXECUTABLE = str(Path(sys.executable).parent / "infomax")
 
@@ -66,7 +66,7 @@ class Infomax:
         self._capture.readouterr()
         self._patch.setattr(sys, "argv", ["infomax", *map(str, arguments)])
         with pytest.raises(SystemExit) as ended:
-            cli.main()
+            command.main()
         captured = self._capture.readouterr()
         # sys.exit(None) and sys.exit(0) both are success.
         return Answer(int(ended.value.code or 0), captured.out, captured.err)

@@ -1,32 +1,32 @@
-"""The offline half of the `infomax` command, one file for each command.
+"""Commands of the offline half, one file each.
 
-A serving machine loads this package too, for the list of commands, and has no torch: what needs it lies in
-`training.commands` and is imported when a command runs.
+A serving machine reads this table too and has no torch: what needs it is imported when a command runs.
+Nothing imports this room but the root command.
 """
 
-import typer
+from contract.command_table import Command
 
-from training.cli.ablate import ablate
-from training.cli.convert_cifar import convert_cifar
-from training.cli.export import export
-from training.cli.measure import measure
-from training.cli.probe import probe
-from training.cli.quantise import quantise
-from training.cli.report import report
-from training.cli.reproduce import reproduce
-from training.cli.train import train
-from training.cli.utility import utility
-
-
-def register(app: typer.Typer) -> None:
-    """Add the commands to the root command."""
-    app.command()(train)
-    app.command()(probe)
-    app.command()(measure)
-    app.command()(report)
-    app.command()(utility)
-    app.command()(reproduce)
-    app.command()(ablate)
-    app.command()(export)
-    app.command()(quantise)
-    app.command("convert-cifar")(convert_cifar)
+COMMANDS = {
+    "train": Command("training.cli.train:train", "Train an encoder."),
+    "probe": Command(
+        "training.cli.probe:probe", "Measure what a run's encoder or an exported model is worth."
+    ),
+    "measure": Command("training.cli.measure:measure", "Measure what a frozen encoder's code says."),
+    "report": Command("training.cli.report:report", "Write report.html into a run's folder."),
+    "utility": Command("training.cli.utility:utility", "Say what pretraining is worth in labels."),
+    "reproduce": Command(
+        "training.cli.reproduce:reproduce", "Repeat the paper's comparisons at one budget for all."
+    ),
+    "ablate": Command("training.cli.ablate:ablate", "Measure what each trick of a recipe is worth."),
+    "export": Command(
+        "training.cli.export:export", "Write a run's encoder as a model folder that can be served."
+    ),
+    "quantise": Command(
+        "training.cli.quantise:quantise",
+        "Write a new version of an exported model that has its encoder in 8 bits too.",
+    ),
+    "convert-cifar": Command(
+        "training.cli.convert_cifar:convert_cifar",
+        "Convert the official CIFAR-10 archive to Parquet files with lossless images.",
+    ),
+}

@@ -6,11 +6,11 @@ from typing import Annotated
 import typer
 
 from training.cli.offline import offline
-from training.cli.options import InPrecision, Precision
+from training.cli.options import RECIPE_HELP, InPrecision, Precision
 
 
 def ablate(
-    recipe: Annotated[Path, typer.Option(help="A TOML file; shipped ones lie in training/recipes.")],
+    recipe: Annotated[str, typer.Option(help=RECIPE_HELP)],
     data: Annotated[Path, typer.Option(help="Labelled images; a tenth of those drawn is measured on.")],
     out: Annotated[Path, typer.Option(help="Folder of results; what is finished there is not run again.")],
     images: Annotated[int, typer.Option(min=1, help="Images to draw for all runs.")] = 10_000,
@@ -26,7 +26,8 @@ def ablate(
     with offline():
         from training.commands import ablate as command
         from training.loop.execution import choose
+        from training.shipped_recipes import recipe_file
 
         execution = choose("auto", precision.value, compiled=False)
-        plan = command.Plan(recipe, data, images, epochs, seeds, tuple(only or ()), execution)
+        plan = command.Plan(recipe_file(recipe), data, images, epochs, seeds, tuple(only or ()), execution)
         command.run(plan, out, minutes)

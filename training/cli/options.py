@@ -7,6 +7,8 @@ from typing import Annotated
 import typer
 
 DEFAULT_LOSS = 1.0
+MODELS_HELP = "Folder of <name>/<version> folders to write into; the default lies in the current folder."
+RECIPE_HELP = "Name of a shipped recipe, such as own_images_64, or a TOML file."
 
 
 class Precision(StrEnum):

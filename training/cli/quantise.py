@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from training.cli.offline import offline
-from training.cli.options import DEFAULT_LOSS, LargestLoss, Train
+from training.cli.options import DEFAULT_LOSS, MODELS_HELP, LargestLoss, Train
 
 
 def quantise(
@@ -15,7 +15,7 @@ def quantise(
     train: Train,
     held_out: Annotated[Path, typer.Option(help="Images kept apart; the loss is measured on them.")],
     held_out_name: Annotated[str, typer.Option(help="Which images were kept apart, in words.")],
-    models: Annotated[Path, typer.Option(help="Folder of <name>/<version> folders.")] = Path("models"),
+    models: Annotated[Path, typer.Option(help=MODELS_HELP)] = Path("models"),
     largest_loss: LargestLoss = DEFAULT_LOSS,
 ) -> None:
     """Write a new version of an exported model that has its encoder in 8 bits too."""

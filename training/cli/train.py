@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from training.cli.offline import offline
-from training.cli.options import InPrecision, Precision
+from training.cli.options import RECIPE_HELP, InPrecision, Precision
 
 
 class Device(StrEnum):
@@ -19,7 +19,7 @@ class Device(StrEnum):
 
 
 def train(
-    recipe: Annotated[Path, typer.Option(help="A TOML file; shipped ones lie in training/recipes.")],
+    recipe: Annotated[str, typer.Option(help=RECIPE_HELP)],
     data: Annotated[Path, typer.Option(help="A folder of images or a Parquet file; labels are not used.")],
     out: Annotated[Path, typer.Option(help="Folder of the run: checkpoint, metrics and curves.")],
     resume: Annotated[bool, typer.Option("--resume", help="Go on from the checkpoint in --out.")] = False,
@@ -36,9 +36,10 @@ def train(
     """Train an encoder. Ctrl-C or SIGTERM writes a checkpoint and stops with status 75."""
     with offline():
         from training.commands import train as command
+        from training.shipped_recipes import recipe_file
 
         command.run(
-            recipe,
+            recipe_file(recipe),
             data,
             out,
             resume=resume,

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from typer.testing import CliRunner
 
-from service.cli.main import register
+from service.cli.key import key as key_commands
 from service.quotas.api_keys import KeyFileError, KeyRing, new_key, read_keys, table_of
 
 
@@ -34,7 +34,7 @@ class Clock:
 
 def test_what_the_command_prints_lets_in_the_key_that_it_shows(tmp_path: Path) -> None:
     app = typer.Typer()
-    register(app)
+    app.add_typer(key_commands, name="key")
     arguments = ["key", "new", "crawler", "--images-per-second", "2.5", "--images-per-day", "1000"]
     first = CliRunner().invoke(app, arguments)
     second = CliRunner().invoke(app, ["key", "new", "lab"])

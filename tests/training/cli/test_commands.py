@@ -9,7 +9,7 @@ import pytest
 COMMANDS = ("train", "probe", "measure", "report", "utility", "reproduce", "export", "convert-cifar")
 # As on a serving machine: the import system finds no such package.
 WITHOUT_TORCH = "import sys; sys.modules.update(dict.fromkeys(('torch', 'tensorboard', 'onnxscript')));"
-MAIN = "from contract.cli import main; main()"
+MAIN = "from infomax.command import main; main()"
 
 
 def python(code: str, *arguments: str) -> subprocess.CompletedProcess[str]:

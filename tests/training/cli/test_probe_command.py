@@ -7,7 +7,7 @@ from pathlib import Path
 import onnx
 import pyarrow.parquet as pq
 import pytest
-from onnx import peer_server
+from onnx import helper
 
 from contract.artefact import open_artefact
 from contract.card import METADATA_KEY
@@ -71,7 +71,7 @@ def test_a_card_that_says_more_than_is_true_is_found_out(
     (folder / "card.json").write_text(card.to_json())
     for name in ("encoder.onnx", "critic.onnx"):
         graph = onnx.load(folder / name)
-        peer_server.set_model_props(graph, {METADATA_KEY: card.to_json()})
+        helper.set_model_props(graph, {METADATA_KEY: card.to_json()})
         onnx.save(graph, folder / name)
     answer = probe(infomax, ("--model", folder), sample_train, sample_test)
     assert answer.status == 1

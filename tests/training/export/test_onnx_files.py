@@ -58,7 +58,7 @@ def test_no_number_is_no_agreement() -> None:
 
 def test_the_digest_is_of_the_weights_and_not_of_the_metadata() -> None:
     first, same, other = scaled(1.0), scaled(1.0), scaled(2.0)
-    onnx.peer_server.set_model_props(same, {"infomax.card": "{}"})
+    onnx.helper.set_model_props(same, {"infomax.card": "{}"})
     assert digest(first, "a.onnx").sha256 == weights_sha256(same)
     assert weights_sha256(first) != weights_sha256(other)
 

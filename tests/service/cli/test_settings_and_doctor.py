@@ -1,4 +1,4 @@
-"""The serving half of the command line, as somebody types it."""
+"""`infomax settings` and `infomax doctor`, as they are typed."""
 
 from pathlib import Path
 
@@ -7,14 +7,18 @@ import typer
 from typer.testing import CliRunner
 
 from contract.errors import InfomaxError
-from service.cli.main import register
+from service.cli.doctor import doctor
+from service.cli.settings import settings
 from service.settings import PREFIX, Settings
+
+ROOT = Path(__file__).parents[3]
 
 
 @pytest.fixture
 def app() -> typer.Typer:
     root = typer.Typer()
-    register(root)
+    root.command()(settings)
+    root.command()(doctor)
     return root
 
 
@@ -36,6 +40,13 @@ def test_a_setting_that_is_not_allowed_is_one_sentence(app: typer.Typer) -> None
     result = CliRunner().invoke(app, ["settings"], env={"INFOMAX_MAX_BATCH": "many"})
     assert isinstance(result.exception, InfomaxError)
     assert str(result.exception).startswith("INFOMAX_MAX_BATCH='many' is not allowed: ")
+
+
+def test_the_folders_that_are_found_at_run_time_are_shown(app: typer.Typer) -> None:
+    result = CliRunner().invoke(app, ["settings"])
+    shown = dict(line.split("\t")[:2] for line in result.output.splitlines())
+    assert Path(shown["INFOMAX_MODELS_DIR"]) == ROOT / "models"
+    assert Path(shown["INFOMAX_DATA_DIR"]).is_absolute()
 
 
 def test_doctor_passes_a_machine_that_can_serve(app: typer.Typer, tiny_models: Path, tmp_path: Path) -> None:

@@ -1,0 +1,15 @@
+"""Row of a half's table of commands, from which the root command is built without importing any of them."""
+
+from typing import NamedTuple
+
+
+class Command(NamedTuple):
+    """One command, or one group of commands.
+
+    Attributes:
+        target: what to import when it runs, as `module:name`: a function, or a `typer.Typer` for a group.
+        summary: the first sentence of its docstring, for the list of commands.
+    """
+
+    target: str
+    summary: str

@@ -1,7 +1,7 @@
-"""Every Prometheus metric of the service, in base units.
+"""All Prometheus metrics of the service, in base units.
 
-Several processes share them through PROMETHEUS_MULTIPROC_DIR, which has to be set before this module
-is imported; so every gauge says how the processes' values combine, and none is computed on scrape.
+Several processes share them through PROMETHEUS_MULTIPROC_DIR, which has to be set before this module is
+imported. Every gauge therefore states how the values of the processes combine; none is computed on scrape.
 """
 
 from prometheus_client import Counter, Gauge, Histogram
@@ -13,18 +13,16 @@ _BATCH = tuple(float(2**power) for power in range(13))
 REQUESTS = Counter("infomax_requests", "Answered requests.", ["route", "method", "status"])
 REQUEST_SECONDS = Histogram(
     "infomax_request_duration_seconds",
-    "From a request's arrival to its last byte.",
+    "Time from a request's arrival to the last byte of its answer.",
     ["route"],
     buckets=_SECONDS,
 )
 ITEMS = Counter("infomax_items", "Images by outcome: ok, or the code of the failure.", ["route", "outcome"])
 REJECTIONS = Counter("infomax_rejections", "Requests refused as a whole, by code.", ["reason"])
-KEY_ITEMS = Counter(
-    "infomax_key_items", "Images that were sent with each API key and within its limits.", ["key"]
-)
+KEY_ITEMS = Counter("infomax_key_items", "Images admitted within the limits of each API key.", ["key"])
 CANCELLED_ITEMS = Counter(
     "infomax_cancelled_items",
-    "Images that nobody waited for any more, by the stage that they had reached, and why.",
+    "Images whose client stopped waiting, by the stage that they had reached and the reason.",
     ["stage", "reason"],
 )
 
@@ -33,49 +31,49 @@ QUEUE_DEPTH = Gauge(
 )
 QUEUE_OLDEST = Gauge(
     "infomax_queue_oldest_age_seconds",
-    "How long the image that waits longest for inference has waited, looked at once a second.",
+    "Age of the image that has waited longest for inference, sampled once a second.",
     multiprocess_mode="livemax",
 )
 QUEUE_WAIT = Histogram(
     "infomax_queue_wait_seconds",
-    "How long a request's images waited for a batch, the longest of each batch: from their decoding on or, "
-    "where they are so small that the batch's thread decodes them, from their arrival.",
+    "Wait of a request's images for a batch, the longest of each batch: since decoding or, for small images, "
+    "which the batch's thread decodes, since arrival.",
     buckets=_SHORT_SECONDS,
 )
 DECODE_SECONDS = Histogram(
-    "infomax_decode_seconds", "Decoding and resizing one image.", ["format"], buckets=_SHORT_SECONDS
+    "infomax_decode_seconds", "Time to decode and resize one image.", ["format"], buckets=_SHORT_SECONDS
 )
 BATCH_SIZE = Histogram("infomax_batch_size", "Images in a batch, without padding.", buckets=_BATCH)
 BATCH_WAIT = Histogram(
     "infomax_batch_wait_seconds",
-    "How long a batch's first image waited for the batch.",
+    "Wait of a batch's first image for its batch.",
     buckets=_SHORT_SECONDS,
 )
 INFERENCE_SECONDS = Histogram(
     "infomax_inference_seconds",
-    "One batch, encoder and critic, by the size that it was padded to.",
+    "Time of one batch in encoder and critic, by padded size.",
     ["provider", "bucket"],
     buckets=_SHORT_SECONDS,
 )
-PADDING_ITEMS = Counter("infomax_padding_items", "Empty places in batches: work done for nothing.")
+PADDING_ITEMS = Counter("infomax_padding_items", "Empty places in batches, computed without use.")
 THREAD_DEATHS = Counter("infomax_thread_deaths", "Worker threads that died and were replaced.", ["crew"])
 
-READY = Gauge("infomax_ready", "1 where every process is ready for requests.", multiprocess_mode="livemin")
+READY = Gauge("infomax_ready", "1 while every process is ready for requests.", multiprocess_mode="livemin")
 MODEL_INFO = Gauge(
     "infomax_model_info",
-    "1 for each model version that is served.",
+    "1 for each served model version.",
     ["name", "version", "sha256", "provider"],
     multiprocess_mode="livemax",
 )
 MODEL_LOAD_FAILED = Gauge(
     "infomax_model_load_failed",
-    "1 where the version that was to be loaded last is refused, and the one before it serves on.",
+    "1 while the last version to load is refused and the version before it still serves.",
     ["model"],
     multiprocess_mode="livemax",
 )
 PROVIDER_REQUESTED = Gauge(
     "infomax_execution_provider_requested",
-    "1 for the device asked for.",
+    "1 for the requested device.",
     ["device"],
     multiprocess_mode="livemax",
 )
@@ -99,14 +97,17 @@ NODES = Gauge(
 )
 WARM_UP_RATE = Gauge(
     "infomax_warm_up_images_per_second",
-    "Inference alone on full batches, measured when the model was loaded.",
+    "Images a second of inference alone on full batches, measured when the model was loaded.",
     ["model"],
     multiprocess_mode="livesum",
 )
 
 INDEX_SIZE = Gauge(
-    "infomax_index_size", "Items indexed for the served model.", ["model"], multiprocess_mode="livemax"
+    "infomax_index_size",
+    "Items in the index for the served model version.",
+    ["model"],
+    multiprocess_mode="livemax",
 )
 INDEX_SEARCH_SECONDS = Histogram(
-    "infomax_index_search_seconds", "One nearest-neighbour query.", buckets=_SHORT_SECONDS
+    "infomax_index_search_seconds", "Time of one nearest-neighbour query.", buckets=_SHORT_SECONDS
 )

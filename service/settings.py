@@ -1,4 +1,4 @@
-"""Every setting of the service, read from `INFOMAX_...` variables."""
+"""All settings of the service, read from `INFOMAX_...` variables."""
 
 from collections.abc import Mapping
 from difflib import get_close_matches
@@ -26,7 +26,7 @@ _MODEL = r"[a-z0-9][a-z0-9._-]{0,63}(/[1-9][0-9]*)?"
 
 
 class Settings(BaseSettings):
-    """One flat record; the name of a field in capitals behind `INFOMAX_` is its variable."""
+    """Flat record of all settings; the variable of a field is its name in capitals behind `INFOMAX_`."""
 
     model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, extra="forbid")
 
@@ -34,65 +34,66 @@ class Settings(BaseSettings):
     port: int = Field(default=8000, ge=0, le=65535, description="TCP port; 0 lets the system choose one")
     models_dir: Path = Field(
         default_factory=shipped_models,
-        description="folder of <name>/<version> model folders; default the models that come with Infomax",
+        description="folder of <name>/<version> model folders; default: the models that come with Infomax",
     )
     model: str = Field(
         default="cifar10",
         pattern=f"^{_MODEL}$",
-        description="model to serve: its name, for the newest version, or name/version",
+        description="model to serve: a name, for its newest version, or name/version",
     )
     models: str | None = Field(
         default=None,
         pattern=rf"^{_MODEL}(,{_MODEL})*$",
-        description="models to serve beside it, each written as INFOMAX_MODEL is, with a comma between",
+        description="further models to serve, each written like INFOMAX_MODEL, separated by commas",
     )
     device: Literal["auto", "cpu", "cuda", "tensorrt"] = Field(
         default="auto",
-        description="where inference runs; auto takes a GPU if one truly works, cuda and tensorrt start only "
-        "then",
+        description="where inference runs; auto takes a GPU if one works, cuda and tensorrt require one",
     )
     gpu_id: int = Field(
-        default=0, ge=0, description="which of the GPUs that CUDA_VISIBLE_DEVICES shows, from 0"
+        default=0, ge=0, description="number of the GPU among those that CUDA_VISIBLE_DEVICES shows, from 0"
     )
     gpu_memory_bytes: int | None = Field(
-        default=None, ge=2**26, description="most bytes of GPU memory for each graph of a model; default all"
+        default=None,
+        ge=2**26,
+        description="most bytes of GPU memory for each graph of a model; default: no limit",
     )
     gpu_arena: Arena = Field(
-        default="same_as_requested", description="by how much the GPU memory of a graph grows when it has to"
+        default="same_as_requested", description="step by which the GPU memory of a graph grows"
     )
     cudnn_search: CudnnSearch = Field(
         default="heuristic",
         description="how cuDNN chooses a convolution's algorithm; exhaustive times all in the warm-up",
     )
     io_binding: bool = Field(
-        default=False, description="on a GPU: inputs and outputs in device buffers that are made once"
+        default=False, description="on a GPU: keep inputs and outputs in device buffers that are made once"
     )
     cuda_graphs: bool = Field(
         default=False,
         description="on a GPU: record each batch size once and launch it as a whole; includes io_binding",
     )
     tensorrt_cache: Path | None = Field(
-        default=None, description="folder of TensorRT's engines; default INFOMAX_DATA_DIR/tensorrt"
+        default=None, description="folder of TensorRT's engines; default: INFOMAX_DATA_DIR/tensorrt"
     )
     tensorrt_fp16: bool = Field(
         default=False,
-        description="let TensorRT compute in half precision, where the model's self-test allows it",
+        description="compute in half precision with TensorRT, if the model still passes its self-test",
     )
     precision: Requested = Field(
         default="auto",
-        description="which encoder runs; auto takes int8 on a processor where the model's card says that it "
-        f"loses at most {LARGEST_LOSS_POINTS:g} points of accuracy",
+        description="encoder that runs; auto takes int8 on a CPU if it loses at most "
+        f"{LARGEST_LOSS_POINTS:g} points of accuracy, according to the model's card",
     )
     workers: int | None = Field(
-        default=None, ge=1, le=256, description="processes; default one per usable core, on a GPU one"
+        default=None, ge=1, le=256, description="worker processes; default: one per usable core, one on a GPU"
     )
-    runs: int = Field(default=1, ge=1, le=64, description="batches that one process runs at the same time")
-    threads_per_run: int = Field(default=1, ge=1, le=256, description="CPU threads that share one batch")
+    runs: int = Field(default=1, ge=1, le=64, description="batches that one process runs at a time")
+    threads_per_run: int = Field(default=1, ge=1, le=256, description="CPU threads of one batch")
     decode_threads: int | None = Field(
         default=None,
         ge=1,
         le=256,
-        description="decoding threads of one process; default its share of the cores",
+        description="decoding threads of one process; default: its share of the cores",
     )
     max_batch: int = Field(default=64, ge=1, le=4096, description="most images in one batch")
     queue_items: int = Field(
@@ -108,69 +109,69 @@ class Settings(BaseSettings):
     queue_seconds: float = Field(
         default=1,
         gt=0,
-        description="longest that a request that is no stream may have to wait for what came before it; "
-        "where it would be longer it is refused",
+        description="longest wait of a request in the queue, in seconds; a request that would wait longer is "
+        "refused, and streams wait",
     )
     max_image_bytes: int = Field(default=20 * 2**20, ge=1, description="most bytes of one encoded image")
     max_image_pixels: int = Field(default=40_000_000, ge=1, description="most pixels of one image")
     max_request_bytes: int = Field(
-        default=64 * 2**20, ge=1, description="most bytes of one request's body; streams are not bounded"
+        default=64 * 2**20, ge=1, description="most bytes of one request's body; streams have no such limit"
     )
     max_request_items: int = Field(
-        default=1024, ge=1, description="most images in one request that is no stream"
+        default=1024, ge=1, description="most images in one request other than a stream"
     )
     max_stream_items: int = Field(default=10_000_000, ge=1, description="most images in one stream")
     max_archive_bytes: int = Field(
         default=4 * 2**30,
         ge=1,
-        description="most bytes of one zip archive, which is kept in TMPDIR while it is answered",
+        description="most bytes of one zip archive, which lies in TMPDIR while it is answered",
     )
     client_seconds: float = Field(
         default=60,
         gt=0,
         le=3600,
-        description="seconds in which a client has to go on: send a request's head, more of its body, "
-        "or take more of its answer",
+        description="seconds within which a client has to send a request's head or more of its body, or to "
+        "take more of its answer",
     )
     api_keys_file: Path | None = Field(
         default=None,
-        description="TOML file of API keys, made by `infomax key new`; default: no request needs a key",
+        description="TOML file of API keys, made by `infomax key new`; default: requests need no key",
     )
     open_routes: str | None = Field(
         default=None,
         pattern=r"^(docs|metrics)(,(docs|metrics))*$",
-        description="what needs no API key, beside health: docs, metrics, or both with a comma between",
+        description="routes that need no API key, beside health: docs, metrics, or docs,metrics",
     )
     metrics_port: int | None = Field(
         default=None,
         ge=0,
         le=65535,
-        description="TCP port of /metrics alone; default: it is on INFOMAX_PORT",
+        description="TCP port for /metrics alone; default: /metrics is on INFOMAX_PORT",
     )
     drain_seconds: float = Field(
-        default=20, ge=0, description="seconds that accepted work may take to finish after SIGTERM"
+        default=20, ge=0, description="seconds for accepted work to finish after SIGTERM"
     )
     data_dir: Path = Field(
         default_factory=index_folder,
-        description="folder of the embedded index; default .infomax where the current folder holds one, else "
+        description="folder of the embedded index; default: .infomax if the current folder holds one, else "
         "infomax in $XDG_DATA_HOME or ~/.local/share",
     )
     database_url: SecretStr | None = Field(
-        default=None, description="postgresql://... of a server with pgvector; default the embedded one"
+        default=None, description="postgresql://... of a server with pgvector; default: the embedded one"
     )
     index_exact_items: int = Field(
         default=50_000,
         ge=0,
-        description="items of one model version up to which a search compares with every one",
+        description="most items of a model version that are searched exactly; larger ones use HNSW",
     )
     index_seconds: float = Field(
         default=30,
         ge=0.1,
         le=3600,
-        description="seconds that the index's database may take for one call; then 503 `index_unavailable`",
+        description="seconds for one call of the index's database; then 503 `index_unavailable`",
     )
     log_level: Literal["debug", "info", "warning", "error"] = Field(
-        default="info", description="least level that is logged"
+        default="info", description="lowest level that is logged"
     )
 
     @field_validator("port", mode="before")
@@ -182,16 +183,16 @@ class Settings(BaseSettings):
         return value
 
     def worker_count(self, *, on_gpu: bool) -> int:
-        """Processes to start: as set, else one per usable core, and one alone where it owns a GPU."""
+        """Number of worker processes: as set, else one per usable core, or one on a GPU."""
         return self.workers or (1 if on_gpu else usable_cores())
 
     def decoder_count(self, *, on_gpu: bool) -> int:
-        """Decoding threads of one process: as set, else its share of the usable cores."""
+        """Number of decoding threads of one process: as set, else its share of the usable cores."""
         return self.decode_threads or max(1, usable_cores() // self.worker_count(on_gpu=on_gpu))
 
     @property
     def served_models(self) -> tuple[str, ...]:
-        """The entries of all models to serve, each a name or name/version, the default one first."""
+        """Entries of all models to serve, each a name or name/version, the default one first."""
         return tuple(dict.fromkeys([self.model, *(self.models.split(",") if self.models else ())]))
 
     @property
@@ -200,7 +201,7 @@ class Settings(BaseSettings):
 
 
 def unknown_variables(environment: Mapping[str, str]) -> list[tuple[str, str | None]]:
-    """Variables with the prefix that are no setting, each with the setting that its name is closest to.
+    """Find variables with the prefix that are not a setting, each with the setting of the closest name.
 
     They are not refused: other programs, and Kubernetes, set variables of that prefix too.
     """
@@ -216,13 +217,13 @@ def default_text(name: str) -> str:
 
 
 def load_settings(options: Mapping[str, object] | None = None) -> Settings:
-    """Read the environment.
+    """Read the settings from the environment and the options of a command.
 
     Args:
         options: values of a command line by the names of their fields; they come before variables.
 
     Raises:
-        SettingsError: naming the first option or variable whose value is not allowed, and why.
+        SettingsError: with the first variable whose value is not allowed, and the reason.
     """
     options = options or {}
     try:

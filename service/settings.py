@@ -223,7 +223,7 @@ def load_settings(options: Mapping[str, object] | None = None) -> Settings:
         options: values of a command line by the names of their fields; they come before variables.
 
     Raises:
-        SettingsError: with the first variable whose value is not allowed, and the reason.
+        SettingsError: with the first option or variable whose value is not allowed, and the reason.
     """
     options = options or {}
     try:

@@ -16,7 +16,7 @@ ROOT = Path(__file__).parents[1]
 # The lowest floor first. Rooms that share a floor do not import each other.
 FLOORS: dict[str, tuple[tuple[str, ...], ...]] = {
     "service": (
-        ("logs", "metrics", "page", "system"),
+        ("default_folders", "logs", "metrics", "page", "system"),
         ("errors",),
         ("settings",),
         ("inference",),
@@ -31,7 +31,7 @@ FLOORS: dict[str, tuple[tuple[str, ...], ...]] = {
     ),
     "training": (
         ("errors",),
-        ("system", "recipe"),
+        ("system", "recipe", "shipped_recipes"),
         ("distributed", "data", "optim"),
         ("model",),
         ("recipe_file",),

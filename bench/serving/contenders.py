@@ -12,6 +12,7 @@ import orjson
 from numpy.typing import NDArray
 
 from bench.serving.model import BenchModel, cores
+from contract.telemetry import SWITCHES
 
 ROOT = Path(__file__).parents[2]
 PEERS_PYTHON = ROOT / "bench" / ".venv-peers" / "bin" / "python"
@@ -59,6 +60,7 @@ class Contender:
             "BENCH_ENCODER": model.file,
             "BENCH_PROCESSES": str(cores()),
             "BENCH_PORT": str(port),
+            **SWITCHES,
             **own,
         }
 

@@ -6,8 +6,11 @@ from pathlib import Path
 
 import pytest
 
+from tests.test_floors import FLOORS
+
 ROOT = Path(__file__).parents[1]
 PAGES = sorted([ROOT / "README.md", ROOT / "CHANGELOG.md", *(ROOT / "docs").rglob("*.md")])
+ARCHITECTURE = ROOT / "docs" / "architecture.md"
 LINK = re.compile(r"\]\(([^)\s]+)\)")
 HEADING = re.compile(r"^#+ (.+)$", re.MULTILINE)
 FENCE = re.compile(r"^```.*?^```", re.MULTILINE | re.DOTALL)
@@ -73,3 +76,22 @@ def test_every_decision_has_a_number_of_its_own_and_is_listed() -> None:
         sorted(re.findall(r"^\| \[\d{3}\]\(([^)]+)\)", (folder / "README.md").read_text(), re.MULTILINE))
         == numbered
     )
+
+
+def test_every_file_in_the_diagrams_of_architecture_exists() -> None:
+    """Diagrams name files from the repository or, for short, from one of the two programs."""
+    bases = (ROOT, ROOT / "service", ROOT / "training")
+    diagrams = "\n".join(FENCE.findall(ARCHITECTURE.read_text()))
+    named = set(re.findall(r"[\w/]+\.py\b", diagrams))
+    assert named
+    assert sorted(found for found in named if not any((base / found).exists() for base in bases)) == []
+
+
+@pytest.mark.parametrize("package", FLOORS)
+def test_architecture_draws_the_floors_of_the_code(package: str) -> None:
+    text = ARCHITECTURE.read_text()
+    start, end = f"<!-- floors of {package}: ", f"<!-- end of floors of {package} -->"
+    diagram = FENCE.search(text.split(start)[1].split(end)[0])
+    assert diagram is not None
+    drawn = [tuple(sorted(line.split("  ")[0].split(" · "))) for line in diagram[0].splitlines()[1:-1]]
+    assert drawn == [tuple(sorted(floor)) for floor in reversed(FLOORS[package])]

@@ -39,7 +39,7 @@ EXPOSE 8000
 STOPSIGNAL SIGTERM
 HEALTHCHECK --interval=10s --timeout=5s --start-period=60s --retries=3 CMD ["python", "-c", "\
 import http.client, os, sys; \
-connection = http.client.HTTPConnection('127.0.0.1', int(os.environ.get('INFOMAX_PORT', 8000)), timeout=4); \
+connection = http.client.HTTPConnection('127.0.0.1', int(os.environ.get('INFOMAX_PORT') or 8000), timeout=4); \
 connection.request('GET', '/readyz'); \
 sys.exit(connection.getresponse().status != 200)"]
 CMD ["infomax", "serve"]

@@ -3,9 +3,9 @@
 from collections.abc import Mapping
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal, get_args
 
-from pydantic import Field, SecretStr, ValidationError, field_validator
+from pydantic import Field, SecretStr, ValidationError, ValidationInfo, field_validator, model_validator
 from pydantic_core import PydanticUndefined
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
@@ -22,13 +22,19 @@ Requested = Literal["auto", "fp32", "int8"]
 LARGEST_LOSS_POINTS = 0.3
 """Accuracy that `precision = auto` gives away for speed, in percentage points."""
 
+# Of a whole number: JSON and PostgreSQL carry no larger one.
+_MOST = 2**63 - 1
+_DAY_SECONDS = 86_400
+# Without a value the service would do without keys, or with another index.
+_NEVER_EMPTY = ("api_keys_file", "database_url")
+
 _MODEL = r"[a-z0-9][a-z0-9._-]{0,63}(/[1-9][0-9]*)?"
 
 
 class Settings(BaseSettings):
     """Flat record of all settings; the variable of a field is its name in capitals behind `INFOMAX_`."""
 
-    model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, extra="forbid")
+    model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, extra="forbid", allow_inf_nan=False)
 
     host: str = Field(default="127.0.0.1", description="address to listen on; 0.0.0.0 for every interface")
     port: int = Field(default=8000, ge=0, le=65535, description="TCP port; 0 lets the system choose one")
@@ -51,11 +57,15 @@ class Settings(BaseSettings):
         description="where inference runs; auto takes a GPU if one works, cuda and tensorrt require one",
     )
     gpu_id: int = Field(
-        default=0, ge=0, description="number of the GPU among those that CUDA_VISIBLE_DEVICES shows, from 0"
+        default=0,
+        ge=0,
+        le=_MOST,
+        description="number of the GPU among those that CUDA_VISIBLE_DEVICES shows, from 0",
     )
     gpu_memory_bytes: int | None = Field(
         default=None,
         ge=2**26,
+        le=_MOST,
         description="most bytes of GPU memory for each graph of a model; default: no limit",
     )
     gpu_arena: Arena = Field(
@@ -99,31 +109,40 @@ class Settings(BaseSettings):
     queue_items: int = Field(
         default=2048,
         ge=1,
+        le=_MOST,
         description="most images of one model that one process holds, from arrival to answer",
     )
     queue_bytes: int = Field(
         default=512 * 2**20,
         ge=2**20,
+        le=_MOST,
         description="most bytes of one model's images that one process holds, encoded and decoded",
     )
     queue_seconds: float = Field(
         default=1,
         gt=0,
+        le=_DAY_SECONDS,
         description="longest wait of a request in the queue, in seconds; a request that would wait longer is "
         "refused, and streams wait",
     )
-    max_image_bytes: int = Field(default=20 * 2**20, ge=1, description="most bytes of one encoded image")
-    max_image_pixels: int = Field(default=40_000_000, ge=1, description="most pixels of one image")
+    max_image_bytes: int = Field(
+        default=20 * 2**20, ge=1, le=_MOST, description="most bytes of one encoded image"
+    )
+    max_image_pixels: int = Field(default=40_000_000, ge=1, le=_MOST, description="most pixels of one image")
     max_request_bytes: int = Field(
-        default=64 * 2**20, ge=1, description="most bytes of one request's body; streams have no such limit"
+        default=64 * 2**20,
+        ge=1,
+        le=_MOST,
+        description="most bytes of one request's body; streams have no such limit",
     )
     max_request_items: int = Field(
-        default=1024, ge=1, description="most images in one request other than a stream"
+        default=1024, ge=1, le=_MOST, description="most images in one request other than a stream"
     )
-    max_stream_items: int = Field(default=10_000_000, ge=1, description="most images in one stream")
+    max_stream_items: int = Field(default=10_000_000, ge=1, le=_MOST, description="most images in one stream")
     max_archive_bytes: int = Field(
         default=4 * 2**30,
         ge=1,
+        le=_MOST,
         description="most bytes of one zip archive, which lies in TMPDIR while it is answered",
     )
     client_seconds: float = Field(
@@ -149,7 +168,7 @@ class Settings(BaseSettings):
         description="TCP port for /metrics alone; default: /metrics is on INFOMAX_PORT",
     )
     drain_seconds: float = Field(
-        default=20, ge=0, description="seconds for accepted work to finish after SIGTERM"
+        default=20, ge=0, le=_DAY_SECONDS, description="seconds for accepted work to finish after SIGTERM"
     )
     data_dir: Path = Field(
         default_factory=index_folder,
@@ -162,6 +181,7 @@ class Settings(BaseSettings):
     index_exact_items: int = Field(
         default=50_000,
         ge=0,
+        le=_MOST,
         description="most items of a model version that are searched exactly; larger ones use HNSW",
     )
     index_seconds: float = Field(
@@ -173,6 +193,30 @@ class Settings(BaseSettings):
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         default="info", description="lowest level that is logged"
     )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _empty_is_unset(cls, values: dict[str, Any]) -> dict[str, Any]:
+        """Leave out what is set but empty: deployment tools write so what has no value."""
+        return {name: value for name, value in values.items() if name in _NEVER_EMPTY or not _empty(value)}
+
+    @field_validator(*_NEVER_EMPTY, mode="before")
+    @classmethod
+    def _has_a_value(cls, value: object) -> object:
+        if _empty(value):
+            raise ValueError("it has no value; give it one, or leave the setting out")
+        return value
+
+    @field_validator("models", "open_routes")
+    @classmethod
+    def _each_once(cls, value: str | None, info: ValidationInfo) -> str | None:
+        names = value.split(",") if value else []
+        if info.field_name == "models":
+            names.append(info.data.get("model", ""))
+        for name in names:
+            if names.count(name) > 1:
+                raise ValueError(f"{name} is named twice; name it once")
+        return value
 
     @field_validator("port", mode="before")
     @classmethod
@@ -193,7 +237,7 @@ class Settings(BaseSettings):
     @property
     def served_models(self) -> tuple[str, ...]:
         """Entries of all models to serve, each a name or name/version, the default one first."""
-        return tuple(dict.fromkeys([self.model, *(self.models.split(",") if self.models else ())]))
+        return (self.model, *(self.models.split(",") if self.models else ()))
 
     @property
     def image_limits(self) -> ImageLimits:
@@ -232,8 +276,18 @@ def load_settings(options: Mapping[str, object] | None = None) -> Settings:
         first = error.errors()[0]
         name = "_".join(str(part) for part in first["loc"])
         source = option_name(name) if name in options else PREFIX + name.upper()
+        value = "..." if _is_secret(name) else repr(first["input"])
         reason = first["msg"].removeprefix("Value error, ")
-        raise SettingsError(f"{source}={first['input']!r} is not allowed: {reason}.") from error
+        raise SettingsError(f"{source}={value} is not allowed: {reason}.") from error
+
+
+def _empty(value: object) -> bool:
+    return isinstance(value, str) and not value.strip()
+
+
+def _is_secret(name: str) -> bool:
+    field = Settings.model_fields.get(name)
+    return field is not None and SecretStr in get_args(field.annotation)
 
 
 def option_name(field: str) -> str:

@@ -154,9 +154,11 @@ def _listen(host: str, port: int, variable: str) -> socket.socket:
             backlog=_BACKLOG,
             dualstack_ipv6=host == "::" and socket.has_dualstack_ipv6(),
         )
-    except socket.gaierror as error:
+    except (socket.gaierror, UnicodeError) as error:
+        # A name that cannot be encoded is a UnicodeError.
+        reason = getattr(error, "strerror", None) or str(error)
         raise SettingsError(
-            f"INFOMAX_HOST={host} is no address of this machine ({error.strerror})."
+            f"INFOMAX_HOST={host} is not an address of this machine ({reason}). Set one that it has."
         ) from error
     except OSError as error:
         # Python adds the address to the system's words.

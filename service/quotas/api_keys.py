@@ -8,6 +8,7 @@ protects passwords by being slow (scrypt, Argon2) would only make every request 
 import hashlib
 import hmac
 import logging
+import math
 import re
 import secrets
 import tomllib
@@ -83,12 +84,14 @@ def table_of(
     """The lines of the file that let a key in.
 
     Raises:
-        KeyFileError: the name is not allowed.
+        KeyFileError: the name or the rate is not allowed.
     """
     _check_id(name)
+    if images_per_second is not None and not math.isfinite(images_per_second):
+        raise KeyFileError(f"{images_per_second} images per second is not a rate; leave it out for no limit.")
     lines = [f"[keys.{name}]", f'sha256 = "{hashlib.sha256(key.encode()).hexdigest()}"']
     if images_per_second is not None:
-        lines.append(f"images_per_second = {images_per_second:g}")
+        lines.append(f"images_per_second = {images_per_second!r}")
     if images_per_day is not None:
         lines.append(f"images_per_day = {images_per_day}")
     if admin:

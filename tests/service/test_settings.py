@@ -1,9 +1,11 @@
 """Settings come from the environment, and a bad one is named."""
 
+from typing import get_args
+
 import pytest
 
 from service.errors import SettingsError
-from service.settings import Settings, load_settings, unknown_variables
+from service.settings import PREFIX, Settings, load_settings, unknown_variables
 
 
 def test_variables_are_the_fields_in_capitals(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -38,13 +40,76 @@ def test_a_bad_value_is_one_sentence_that_names_the_variable(
     assert "\n" not in message
 
 
+EVERY = sorted(Settings.model_fields)
+NUMBERS = sorted(
+    name
+    for name, field in Settings.model_fields.items()
+    if {int, float} & {field.annotation, *get_args(field.annotation)}
+)
+
+
+def refusal(monkeypatch: pytest.MonkeyPatch, name: str, value: str) -> str | None:
+    """What loading says of the field's variable with this value; None where it is the default."""
+    default = getattr(load_settings(), name)
+    monkeypatch.setenv(PREFIX + name.upper(), value)
+    try:
+        settings = load_settings()
+    except SettingsError as error:
+        return str(error)
+    assert getattr(settings, name) == default, "neither refused nor the default"
+    return None
+
+
+@pytest.mark.parametrize("value", ["", " ", "\t\n"])
+@pytest.mark.parametrize("name", EVERY)
+def test_an_empty_variable_is_the_default_or_refused_by_name(
+    monkeypatch: pytest.MonkeyPatch, name: str, value: str
+) -> None:
+    said = refusal(monkeypatch, name, value)
+    if name in ("api_keys_file", "database_url"):
+        assert (said or "").startswith(f"{PREFIX}{name.upper()}=")
+    else:
+        assert said is None
+
+
+@pytest.mark.parametrize(
+    "value", ["inf", "-inf", "nan", "1e400", "1" + 30 * "0", "1e30", "0x10", "eight", "-7"]
+)
+@pytest.mark.parametrize("name", NUMBERS)
+def test_a_number_without_bound_is_refused_by_name(
+    monkeypatch: pytest.MonkeyPatch, name: str, value: str
+) -> None:
+    said = refusal(monkeypatch, name, value)
+    assert (said or "").startswith(f"{PREFIX}{name.upper()}={value!r} is not allowed: ")
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("models", "clothing,clothing"),
+        ("models", "clothing/1,digits,clothing/1"),
+        ("models", "cifar10"),
+        ("models", "clothing,"),
+        ("models", "clothing,,digits"),
+        ("open_routes", "docs,docs"),
+        ("open_routes", "docs,metrics,docs"),
+        ("open_routes", ",docs"),
+    ],
+)
+def test_a_list_with_a_name_twice_or_without_one_is_refused_by_name(
+    monkeypatch: pytest.MonkeyPatch, name: str, value: str
+) -> None:
+    said = refusal(monkeypatch, name, value)
+    assert (said or "").startswith(f"{PREFIX}{name.upper()}={value!r} is not allowed: ")
+
+
 def test_the_port_that_kubernetes_sets_is_explained(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("INFOMAX_PORT", "tcp://10.0.0.1:8000")
     with pytest.raises(SettingsError, match="enableServiceLinks"):
         load_settings()
 
 
-def test_a_bad_secret_is_not_shown(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_secret_is_not_shown(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("INFOMAX_DATABASE_URL", "postgresql://user:hush@host/db")
     assert "hush" not in repr(load_settings())
 

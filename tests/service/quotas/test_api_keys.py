@@ -51,6 +51,18 @@ def test_what_the_command_prints_lets_in_the_key_that_it_shows(tmp_path: Path) -
     ]
 
 
+@pytest.mark.parametrize("rate", [2.5, 0.001, 1234567.5, 1e15])
+def test_a_rate_is_written_as_it_is_and_read_again(rate: float, tmp_path: Path) -> None:
+    (key,) = read_keys(write(tmp_path / "keys.toml", table_of("one", new_key(), rate, None)))
+    assert key.images_per_second == rate
+
+
+@pytest.mark.parametrize("rate", [float("inf"), float("nan")])
+def test_a_rate_that_is_not_a_number_is_refused_before_it_is_written(rate: float) -> None:
+    with pytest.raises(KeyFileError, match="is not a rate"):
+        table_of("one", new_key(), rate, None)
+
+
 def test_keys_are_never_the_same_and_hold_256_random_bits() -> None:
     keys = {new_key() for _ in range(100)}
     assert len(keys) == 100

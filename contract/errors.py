@@ -1,7 +1,7 @@
 """The one base of every error that Infomax raises on purpose.
 
-A message says what was wrong, with what value, what is allowed and what to do; whoever prints it
-(the command line, a problem+json body, a report) adds nothing but its own form.
+A message says what is wrong, with which value, and what to do. The command line, a problem+json body and a
+report print it as it is.
 """
 
 

@@ -1,7 +1,7 @@
 """The rule that turns encoded bytes into a model's input pixels, as a hashed record.
 
-Training, the offline tools and the service all run `contract.images.decode` with this record, and an
-index stores its hash, so that vectors made by different rules are never compared by accident.
+Training, the offline tools and the service all run `contract.images.decode` with this record. An index
+stores its hash, so vectors made by different rules are never compared by accident.
 """
 
 import hashlib

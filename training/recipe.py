@@ -98,7 +98,7 @@ class OptimiserRecipe(_Section):
 
 @dataclass(frozen=True)
 class ViewRecipe:
-    """How strongly views differ.
+    """Strengths of the differences between views.
 
     Attributes:
         min_crop: smallest share of the image's area that a crop keeps.
@@ -126,9 +126,9 @@ class ViewRecipe:
 class SmallViewsRecipe(_Section):
     """Views of fewer pixels at first, which cost less.
 
-    They are no worse to learn from: things look larger in a crop stretched to an image's size than in the
-    image, so what was trained on smaller views sees them in a whole image at the size it knows
-    (Touvron et al. 2019, "Fixing the train-test resolution discrepancy").
+    They teach as well: in a crop stretched to an image's size, things look larger than in the image. An
+    encoder that was trained on smaller views meets them in a whole image at the size it knows (Touvron et al.
+    2019, "Fixing the train-test resolution discrepancy").
 
     Attributes:
         size: their height and width in pixels.
@@ -167,7 +167,7 @@ class Recipe(_Section):
     small_views: SmallViewsRecipe | None = None
 
     def view_size(self, progress: float) -> int:
-        """Height and width in pixels of the views of a step, before which this share of all was taken."""
+        """Choose the views' height and width in pixels after this share of all steps."""
         small = self.small_views
         return small.size if small is not None and progress < small.share else self.input_size
 

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from training.data import ImageSet
 from training.evaluation.frozen import FrozenEncoder
-from training.evaluation.measures import Subject
+from training.evaluation.measures import MeasureInputs
 from training.system.signals import Interruption
 
 Pixels = NDArray[np.uint8]
@@ -36,6 +36,6 @@ def noise(count: int, side: int, seed: int) -> Pixels:
     return np.random.default_rng(seed).integers(0, 256, (count, side, side, 3), np.uint8)
 
 
-def subject(frozen: FrozenEncoder, training: ImageSet, test: ImageSet) -> Subject:
+def inputs(frozen: FrozenEncoder, training: ImageSet, test: ImageSet) -> MeasureInputs:
     """All images, nothing drawn, and nobody who asks to stop."""
-    return Subject(frozen, training, test, seed=0, interruption=Interruption())
+    return MeasureInputs(frozen, training, test, seed=0, interruption=Interruption())

@@ -13,7 +13,7 @@ _NEEDED = ("torch", "tensorboard", "onnxscript")
 
 @contextmanager
 def offline() -> Iterator[None]:
-    """Around a command that needs torch.
+    """Check that what a command of training needs is installed, then run the block with plain failures.
 
     Raises:
         TrainingError: what training needs is not installed.
@@ -30,7 +30,7 @@ def offline() -> Iterator[None]:
 
 @contextmanager
 def plain_failures() -> Iterator[None]:
-    """Warnings as lines on stderr; a file that cannot be used, or memory that ran out, as one sentence."""
+    """Log warnings as lines on stderr, and turn unusable files and lack of memory into one sentence."""
     logging.basicConfig(level=logging.WARNING, format="note: %(message)s")
     try:
         yield

@@ -12,7 +12,7 @@ RECIPE_HELP = "Name of a shipped recipe, such as own_images_64, or a TOML file."
 
 
 class Precision(StrEnum):
-    """Of the encoder's products; auto is bfloat16 on a GPU and float32 elsewhere."""
+    """Precision of the encoder's products; auto is bfloat16 on a GPU and float32 elsewhere."""
 
     AUTO = "auto"
     FLOAT32 = "float32"

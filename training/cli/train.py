@@ -11,7 +11,7 @@ from training.cli.options import RECIPE_HELP, InPrecision, Precision
 
 
 class Device(StrEnum):
-    """Where to compute; auto takes a GPU where PyTorch sees one."""
+    """Device to compute on; auto takes a GPU where PyTorch sees one."""
 
     AUTO = "auto"
     CPU = "cpu"

@@ -11,8 +11,8 @@ from training.data import ImageSet, open_source
 from training.data import images as image_files
 from training.data.source import Source
 from training.errors import DataError
-from training.experiments.ablation import cell as cells
-from training.experiments.ablation.cell import Cell
+from training.experiments.ablation import result as results
+from training.experiments.ablation.result import AblationResult
 from training.experiments.ablation.running import run as run_cell
 from training.experiments.ablation.table import render
 from training.experiments.ablation.tricks import FULL, choose, without
@@ -27,7 +27,7 @@ _RUNS = "runs"
 
 @dataclass(frozen=True)
 class Plan:
-    """What to run.
+    """Runs of an ablation.
 
     Attributes:
         recipe_file, data: as the user named them.
@@ -47,7 +47,7 @@ class Plan:
     execution: Execution
 
     def command(self) -> str:
-        """What has to be typed, with file names in place of paths of this machine."""
+        """Write the command, with file names in place of paths of this machine."""
         only = "".join(f" --only '{name}'" for name in self.only)
         return (
             f"infomax ablate --recipe {self.recipe_file} --data {self.data.name} --out ablation "
@@ -98,26 +98,28 @@ def _run_all(missing: list[tuple[str, Recipe]], images: ImageSet, out: Path, exe
     """Run one after the other; False when a signal or the time limit stopped it."""
     for number, (name, recipe) in enumerate(missing, start=1):
         typer.echo(f"without {name}, seed {recipe.seed} ({number} of {len(missing)})", err=True)
-        folder = out / _RUNS / cells.path(out, name, recipe.seed).stem
+        folder = out / _RUNS / results.path(out, name, recipe.seed).stem
         found = run_cell(name, recipe, images, folder, execution)
         if found is None:
             return False
-        cells.write(out, found)
+        results.write(out, found)
     return True
 
 
-def _read(out: Path, name: str, recipe: Recipe, plan: Plan) -> Cell | None:
-    return cells.read(out, name, recipe.seed, recipe.model_dump_json(), plan.images, plan.execution.precision)
+def _read(out: Path, name: str, recipe: Recipe, plan: Plan) -> AblationResult | None:
+    return results.read(
+        out, name, recipe.seed, recipe.model_dump_json(), plan.images, plan.execution.precision
+    )
 
 
-def _finished(out: Path, wanted: list[tuple[str, Recipe]], plan: Plan) -> Iterator[Cell]:
+def _finished(out: Path, wanted: list[tuple[str, Recipe]], plan: Plan) -> Iterator[AblationResult]:
     for name, recipe in wanted:
         cell = _read(out, name, recipe, plan)
         if cell is not None:
             yield cell
 
 
-def _show(out: Path, plan: Plan, recipe: Recipe, finished: list[Cell]) -> None:
+def _show(out: Path, plan: Plan, recipe: Recipe, finished: list[AblationResult]) -> None:
     if not finished:
         typer.echo("No run is finished yet.")
         return

@@ -56,7 +56,7 @@ def run(
 
 
 def in_8_bits(int8: Int8Encoder) -> str:
-    """What the encoder lost, in a sentence."""
+    """Say in a sentence what the encoder lost in 8 bits."""
     loss = int8.loss
     lost = "" if loss.points is None else f"{loss.points:.2f} points of accuracy lost at most, "
     return f"In 8 bits: {lost}mean cosine {loss.mean_cosine:.4f}."

@@ -13,7 +13,7 @@ from training.commands.train import STOPPED
 from training.data import images, open_source
 from training.errors import TrainingError
 from training.evaluation.frozen import FrozenEncoder, exported, without_embedding
-from training.evaluation.measures import MEASURES, Figure, Stopped, Subject, subject_of
+from training.evaluation.measures import MEASURES, Figure, MeasureInputs, Stopped, draw_inputs
 from training.evaluation.measures.report import MeasureReport, show, sizes
 from training.evaluation.quality import shared_labels
 from training.loop.trained import load_run
@@ -23,7 +23,7 @@ from training.system.atomic_file import write_whole
 
 @dataclass(frozen=True)
 class Request:
-    """What a user asked for.
+    """Images and measures that a user has named.
 
     Attributes:
         train, test: images to fit on, and images that nothing was fitted to.
@@ -85,16 +85,16 @@ def _measure(name: str, encoder: FrozenEncoder, rule: Preprocessing, seed: int, 
     training, test = images.load_images(training_source, rule), images.load_images(test_source, rule)
     figures: list[Figure] = []
     with signals.watch() as asked:
-        subject = subject_of(encoder, training, test, seed, asked)
+        inputs = draw_inputs(encoder, training, test, seed, asked)
 
         def report() -> MeasureReport:
             finished = {figure.measure for figure in figures}
             return MeasureReport(
                 subject=name,
                 seed=seed,
-                training_images=len(subject.training),
+                training_images=len(inputs.training),
                 training_images_given=len(training),
-                test_images=len(subject.test),
+                test_images=len(inputs.test),
                 test_images_given=len(test),
                 figures=tuple(figures),
                 unfinished=tuple(each for each in request.names if each not in finished),
@@ -102,7 +102,7 @@ def _measure(name: str, encoder: FrozenEncoder, rule: Preprocessing, seed: int, 
 
         for measure in request.names:
             try:
-                figures += _figures(measure, subject)
+                figures += _figures(measure, inputs)
             except Stopped:
                 break
             if request.report_file is not None:
@@ -111,10 +111,10 @@ def _measure(name: str, encoder: FrozenEncoder, rule: Preprocessing, seed: int, 
     _answer(report())
 
 
-def _figures(measure: str, subject: Subject) -> list[Figure]:
-    if subject.interruption.asked:
+def _figures(measure: str, inputs: MeasureInputs) -> list[Figure]:
+    if inputs.interruption.requested:
         raise Stopped
-    return MEASURES[measure](subject)
+    return MEASURES[measure](inputs)
 
 
 def _answer(report: MeasureReport) -> None:

@@ -22,7 +22,7 @@ from training.loop.trained import load_run
 
 
 @dataclass(frozen=True)
-class _Sets:
+class _ProbeImages:
     training: ImageSet
     test: ImageSet
     split: str
@@ -72,19 +72,21 @@ def probe_model(folder: Path, train: Path, test: Path, report_file: Path | None)
         raise typer.Exit(1)
 
 
-def _load(train: Path, test: Path, rule: Preprocessing) -> _Sets:
+def _load(train: Path, test: Path, rule: Preprocessing) -> _ProbeImages:
     """Open both sets and check their classes before the first image is decoded."""
     training_source, test_source = open_source(train), open_source(test)
     shared_labels(training_source, test_source)
-    return _Sets(images.load_images(training_source, rule), images.load_images(test_source, rule), str(test))
+    return _ProbeImages(
+        images.load_images(training_source, rule), images.load_images(test_source, rule), str(test)
+    )
 
 
-def _quality(encoder: FrozenEncoder, sets: _Sets, seed: int) -> Quality:
+def _quality(encoder: FrozenEncoder, sets: _ProbeImages, seed: int) -> Quality:
     return measure_quality(encoder, sets.training, sets.test, split=sets.split, seed=seed)
 
 
 def _calibration(
-    card: ModelCard, encoder: FrozenEncoder, critic: onnxruntime.InferenceSession, sets: _Sets
+    card: ModelCard, encoder: FrozenEncoder, critic: onnxruntime.InferenceSession, sets: _ProbeImages
 ) -> Calibration:
     """Measure the maps as `infomax export` did: with the training images of the card, by the same banks."""
     recipe = recipe_file.from_toml(card.training.recipe_toml)

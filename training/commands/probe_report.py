@@ -9,7 +9,7 @@ from training.export.card_check import Comparison, accuracies, calibrated
 
 
 class ProbeReport(BaseModel):
-    """What `infomax probe` found; `--json` writes it.
+    """Figures of `infomax probe`; `--json` writes it.
 
     Attributes:
         subject: the run's folder or the model's id.

@@ -1,4 +1,4 @@
-"""`infomax report`: one page about a run, for whoever is to trust its encoder."""
+"""`infomax report`: one page about a run, for those who are to trust its encoder."""
 
 from pathlib import Path
 
@@ -9,7 +9,7 @@ from training.evaluation.quality import shared_labels
 from training.loop.trained import load_run
 from training.report import FILE, Evidence, health, worth, write_report
 
-# What the held-out images of a report are called when nobody names others.
+# Name of the held-out images of a report unless others are named.
 VALIDATION = "the validation share"
 
 
@@ -38,7 +38,7 @@ def run(folder: Path, train: Path, held_out: Path | None) -> None:
 
 
 def say(folder: Path, evidence: Evidence) -> None:
-    """The verdict and where to read more."""
+    """Print the verdict and where to read more."""
     typer.echo(
         f"{health(evidence.findings)}\n"
         f"{worth(evidence.quality, evidence.pixel_accuracy)}\n"

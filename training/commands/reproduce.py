@@ -14,7 +14,7 @@ from training.experiments.reproduce.budget import Budget, claim
 from training.experiments.reproduce.experiments import EXPERIMENTS, Experiment, choose
 from training.experiments.reproduce.figure import draw
 from training.experiments.reproduce.markdown import render
-from training.experiments.reproduce.running import Images
+from training.experiments.reproduce.running import ExperimentImages
 from training.experiments.reproduce.running import run as run_experiment
 from training.loop.time_limit import time_limit
 from training.system.signals import watch
@@ -24,7 +24,7 @@ FIGURE = "figure.png"
 
 
 def run(name: str, budget: Budget, out: Path, minutes: float | None) -> None:
-    """Run what is not finished yet, and show whatever is.
+    """Run what is not finished yet, and show all that is.
 
     Raises:
         InfomaxError: before any image is decoded where that is possible; or experiments failed, after the
@@ -44,7 +44,7 @@ def run(name: str, budget: Budget, out: Path, minutes: float | None) -> None:
     if missing:
         rule = image_files.rule(missing[0].recipe(budget))
         drawn = image_files.load_images(training, rule).sample(budget.images, budget.seed)
-        images = Images(drawn, image_files.load_images(test, rule))
+        images = ExperimentImages(drawn, image_files.load_images(test, rule))
         failures = _run_all(missing, budget, images, out, minutes)
     _show(out)
     if failures:
@@ -56,13 +56,13 @@ def run(name: str, budget: Budget, out: Path, minutes: float | None) -> None:
 
 
 def _run_all(
-    missing: list[Experiment], budget: Budget, images: Images, out: Path, minutes: float | None
+    missing: list[Experiment], budget: Budget, images: ExperimentImages, out: Path, minutes: float | None
 ) -> dict[str, TrainingError]:
     """Run one after the other until a signal or the time limit comes; why some failed, by name."""
     failures: dict[str, TrainingError] = {}
     with watch() as interruption, time_limit(minutes):
         for number, experiment in enumerate(missing, start=1):
-            if interruption.asked:
+            if interruption.requested:
                 break
             typer.echo(f"{experiment.name} ({number} of {len(missing)})", err=True)
             try:

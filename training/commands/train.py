@@ -11,7 +11,7 @@ from training.errors import TrainingError
 from training.loop.checkpoint import FILE as CHECKPOINT
 from training.loop.execution import choose
 from training.loop.run import RECIPE_FILE
-from training.loop.trainer import Outcome, check_batches, train
+from training.loop.trainer import TrainingResult, check_batches, train
 from training.recipe_file import load_recipe
 from training.report import write_report
 
@@ -60,7 +60,7 @@ def run(
         _report(out, data, loaded.split(recipe.validation_share, recipe.seed))
 
 
-def _say(outcome: Outcome, data: Path, out: Path) -> None:
+def _say(outcome: TrainingResult, data: Path, out: Path) -> None:
     if not outcome.finished:
         typer.echo(
             f"Stopped after step {outcome.step} of {outcome.total_steps}; {out / CHECKPOINT} is written. "

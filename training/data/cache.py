@@ -29,7 +29,7 @@ _ENTRY = "entry.json"
 _log = logging.getLogger(__name__)
 
 
-class Contents(BaseModel):
+class CacheEntry(BaseModel):
     """Which images of a source were decoded.
 
     Attributes:
@@ -46,22 +46,22 @@ class Contents(BaseModel):
 
 
 def default_cache() -> Path:
-    """`infomax` in the user's cache folder (XDG Base Directory Specification)."""
+    """Return the folder `infomax` in the user's cache folder (XDG Base Directory Specification)."""
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "infomax"
 
 
 def entry_folder(cache: Path, source: Source, rule: Preprocessing) -> Path:
-    """Where the source's images, decoded by the rule, lie in the cache folder."""
+    """Name the folder of the source's images, decoded by the rule, in the cache."""
     return cache / hashlib.sha256(f"{source.fingerprint}\0{rule.sha256}".encode()).hexdigest()[:32]
 
 
-def read(folder: Path, rule: Preprocessing) -> tuple[NDArray[np.uint8], Contents] | None:
-    """The pixels [N, H, W, 3] and contents of an entry, or None when there is no usable one.
+def read(folder: Path, rule: Preprocessing) -> tuple[NDArray[np.uint8], CacheEntry] | None:
+    """Read the pixels [N, H, W, 3] and the record of an entry, or None when there is no usable one.
 
     The pixels are mapped copy-on-write: writing to the array changes no file.
     """
     try:
-        contents = Contents.model_validate_json((folder / _ENTRY).read_text())
+        contents = CacheEntry.model_validate_json((folder / _ENTRY).read_text())
         shape = (len(contents.rows), rule.height, rule.width, 3)
         return np.memmap(folder / _PIXELS, np.uint8, mode="c", shape=shape), contents
     except FileNotFoundError:
@@ -71,7 +71,7 @@ def read(folder: Path, rule: Preprocessing) -> tuple[NDArray[np.uint8], Contents
         return None
 
 
-def write(folder: Path, fill: Callable[[Callable[[NDArray[np.uint8]], None]], Contents]) -> None:
+def write(folder: Path, fill: Callable[[Callable[[NDArray[np.uint8]], None]], CacheEntry]) -> None:
     """Make an entry: `fill` is given a function that appends one image's pixels, and tells the contents.
 
     Raises:

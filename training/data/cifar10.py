@@ -58,7 +58,7 @@ def convert(archive: Path, out: Path) -> Iterator[tuple[Path, int]]:
 
 
 def _read(archive: Path) -> tuple[dict[str, Batch], tuple[str, ...]]:
-    """Every batch by its name, and the names of the classes."""
+    """Read every batch by its name, and the names of the classes."""
     batches: dict[str, Batch] = {}
     names: tuple[str, ...] = ()
     try:
@@ -103,7 +103,7 @@ def _content(tar: tarfile.TarFile, member: tarfile.TarInfo) -> bytes:
 
 
 def _binary(data: bytes) -> Batch:
-    """Records of one label byte and 3072 pixel bytes."""
+    """Parse records of one label byte and 3072 pixel bytes."""
     if not data or len(data) % (1 + _PIXELS):
         raise DataError(f"A binary batch has {len(data):,} bytes, which is no multiple of {1 + _PIXELS}.")
     records = np.frombuffer(data, np.uint8).reshape(-1, 1 + _PIXELS)
@@ -142,7 +142,7 @@ def _table(batches: list[tuple[str, Batch]], names: tuple[str, ...]) -> pa.Table
 
 
 def _png(planes: NDArray[np.uint8]) -> bytes:
-    """Lossless: training decodes the very pixels of the archive."""
+    """Encode without loss: training decodes the very pixels of the archive."""
     file = BytesIO()
     Image.fromarray(np.ascontiguousarray(planes.reshape(3, SIDE, SIDE).transpose(1, 2, 0))).save(file, "PNG")
     return file.getvalue()

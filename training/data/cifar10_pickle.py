@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from training.errors import DataError
 
 
-class _Remembered:
+class _RecordedCall:
     """Stands in for an array or a data type: keeps the state that the pickle sets, and does nothing."""
 
     def __init__(self, *arguments: object) -> None:
@@ -34,9 +34,9 @@ _ALLOWED = {
 
 
 class _Unpickler(pickle.Unpickler):
-    def find_class(self, module: str, name: str) -> type[_Remembered]:
+    def find_class(self, module: str, name: str) -> type[_RecordedCall]:
         if (module, name) in _ALLOWED:
-            return _Remembered
+            return _RecordedCall
         raise DataError(
             f"The archive asks to run {module}.{name}, which no CIFAR-10 batch does; it is not the official "
             "one, and nothing of it was run."
@@ -44,10 +44,10 @@ class _Unpickler(pickle.Unpickler):
 
 
 def read_batch(data: bytes) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
-    """Pixels uint8 [N, 3072] and labels int64 [N] of one batch.
+    """Read pixels uint8 [N, 3072] and labels int64 [N] of one batch.
 
     Raises:
-        DataError: it is no such batch, or would run something.
+        DataError: it is not such a batch, or would run something.
     """
     record = _load(data)
     try:
@@ -57,7 +57,7 @@ def read_batch(data: bytes) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
 
 
 def read_names(data: bytes) -> tuple[str, ...]:
-    """The names of the classes, from `batches.meta`.
+    """Read the names of the classes from `batches.meta`.
 
     Raises:
         DataError: it holds none, or would run something.
@@ -70,7 +70,7 @@ def read_names(data: bytes) -> tuple[str, ...]:
 
 
 def _load(data: bytes) -> Any:
-    """The pickle's value; Python 2 wrote it, so its strings are bytes."""
+    """Read the pickle's value; Python 2 wrote it, so its strings are bytes."""
     try:
         return _Unpickler(BytesIO(data), encoding="bytes").load()
     except DataError:
@@ -80,8 +80,8 @@ def _load(data: bytes) -> Any:
         raise _unreadable(error) from error
 
 
-def _array(remembered: _Remembered) -> NDArray[np.uint8]:
-    """The array that a pickle described: its state is (version, shape, type, Fortran order, bytes)."""
+def _array(remembered: _RecordedCall) -> NDArray[np.uint8]:
+    """Rebuild the array of a pickle: its state is (version, shape, type, Fortran order, bytes)."""
     _, shape, kind, fortran, content = remembered.state
     if kind.arguments[0] not in (b"u1", "u1") or fortran:
         raise ValueError(f"an array of {kind.arguments[0]!r} in place of bytes in rows")

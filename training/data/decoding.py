@@ -21,7 +21,7 @@ _LIMITS = ImageLimits(max_bytes=2**30, max_pixels=178_000_000)
 
 @dataclass(frozen=True)
 class Decoded:
-    """What became of one image.
+    """One image, decoded or found unreadable.
 
     Attributes:
         row: its place in the source.

@@ -54,7 +54,7 @@ def open_folder(folder: Path) -> Source:
 
 
 def _visible_images(folder: Path) -> Iterator[Path]:
-    """Paths relative to `folder`."""
+    """Walk the folder; paths are relative to it."""
     for parent, folders, files in os.walk(folder):
         folders[:] = [name for name in folders if not name.startswith(".")]
         for name in files:

@@ -29,13 +29,13 @@ class ImageSet:
         return len(self.pixels)
 
     def sha256(self) -> str:
-        """Of the pixels and their shape: what tells whether these are the images of an earlier run."""
+        """Hash pixels and shape: tells whether these are the images of an earlier run."""
         digest = hashlib.sha256(repr(self.pixels.shape).encode())
         digest.update(np.ascontiguousarray(self.pixels).data)
         return digest.hexdigest()
 
     def take(self, rows: NDArray[np.int64]) -> "ImageSet":
-        """The images of the given rows, in that order."""
+        """Take the images of the given rows, in that order."""
         return replace(
             self,
             pixels=self.pixels[rows],
@@ -44,7 +44,7 @@ class ImageSet:
         )
 
     def sample(self, most: int, seed: int) -> "ImageSet":
-        """At most that many of the images, drawn at random, in their own order."""
+        """Draw at most that many of the images; they keep their order."""
         return self.take(np.sort(np.random.default_rng(seed).permutation(len(self))[:most]))
 
     def split(self, fraction: float, seed: int) -> tuple["ImageSet", "ImageSet"]:

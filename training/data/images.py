@@ -8,7 +8,7 @@ from training.recipe import Recipe
 
 
 def rule(recipe: Recipe) -> Preprocessing:
-    """How images become the input of this recipe's encoder."""
+    """Return the rule by which images become the input of this recipe's encoder."""
     return Preprocessing(height=recipe.input_size, width=recipe.input_size)
 
 
@@ -16,6 +16,6 @@ def load_images(source: Source | Path, rule: Preprocessing) -> ImageSet:
     """Decode a source by the rule, or take it from the user's cache.
 
     Raises:
-        DataError: the path is no image data, or too many images are unreadable.
+        DataError: the path does not hold images, or too many are unreadable.
     """
     return load(source, rule, cache=default_cache())

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from contract.preprocessing import Preprocessing
 from contract.progress import Progress
 from training.data import cache as cached
-from training.data.cache import Contents
+from training.data.cache import CacheEntry
 from training.data.decoding import decode_all
 from training.data.image_set import ImageSet
 from training.data.opening import open_source
@@ -40,7 +40,7 @@ def load(
         max_unreadable: share of images that may be unreadable; they are named in the log and left out.
 
     Raises:
-        DataError: the path is no image data, or more images than that are unreadable.
+        DataError: the path does not hold images, or more than that are unreadable.
     """
     source = open_source(source) if isinstance(source, Path) else source
     pixels, contents = _through_cache(source, rule, cache, max_unreadable)
@@ -57,7 +57,7 @@ def load(
 
 def _through_cache(
     source: Source, rule: Preprocessing, cache: Path | None, max_unreadable: float
-) -> tuple[NDArray[np.uint8], Contents]:
+) -> tuple[NDArray[np.uint8], CacheEntry]:
     if cache is not None:
         entry = cached.entry_folder(cache, source, rule)
         found = cached.read(entry, rule)
@@ -79,7 +79,7 @@ def _through_cache(
 
 def _decode(
     source: Source, rule: Preprocessing, max_unreadable: float, keep: Callable[[NDArray[np.uint8]], None]
-) -> Contents:
+) -> CacheEntry:
     rows: list[int] = []
     names: list[str] = []
     unreadable: list[str] = []
@@ -93,7 +93,7 @@ def _decode(
                 rows.append(image.row)
                 names.append(image.name)
             progress.update(image.row + 1, source.count)
-    return Contents(rows=tuple(rows), names=tuple(names), unreadable=tuple(unreadable))
+    return CacheEntry(rows=tuple(rows), names=tuple(names), unreadable=tuple(unreadable))
 
 
 def _check(source: Source, unreadable: tuple[str, ...], max_unreadable: float) -> None:

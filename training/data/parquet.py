@@ -54,7 +54,7 @@ def open_parquet(path: Path) -> Source:
 
 
 def class_metadata(class_names: tuple[str, ...], image_column: str) -> dict[bytes | str, bytes | str]:
-    """Schema metadata that names the classes the way Hugging Face's `datasets` writes and reads it."""
+    """Write schema metadata that names the classes as Hugging Face's `datasets` does."""
     label = {"names": list(class_names), "_type": "ClassLabel"}
     features = {image_column: {"_type": "Image"}, LABEL_COLUMN: label}
     return {METADATA_KEY: json.dumps({"info": {"features": features}}).encode()}
@@ -94,7 +94,7 @@ def _labels(path: Path, file: pq.ParquetFile) -> NDArray[np.int64] | None:
 
 
 def _class_names(path: Path, schema: pa.Schema, labels: NDArray[np.int64]) -> tuple[str, ...]:
-    """The names in the metadata, otherwise the numbers themselves."""
+    """Return the names in the metadata, otherwise the numbers themselves."""
     largest = int(labels.max())
     try:
         record = json.loads((schema.metadata or {})[METADATA_KEY])

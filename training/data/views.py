@@ -1,7 +1,7 @@
 """Random views of images as batched tensor code: no per-image Python, one resampling, one colour matrix.
 
-Every colour change used here (brightness, saturation, hue, grey) is linear in RGB, so an image's whole
-jitter is one 3 x 3 matrix and contrast adds one offset; crop and flip are one affine resampling. The set of
+Every colour change used here (brightness, saturation, hue, grey) is linear in RGB. So an image's whole
+jitter is one 3 x 3 matrix, and contrast adds one offset. Crop and flip are one affine resampling. The set of
 augmentations is that of SimCLR for CIFAR-10 (Chen et al. 2020, appendix A), without blur.
 """
 
@@ -22,15 +22,15 @@ _FROM_YIQ = torch.linalg.inv(_TO_YIQ)
 
 
 def to_unit(images: Tensor) -> Tensor:
-    """uint8 [B, H, W, 3] to float32 [B, 3, H, W] on the scale 0..1, in channels-last memory."""
+    """Map uint8 [B, H, W, 3] to float32 [B, 3, H, W] on the scale 0..1, in channels-last memory."""
     return images.permute(0, 3, 1, 2).float().div_(255)
 
 
 @dataclass(frozen=True)
-class Draw:
-    """What was drawn for one view of each of B images.
+class ViewParameters:
+    """Random parameters of one view of each of B images.
 
-    Randomness is drawn on the CPU whatever computes the views, so a seed means the same views everywhere.
+    Randomness is drawn on the CPU also where a GPU computes the views, so a seed fixes the views everywhere.
 
     Attributes:
         affine: float32 [B, 2, 3], from places in the view to places in the image, each on -1..1.
@@ -42,20 +42,20 @@ class Draw:
     colour: Tensor
     contrast: Tensor
 
-    def map(self, change: Callable[[Tensor], Tensor]) -> "Draw":
-        """The same change, of rows or of device, to all three."""
-        return Draw(change(self.affine), change(self.colour), change(self.contrast))
+    def map(self, change: Callable[[Tensor], Tensor]) -> "ViewParameters":
+        """Apply the same change, of rows or of device, to all three."""
+        return ViewParameters(change(self.affine), change(self.colour), change(self.contrast))
 
 
-def draw_views(count: int, recipe: ViewRecipe, generator: Generator) -> Draw:
+def draw_views(count: int, recipe: ViewRecipe, generator: Generator) -> ViewParameters:
     """Draw one view for each of `count` images; `generator`, of the CPU, is the source of all randomness."""
     affine = _draw_crop_and_flip(count, recipe, generator)
     colour, contrast = _draw_colour(count, recipe, generator)
-    return Draw(affine, colour, contrast)
+    return ViewParameters(affine, colour, contrast)
 
 
-def apply_views(images: Tensor, draw: Draw, size: int) -> Tensor:
-    """The views that were drawn.
+def apply_views(images: Tensor, draw: ViewParameters, size: int) -> Tensor:
+    """Compute the views that were drawn.
 
     Args:
         images: uint8 [B, H, W, 3].
@@ -97,7 +97,7 @@ def _chance(size: int, probability: float, generator: Generator) -> Tensor:
 
 
 def _draw_crop_and_flip(count: int, recipe: ViewRecipe, generator: Generator) -> Tensor:
-    """A crop of random area and aspect, mirrored at random: float32 [count, 2, 3]."""
+    """Draw crops of random area and aspect, mirrored at random: float32 [count, 2, 3]."""
     area = _uniform(count, recipe.min_crop, 1.0, generator)
     aspect = torch.exp(_uniform(count, -math.log(recipe.aspect), math.log(recipe.aspect), generator))
     width = (area * aspect).sqrt().clamp(max=1.0)
@@ -114,7 +114,7 @@ def _draw_crop_and_flip(count: int, recipe: ViewRecipe, generator: Generator) ->
 
 
 def _draw_colour(count: int, recipe: ViewRecipe, generator: Generator) -> tuple[Tensor, Tensor]:
-    """The change of colours and the contrast: float32 [count, 3, 3] and [count]."""
+    """Draw the change of colours and the contrast: float32 [count, 3, 3] and [count]."""
     brightness = _uniform(count, 1 - recipe.brightness, 1 + recipe.brightness, generator)
     contrast = _uniform(count, 1 - recipe.contrast, 1 + recipe.contrast, generator)
     matrix = brightness.view(-1, 1, 1) * _hue_and_saturation(count, recipe, generator)
@@ -135,7 +135,7 @@ def _colour(images: Tensor, matrix: Tensor, contrast: Tensor) -> Tensor:
 
 
 def _hue_and_saturation(count: int, recipe: ViewRecipe, generator: Generator) -> Tensor:
-    """float32 [count, 3, 3]: rotate and scale the chroma plane."""
+    """Draw rotations and scalings of the chroma plane: float32 [count, 3, 3]."""
     angle = _uniform(count, -recipe.hue, recipe.hue, generator) * (2 * math.pi)
     saturation = _uniform(count, 1 - recipe.saturation, 1 + recipe.saturation, generator)
     chroma = torch.zeros(count, 3, 3)

@@ -1,9 +1,9 @@
-"""Several processes that train as one: who this one is, and what they tell one another.
+"""Several processes that train as one: the rank of this one, and the exchanges between them.
 
-`torchrun` starts them and says so in the environment. Each takes its share of every batch; the loss of the
-joint batch is the mean of the ranks' losses. Each exchange below has its exact adjoint as its gradient, so
-whatever part of the loss is computed from gathered tensors, by all ranks alike or by each for its rows, the
-mean of the ranks' gradients is the gradient of the joint loss.
+`torchrun` starts them and describes them in the environment. Each takes its share of every batch; the loss of
+the joint batch is the mean of the ranks' losses. Each exchange below has its exact adjoint as its gradient.
+So the mean of the ranks' gradients is the gradient of the joint loss, also for parts of the loss that are
+computed from gathered tensors.
 
 In one process every function here returns what it is given.
 """
@@ -19,21 +19,21 @@ import torch.distributed as dist
 from torch import Tensor, nn
 
 # While the first rank decodes or measures, the others wait; when one has died, torchrun ends the rest.
-_PATIENCE = timedelta(days=7)
+_TIMEOUT = timedelta(days=7)
 
 
 def local() -> int:
-    """The number of this process among those of this machine, before it has joined the others."""
+    """Return the number of this process among those of this machine, before it has joined the others."""
     return int(os.environ.get("LOCAL_RANK", "0"))
 
 
 @contextmanager
 def joined(device: torch.device) -> Iterator[None]:
-    """For the block's duration one of the processes that torchrun has started, if it has started several."""
+    """Join the processes that torchrun has started, if it has started several, for the block."""
     if int(os.environ.get("WORLD_SIZE", "1")) == 1:
         yield
         return
-    dist.init_process_group("nccl" if device.type == "cuda" else "gloo", timeout=_PATIENCE)
+    dist.init_process_group("nccl" if device.type == "cuda" else "gloo", timeout=_TIMEOUT)
     try:
         yield
     finally:
@@ -41,12 +41,12 @@ def joined(device: torch.device) -> Iterator[None]:
 
 
 def count() -> int:
-    """How many processes train together."""
+    """Count the processes that train together."""
     return dist.get_world_size() if _several() else 1
 
 
 def first() -> bool:
-    """Whether this is the one process that writes and reports."""
+    """Tell whether this is the one process that writes and reports."""
     return not _several() or dist.get_rank() == 0
 
 
@@ -58,7 +58,7 @@ def wait() -> None:
 
 @contextmanager
 def first_before_others() -> Iterator[None]:
-    """The first rank passes the block alone; then the others do, who find what it has left on disk."""
+    """Let the first rank pass the block alone, then the others, which find what it has left on disk."""
     if not first():
         wait()
     yield
@@ -67,12 +67,12 @@ def first_before_others() -> Iterator[None]:
 
 
 def share(joint: Tensor) -> Tensor:
-    """This rank's rows of a tensor whose rows are those of the joint batch."""
+    """Take this rank's rows of a tensor whose rows are those of the joint batch."""
     return joint.chunk(count())[dist.get_rank()] if _several() else joint
 
 
 def gather(rows: Tensor) -> Tensor:
-    """The rows of all ranks in order, [N, ...] to [ranks x N, ...]; gradients come back from all ranks."""
+    """Gather the rows of all ranks in order, [N, ...] to [ranks x N, ...], with gradients from all ranks."""
     gathered: Tensor = _Gather.apply(rows) if _several() else rows  # type: ignore[no-untyped-call]
     return gathered
 
@@ -91,7 +91,7 @@ def average_gradients(parameters: Iterable[nn.Parameter]) -> None:
 
 
 def average(values: dict[str, float]) -> dict[str, float]:
-    """The mean of each value over the ranks, which all name the same ones."""
+    """Average each value over the ranks, which all name the same ones."""
     if not _several():
         return values
     means = torch.tensor(list(values.values()), dtype=torch.float64, device=_device())
@@ -100,7 +100,7 @@ def average(values: dict[str, float]) -> dict[str, float]:
 
 
 def any_of(asked: bool) -> bool:
-    """Whether it is so on some rank."""
+    """Tell whether it holds on some rank."""
     if not _several():
         return asked
     votes = torch.tensor(float(asked), device=_device())
@@ -134,5 +134,5 @@ def _several() -> bool:
 
 
 def _device() -> torch.device:
-    """Where the ranks' exchange takes tensors from."""
+    """Return the device from which the ranks' exchange takes tensors."""
     return torch.device("cuda", local()) if dist.get_backend() == "nccl" else torch.device("cpu")

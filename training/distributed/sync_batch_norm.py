@@ -8,7 +8,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from training.distributed import ranks
 
 
-class JointBatchNorm(_BatchNorm):
+class CrossRankBatchNorm(_BatchNorm):
     """Normalises by the statistics of the joint batch, of which every rank holds equally many rows.
 
     State, evaluation and running statistics are those of `BatchNorm1d` and `BatchNorm2d`. Mean and variance
@@ -26,7 +26,7 @@ class JointBatchNorm(_BatchNorm):
             raise ValueError(f"batch normalisation takes [B, C, ...] and got {tuple(input.shape)}")
 
     def forward(self, input: Tensor) -> Tensor:  # noqa: A002  (torch's name)
-        """[B, C, ...] to the same shape and type."""
+        """Normalise [B, C, ...]; shape and type stay."""
         self._check_input_dim(input)
         if not self.training:
             return F.batch_norm(
@@ -59,8 +59,8 @@ def synchronise(module: nn.Module) -> None:
             synchronise(child)
 
 
-def _joint(norm: nn.BatchNorm1d | nn.BatchNorm2d) -> JointBatchNorm:
-    joint = JointBatchNorm(norm.num_features, norm.eps, norm.momentum)
+def _joint(norm: nn.BatchNorm1d | nn.BatchNorm2d) -> CrossRankBatchNorm:
+    joint = CrossRankBatchNorm(norm.num_features, norm.eps, norm.momentum)
     joint.weight, joint.bias = norm.weight, norm.bias
     for name, buffer in norm.named_buffers():
         joint.register_buffer(name, buffer)

@@ -5,7 +5,7 @@ from torch import Tensor
 
 
 def effective_rank(vectors: Tensor) -> float:
-    """exp of the entropy of the normalised singular values (Roy and Vetterli 2007) of centred [N, D] vectors.
+    """Compute exp of the entropy of normalised singular values of centred [N, D] (Roy and Vetterli 2007).
 
     Between 1 and D; near 1 means that the encoder has collapsed onto a line.
     """

@@ -34,7 +34,7 @@ class FrozenEncoder:
     outputs: tuple[str, ...]
 
     def encode(self, pixels: NDArray[np.uint8], outputs: Sequence[str]) -> dict[str, NDArray[np.float32]]:
-        """Named outputs, each float32 [N, ...], of uint8 [N, H, W, 3]."""
+        """Encode uint8 [N, H, W, 3] to named outputs, each float32 [N, ...]."""
         whole: dict[str, NDArray[np.float32]] = {}
         with Progress("encoding") as progress:
             for start in range(0, len(pixels), _BATCH):
@@ -47,7 +47,7 @@ class FrozenEncoder:
         return whole
 
     def layers(self, pixels: NDArray[np.uint8]) -> dict[str, Tensor]:
-        """Every layer of LAYERS that there is, as float32 [N, D]."""
+        """Encode to every layer of LAYERS that there is, as float32 [N, D]."""
         present = {layer: output for layer, output in LAYERS.items() if output in self.outputs}
         encoded = self.encode(pixels, tuple(present.values()))
         return {
@@ -57,7 +57,7 @@ class FrozenEncoder:
 
 
 def exported(session: onnxruntime.InferenceSession) -> FrozenEncoder:
-    """The encoder in an `encoder.onnx`: what is measured is what is served."""
+    """Wrap the encoder in an `encoder.onnx`: what is measured is what is served."""
 
     def run(pixels: NDArray[np.uint8], outputs: Sequence[str]) -> Sequence[NDArray[np.float32]]:
         values: Sequence[NDArray[np.float32]] = session.run(list(outputs), {"image": pixels})
@@ -67,7 +67,7 @@ def exported(session: onnxruntime.InferenceSession) -> FrozenEncoder:
 
 
 def without_embedding(encoder: Encoder) -> FrozenEncoder:
-    """The layers of a run's encoder, where nobody asks for an embedding that would have to be fitted."""
+    """Wrap a run's encoder without an embedding, which would have to be fitted."""
 
     def run(pixels: NDArray[np.uint8], outputs: Sequence[str]) -> Sequence[NDArray[np.float32]]:
         encoding = encode(encoder, torch.from_numpy(pixels))

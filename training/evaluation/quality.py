@@ -29,7 +29,7 @@ class Labelled(Protocol):
 
 
 def shared_labels(training: Labelled, test: Labelled) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Labels of both sets by the numbers of the training set's classes: int64 [N] and [Q].
+    """Number the labels of both sets by the training set's classes: int64 [N] and [Q].
 
     Raises:
         DataError: one has no labels, there is only one class, or the test set has a class of its own.

@@ -15,12 +15,12 @@ _BANK = 1024
 
 
 def bank_size(training_images: int) -> int:
-    """How many codes stand for the marginal: two independent banks take half of the images at most."""
+    """Choose the size of a bank of codes: two independent banks take half of the images at most."""
     return min(_BANK, max(1, training_images // 4))
 
 
 def bank_rows(training_images: int, size: int, seed: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Rows, each int64 [size], of the bank that a critic carries and of an independent one."""
+    """Return rows, each int64 [size], of the bank that a critic carries and of an independent one."""
     order = torch.randperm(training_images, generator=torch.Generator().manual_seed(seed)).numpy()
     return order[:size], order[size : 2 * size]
 
@@ -87,7 +87,7 @@ def _map(critic: onnxruntime.InferenceSession, features: Floats, code: Floats) -
 
 
 def _project_codes(critic: onnxruntime.InferenceSession, codes: Floats, features: Floats) -> Floats:
-    """The critic's global projections [K, U] of codes [K, Y]; the features only fill the other input."""
+    """Project codes [K, Y] by the critic to [K, U]; the features only fill the other input."""
     parts = [
         critic.run(["global"], {"features": np.repeat(features, len(chunk), axis=0), "code": chunk})[0]
         for chunk in np.array_split(codes, max(1, len(codes) // 256))
@@ -96,7 +96,7 @@ def _project_codes(critic: onnxruntime.InferenceSession, codes: Floats, features
 
 
 def _log_mean_exp(local: Floats, global_: Floats) -> Floats:
-    """log mean_j exp <local, global_j>: [N, U, M, M] and [K, U] to [N, M, M]."""
+    """Compute log mean_j exp <local, global_j>: [N, U, M, M] and [K, U] to [N, M, M]."""
     patches = local.reshape(*local.shape[:2], -1).swapaxes(1, 2)
     scores = patches @ global_.T
     peak = scores.max(axis=2, keepdims=True)
@@ -105,7 +105,7 @@ def _log_mean_exp(local: Floats, global_: Floats) -> Floats:
 
 
 def _with_own_image_in_bank(maps: Floats, bank_size: int) -> Floats:
-    """InfoNCE's log share: the own code joins the bank, so the mean is a lower bound, at most log(K + 1)."""
+    """Let the own code join the bank, so that the mean is a lower bound, at most log(K + 1)."""
     bound: Floats = np.log(bank_size + 1) - np.logaddexp(0.0, np.log(bank_size) - maps)
     return bound
 
@@ -115,7 +115,7 @@ def _mean(batches: list[Floats]) -> float:
 
 
 def _auc(positive: Floats, negative: Floats) -> float:
-    """Probability that a positive exceeds a negative, ties counted half (Mann and Whitney 1947)."""
+    """Estimate the chance that a positive exceeds a negative, ties counted half (Mann and Whitney 1947)."""
     order = np.sort(negative)
     below = np.searchsorted(order, positive, side="left")
     not_above = np.searchsorted(order, positive, side="right")

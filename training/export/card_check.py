@@ -47,12 +47,12 @@ class Comparison(BaseModel):
 
 
 def comparable(card: ModelCard, quality: Quality) -> bool:
-    """Whether the card's figures can be of the images measured now: there are as many of them."""
+    """Tell whether the card's figures can be of the images measured now: there are as many of them."""
     return quality.images == card.quality.images == card.calibration.images
 
 
 def compare(card: ModelCard, quality: Quality, calibration: Calibration) -> Iterator[Comparison]:
-    """Every measured figure of the card beside its new value."""
+    """Compare every measured figure of the card with its new value."""
     written, found = accuracies(card.quality), accuracies(quality)
     for name in dict.fromkeys([*written, *found]):
         yield Comparison(
@@ -64,7 +64,7 @@ def compare(card: ModelCard, quality: Quality, calibration: Calibration) -> Iter
 
 
 def compare_int8(card: Int8Encoder, loss: PrecisionLoss, maps: Calibration) -> Iterator[Comparison]:
-    """What an int8 encoder loses by its card, beside what it was measured to lose."""
+    """Compare what an int8 encoder loses by its card with what it was measured to lose."""
     for figure, written, found, tolerance in (
         ("int8 knn embedding", card.loss.knn_int8, loss.knn_int8, _ACCURACY_TOLERANCE),
         ("int8 linear embedding", card.loss.linear_int8, loss.linear_int8, _ACCURACY_TOLERANCE),
@@ -76,10 +76,10 @@ def compare_int8(card: Int8Encoder, loss: PrecisionLoss, maps: Calibration) -> I
 
 
 def accuracies(quality: Quality) -> dict[str, float]:
-    """Accuracy by classifier and layer: `linear conv`, `knn fc`."""
+    """Return accuracy by classifier and layer: `linear conv`, `knn fc`."""
     return {f"{score.probe} {score.layer}": score.accuracy for score in quality.scores}
 
 
 def calibrated(calibration: Calibration) -> dict[str, float]:
-    """What was measured of the maps, by the card's own names."""
+    """Return what was measured of the maps, by the card's own names."""
     return {name: getattr(calibration, name) for name in _MEASURED}

@@ -11,7 +11,7 @@ from training.evaluation.encoding import encodings
 from training.evaluation.frozen import FrozenEncoder
 from training.export.graphs import EncoderGraph
 from training.model.encoders import Encoder, layer_shapes
-from training.model.encoders.embedding import Embedding
+from training.model.encoders.embedding import EmbeddingHead
 
 # Principal axes of a map want some ten images for each of its numbers; further ones move them by little.
 _MOST_IMAGES = 50_000
@@ -29,7 +29,7 @@ def embedded(encoder: Encoder, layer: str, images: ImageSet, seed: int) -> Encod
     Returns:
         The graph, in evaluation mode.
     """
-    embedding = Embedding(layer_shapes(encoder).vectors(layer).shape[1])
+    embedding = EmbeddingHead(layer_shapes(encoder).vectors(layer).shape[1])
     if len(images) > _MOST_IMAGES:
         images = images.sample(_MOST_IMAGES, seed)
     batches = encodings(encoder, torch.from_numpy(images.pixels))

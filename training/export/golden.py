@@ -1,4 +1,4 @@
-"""One image with what the exported graphs make of it, for the self-test of whoever serves them."""
+"""One image with the outputs of the exported graphs, for the self-test of the service."""
 
 import base64
 from io import BytesIO
@@ -23,7 +23,7 @@ Floats = NDArray[np.float32]
 def golden(
     encoder: onnxruntime.InferenceSession, critic: onnxruntime.InferenceSession, picture: NDArray[np.uint8]
 ) -> Golden:
-    """What both graphs make of one image, uint8 [H, W, 3]."""
+    """Compute the outputs of both graphs for one image, uint8 [H, W, 3]."""
     png = BytesIO()
     Image.fromarray(picture).save(png, "PNG")
     embedding, code, mi_map = _outputs(encoder, critic, picture[None])
@@ -39,7 +39,7 @@ def golden(
 def int8_golden(
     encoder: onnx.ModelProto, critic: onnxruntime.InferenceSession, pictures: NDArray[np.uint8]
 ) -> Int8Golden:
-    """What an int8 encoder and the critic make of the first of some images, uint8 [N, H, W, 3].
+    """Compute the outputs of an int8 encoder and the critic for the first of some images, uint8 [N, H, W, 3].
 
     Its sums of whole numbers are the same on every machine. What may differ is to which of two neighbours a
     number is rounded between layers; the tolerances are twice what that is seen to do to these images when
@@ -64,7 +64,7 @@ def int8_golden(
 def _outputs(
     encoder: onnxruntime.InferenceSession, critic: onnxruntime.InferenceSession, pictures: NDArray[np.uint8]
 ) -> tuple[Floats, Floats, Floats]:
-    """Embeddings [N, D], codes [N, Y] and maps [N, M, M]."""
+    """Compute embeddings [N, D], codes [N, Y] and maps [N, M, M]."""
     embedding, code, features = encoder.run(["embedding", "code", "features"], {"image": pictures})
     (mi_map,) = critic.run(["mi_map"], {"features": features, "code": code})
     return embedding, code, mi_map

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from training.model.encoders import Encoder
-from training.model.encoders.embedding import Embedding
+from training.model.encoders.embedding import EmbeddingHead
 from training.model.serving_critic import ServingCritic
 
 
@@ -24,14 +24,14 @@ class EncoderGraph(nn.Module):
 
     OUTPUTS = ("embedding", "code", "features", "conv", "fc")
 
-    def __init__(self, encoder: Encoder, embedding_layer: str, embedding: Embedding) -> None:
+    def __init__(self, encoder: Encoder, embedding_layer: str, embedding: EmbeddingHead) -> None:
         super().__init__()
         self.encoder = encoder
         self.embedding_layer = embedding_layer
         self.embedding = embedding
 
     def forward(self, image: Tensor) -> tuple[Tensor, ...]:
-        """image: uint8 [N, H, W, 3]; returns the tensors named by OUTPUTS."""
+        """Map uint8 `image` [N, H, W, 3] to the tensors named by OUTPUTS."""
         encoding = self.encoder(image.permute(0, 3, 1, 2).to(torch.float32) / 255)
         embedding = self.embedding(encoding.vectors(self.embedding_layer))
         return embedding, encoding.code, encoding.features, encoding.conv, encoding.fc
@@ -48,14 +48,14 @@ class CriticGraph(nn.Module):
     OUTPUTS = ("mi_map", "local", "global", "local_log_normaliser")
 
     def __init__(self, critic: ServingCritic, bank: Tensor) -> None:
-        """bank: codes float32 [K, Y] of training images; their projections become part of the graph."""
+        """Build from codes float32 [K, Y] of training images, whose projections become part of the graph."""
         super().__init__()
         self.critic = critic
         self.register_buffer("bank", critic.project_global(bank).detach())
         self.bank: Tensor
 
     def forward(self, features: Tensor, code: Tensor) -> tuple[Tensor, ...]:
-        """features: float32 [N, C, M, M]; code: float32 [N, Y]; returns the tensors named by OUTPUTS."""
+        """Map features float32 [N, C, M, M] and code float32 [N, Y] to the tensors named by OUTPUTS."""
         local = self.critic.project_local(features)
         global_ = self.critic.project_global(code)
         patches = local.flatten(2).transpose(1, 2)

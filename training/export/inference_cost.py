@@ -23,7 +23,7 @@ _OUTPUTS = ["embedding", "code"]
 def measure_costs(
     encoders: Mapping[Precision, onnx.ModelProto], pixels: NDArray[np.uint8]
 ) -> dict[Precision, InferenceCost]:
-    """Median images per second of one thread, as the service runs it, for each encoder.
+    """Measure the median images per second of one thread, as the service runs it, for each encoder.
 
     The time is what the thread spent on the processor: a session of one thread computes in the calling one.
 
@@ -56,7 +56,7 @@ def measure_costs(
 
 
 def _rate(session: onnxruntime.InferenceSession, batch: NDArray[np.uint8]) -> float:
-    """Images per second of one batch again and again."""
+    """Measure images per second over repeated runs of one batch."""
     images, started = 0, thread_time()
     while True:
         session.run(_OUTPUTS, {"image": batch})
@@ -67,7 +67,7 @@ def _rate(session: onnxruntime.InferenceSession, batch: NDArray[np.uint8]) -> fl
 
 
 def _session(model: onnx.ModelProto) -> onnxruntime.InferenceSession:
-    """On one thread, with the options that `service.inference.providers` gives its sessions."""
+    """Open a session of one thread, with the options of `service.inference.providers`."""
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = 1
     options.inter_op_num_threads = 1

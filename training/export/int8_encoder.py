@@ -21,7 +21,7 @@ _EXAMPLES = 64
 
 
 @dataclass(frozen=True)
-class Sets:
+class Int8ImageSets:
     """Images that an int8 encoder is made and measured with.
 
     Attributes:
@@ -56,7 +56,7 @@ class Quantised:
         return exported(session_of(self.model))
 
 
-def make(fp32: onnx.ModelProto, sets: Sets, seed: int, largest_loss: float) -> Quantised:
+def make(fp32: onnx.ModelProto, sets: Int8ImageSets, seed: int, largest_loss: float) -> Quantised:
     """Quantise an encoder and measure what that loses.
 
     Args:
@@ -92,7 +92,7 @@ def describe(
     bank_size: int,
     split: str,
 ) -> Int8Encoder:
-    """The card's record of an int8 encoder.
+    """Describe an int8 encoder for the card.
 
     Args:
         quantised: the encoder.

@@ -31,7 +31,7 @@ from training.loop.trained import TrainedEncoder
 
 @dataclass(frozen=True)
 class Release:
-    """What a model is called and said to be.
+    """Names and statements that a release adds to its card.
 
     Attributes:
         name, version: the model's id; the folder is `<models>/<name>/<version>`.
@@ -42,7 +42,7 @@ class Release:
         held_out: name of the split that every figure is measured on.
 
     Raises:
-        ExportError: the name is none that a card, a folder and a setting can hold.
+        ExportError: a card, a folder and a setting cannot all hold the name.
     """
 
     name: str
@@ -56,8 +56,8 @@ class Release:
     def __post_init__(self) -> None:
         if re.fullmatch(NAME_PATTERN, self.name) is None:
             raise ExportError(
-                f"{self.name!r} is no name for a model; use lower case letters, digits, '.', '_' and '-', "
-                "at most 64 of them, a letter or digit first."
+                f"The model's name is {self.name!r}. Use at most 64 lower case letters, digits, '.', '_' and "
+                "'-', a letter or digit first."
             )
 
 
@@ -73,8 +73,8 @@ class Graphs:
 
 
 @dataclass(frozen=True)
-class Measured:
-    """What was measured of a model.
+class CardFigures:
+    """Measured figures of a model.
 
     Attributes:
         calibration, quality: on the release's held-out images.
@@ -93,7 +93,7 @@ def build_card(
     release: Release,
     training_images: int,
     graphs: Graphs,
-    measured: Measured,
+    measured: CardFigures,
     picture: NDArray[np.uint8],
 ) -> ModelCard:
     """Put everything known about a model into its card.
@@ -153,6 +153,6 @@ def build_card(
 
 
 def _shape(session: onnxruntime.InferenceSession, output: str) -> list[int]:
-    """Sizes of an output behind its free first axis."""
+    """Return the sizes of an output behind its free first axis."""
     (shape,) = (value.shape for value in session.get_outputs() if value.name == output)
     return list(shape[1:])

@@ -15,7 +15,7 @@ README_FILE = "README.md"
 
 
 def folder_of(models: Path, name: str, version: int) -> Path:
-    """Where a version belongs.
+    """Name the folder of a version.
 
     Raises:
         ExportError: it exists already.
@@ -35,8 +35,8 @@ def write_folder(
 ) -> Artefact:
     """Write graphs, card and README into `<models>/<name>/<version>` and open the result.
 
-    The folder is built and checked beside its place and then renamed into it, so that nobody ever opens half
-    of one.
+    The folder is built and checked beside its place and then renamed into it, so that half of one is never
+    opened.
 
     Args:
         card: names the graphs' digests.

@@ -9,7 +9,7 @@ _PROBES = {"linear": "linear", "svm": "linear SVM", "nonlinear": "one hidden lay
 
 
 def readme(card: ModelCard) -> str:
-    """Markdown that says what the model is, what was measured and what it is not good for."""
+    """Write Markdown that says what the model is, what was measured and what it is not good for."""
     return "\n".join(_lines(card)) + "\n"
 
 
@@ -84,7 +84,7 @@ def _quality(quality: Quality) -> Iterator[str]:
 
 def _calibration(measured: Calibration) -> Iterator[str]:
     yield (
-        f"Measured on {measured.images:,} images ({measured.split}); the nats refer to {measured.joint}, "
+        f"CardFigures on {measured.images:,} images ({measured.split}); the nats refer to {measured.joint}, "
         f"against a bank of {measured.bank} codes."
     )
     yield ""
@@ -116,7 +116,7 @@ def _loss(int8: Int8Encoder, fp32_maps: Calibration) -> Iterator[str]:
     loss = int8.loss
     yield (
         f"`{int8.weights.file}` is the same encoder in 8 bits ({int8.scheme}), its ranges read off "
-        f"{int8.calibration_images} training images. Measured on {loss.images:,} images ({loss.split}):"
+        f"{int8.calibration_images} training images. CardFigures on {loss.images:,} images ({loss.split}):"
     )
     yield ""
     yield "| figure | fp32 | int8 |"

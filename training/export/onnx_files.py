@@ -80,7 +80,7 @@ def check_equal(model: onnx.ModelProto, module: nn.Module, examples: tuple[Tenso
 
 
 def session_of(model: onnx.ModelProto, *, optimised: bool = True) -> onnxruntime.InferenceSession:
-    """A session over a graph on this machine's processor.
+    """Open a session over a graph on this machine's processor.
 
     Not optimised, a graph of 8 bits is computed as it is written: in floats that are rounded between layers.
     """
@@ -93,7 +93,7 @@ def session_of(model: onnx.ModelProto, *, optimised: bool = True) -> onnxruntime
 
 
 def digest(model: onnx.ModelProto, file: str) -> WeightsDigest:
-    """The card's entry for one graph."""
+    """Return the card's entry for one graph."""
     return WeightsDigest(file=file, sha256=weights_sha256(model))
 
 

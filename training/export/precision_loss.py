@@ -80,7 +80,7 @@ def check_loss(loss: PrecisionLoss, largest_points: float) -> None:
 
 
 def _cosines(one: NDArray[np.float32], other: NDArray[np.float32]) -> NDArray[np.float64]:
-    """Row by row of two float32 [N, D]."""
+    """Compute cosines row by row of two float32 [N, D]."""
     norms = np.linalg.norm(one, axis=1) * np.linalg.norm(other, axis=1)
     cosines: NDArray[np.float64] = np.einsum("nd,nd->n", one, other, dtype=np.float64) / norms
     return cosines

@@ -36,7 +36,7 @@ _PERCENTILE = 99.999
 
 
 def quantise(encoder: onnx.ModelProto, pixels: NDArray[np.uint8]) -> onnx.ModelProto:
-    """The same graph with 8-bit arithmetic.
+    """Build the same graph with 8-bit arithmetic.
 
     Args:
         encoder: the encoder in float32.
@@ -49,7 +49,7 @@ def quantise(encoder: onnx.ModelProto, pixels: NDArray[np.uint8]) -> onnx.ModelP
         quantize_static(
             source,
             target,
-            _Reader(encoder.graph.input[0].name, pixels[:CALIBRATION_IMAGES]),
+            _CalibrationReader(encoder.graph.input[0].name, pixels[:CALIBRATION_IMAGES]),
             op_types_to_quantize=list(_QUANTISED),
             nodes_to_exclude=_kept_in_floats(prepared.graph),
             per_channel=True,
@@ -71,11 +71,11 @@ def quantise(encoder: onnx.ModelProto, pixels: NDArray[np.uint8]) -> onnx.ModelP
 
 
 def _prepared(encoder: onnx.ModelProto) -> onnx.ModelProto:
-    """A copy that the quantiser makes the most of.
+    """Copy the graph into the form that the quantiser does most with.
 
-    Nodes have names, by which it knows those that it is to leave alone. And outputs are copies of inner
-    values: a rectified value that is itself an output would be rounded twice, before and after it is
-    rectified, and half of the first steps would be spent on numbers below zero.
+    Nodes have names, by which it knows those that it is to leave alone. Outputs are copies of inner values: a
+    rectified value that is itself an output would be rounded twice, before and after it is rectified. Half of
+    the first rounding's steps would be spent on numbers below zero.
     """
     copy = onnx.ModelProto()
     copy.CopyFrom(encoder)
@@ -92,7 +92,7 @@ def _prepared(encoder: onnx.ModelProto) -> onnx.ModelProto:
 
 
 def _kept_in_floats(graph: onnx.GraphProto) -> list[str]:
-    """Names of the first convolution, and of nodes that lead to the embedding alone."""
+    """Name the first convolution, and of nodes that lead to the embedding alone."""
     needed, on_the_way = {"code", "features"}, set()
     for node in reversed(graph.node):
         if needed.intersection(node.output):
@@ -102,7 +102,7 @@ def _kept_in_floats(graph: onnx.GraphProto) -> list[str]:
     return [node.name for node in graph.node if node.name == first or node.name not in on_the_way]
 
 
-class _Reader(CalibrationDataReader):  # type: ignore[misc]
+class _CalibrationReader(CalibrationDataReader):  # type: ignore[misc]
     """Training images one by one: the quantiser's histograms cannot do with a last batch that is smaller."""
 
     def __init__(self, name: str, pixels: NDArray[np.uint8]) -> None:
@@ -114,7 +114,7 @@ class _Reader(CalibrationDataReader):  # type: ignore[misc]
 
 @contextlib.contextmanager
 def _quietly() -> Iterator[None]:
-    """Without the quantiser's prints, and its advice to prepare what our graphs are already."""
+    """Silence the quantiser's prints, and its advice to prepare graphs that are prepared already."""
     before = logging.root.manager.disable
     logging.disable(logging.WARNING)
     try:

@@ -54,7 +54,7 @@ def quantised_version(
     fitted, _ = training.split(recipe.validation_share, recipe.seed)
     encoder, critic = onnx.load(artefact.encoder), onnx.load(artefact.critic)
     quantised = int8_encoder.make(
-        encoder, int8_encoder.Sets(fitted, training, held_out, split), recipe.seed, largest_loss
+        encoder, int8_encoder.Int8ImageSets(fitted, training, held_out, split), recipe.seed, largest_loss
     )
     costs = measure_costs({"fp32": encoder, "int8": quantised.model}, held_out.pixels)
     _, rows = calibration.bank_rows(len(fitted), old.calibration.bank, recipe.seed)

@@ -22,13 +22,13 @@ from training.export.embedding_graph import embedded
 from training.export.graphs import CriticGraph, EncoderGraph
 from training.export.inference_cost import measure_costs
 from training.export.int8_encoder import Quantised
-from training.export.model_card import Graphs, Measured, Release, build_card
+from training.export.model_card import CardFigures, Graphs, Release, build_card
 from training.export.model_folder import folder_of, write_folder
 from training.export.onnx_files import check_equal, convert, session_of
 from training.loop.trained import TrainedEncoder
 from training.model.serving_critic import ServingCritic
 
-# Below this a bank of a quarter of the images is no picture of the marginal.
+# With fewer, a bank of a quarter of the images does not stand for the marginal.
 _FEWEST_TRAINING = 64
 _FEWEST_HELD_OUT = 16
 _EXAMPLES = 64
@@ -73,7 +73,7 @@ def export(
     quantised = None
     if largest_int8_loss is not None:
         # First of all: a loss that is too large ends the export.
-        sets = int8_encoder.Sets(fit_images, training, held_out, split)
+        sets = int8_encoder.Int8ImageSets(fit_images, training, held_out, split)
         quantised = int8_encoder.make(encoder_model, sets, seed, largest_int8_loss)
     encoder_session = session_of(encoder_model)
     encoder = exported(encoder_session)
@@ -101,11 +101,11 @@ def _measured(
     held_out: ImageSet,
     quantised: Quantised | None,
     bank_images: ImageSet,
-) -> Measured:
-    """All figures of the card; `bank_images` are those whose codes were the independent bank of `maps`."""
+) -> CardFigures:
+    """Measure all figures of the card; `bank_images` gave the independent bank of `maps`."""
     encoders: dict[Precision, onnx.ModelProto] = {"fp32": graphs.encoder}
     if quantised is None:
-        return Measured(maps, quality, measure_costs(encoders, held_out.pixels)["fp32"])
+        return CardFigures(maps, quality, measure_costs(encoders, held_out.pixels)["fp32"])
     costs = measure_costs(encoders | {"int8": quantised.model}, held_out.pixels)
     int8 = int8_encoder.describe(
         quantised,
@@ -116,7 +116,7 @@ def _measured(
         bank_size=maps.bank,
         split=maps.split,
     )
-    return Measured(maps, quality, costs["fp32"], int8)
+    return CardFigures(maps, quality, costs["fp32"], int8)
 
 
 def _check_images(training: ImageSet, fit_images: ImageSet, held_out: ImageSet) -> None:
@@ -139,7 +139,7 @@ def _check_images(training: ImageSet, fit_images: ImageSet, held_out: ImageSet) 
 def _fit_critic(
     seen: dict[str, NDArray[np.float32]], held: dict[str, NDArray[np.float32]], seed: int
 ) -> ServingCritic:
-    """The serving critic of features and codes, with enough steps however few images there are."""
+    """Fit the serving critic to features and codes, with enough steps also for few images."""
     features, code = torch.from_numpy(seen["features"]), torch.from_numpy(seen["code"])
     batch = min(_CRITIC_BATCH, len(code) // 4)
     critic, _ = fit(
@@ -154,7 +154,7 @@ def _fit_critic(
 
 
 def _encoder_model(graph: EncoderGraph, held_out: ImageSet) -> tuple[onnx.ModelProto, int]:
-    """An ONNX graph that computes the same, and its multiply-accumulates."""
+    """Export to an ONNX graph that computes the same, and count its multiply-accumulates."""
     examples = (torch.from_numpy(held_out.pixels[:_EXAMPLES]),)
     model = convert(graph, (examples[0][:2],), ("image",), graph.OUTPUTS)
     check_equal(model, graph, examples)

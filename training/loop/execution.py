@@ -22,7 +22,7 @@ _M_TRIM_THRESHOLD, _M_MMAP_MAX = -1, -4
 
 @dataclass(frozen=True)
 class Execution:
-    """How the tensors of a run are computed.
+    """Device, precision and compilation of a run.
 
     Attributes:
         device: of this process.
@@ -36,17 +36,17 @@ class Execution:
     compiled: bool = False
 
     def autocast(self) -> AbstractContextManager[None]:
-        """The block in which products take the chosen precision."""
+        """Return the block in which products take the chosen precision."""
         return torch.autocast(self.device.type, torch.bfloat16, enabled=self.precision == "bfloat16")
 
     def send(self, tensor: Tensor) -> Tensor:
-        """The tensor on the device; the copy runs beside the computation where that is possible."""
+        """Send a tensor to the device; the copy runs beside the computation where that is possible."""
         if self.device.type != "cuda":
             return tensor
         return tensor.pin_memory().to(self.device, non_blocking=True)
 
     def describe(self) -> str:
-        """Hardware and number of processes in words, for the card."""
+        """Describe hardware and number of processes in words, for the card."""
         parts = [torch.cuda.get_device_name(self.device)] if self.device.type == "cuda" else []
         parts.append(hardware())
         if ranks.count() > 1:
@@ -55,12 +55,12 @@ class Execution:
 
 
 def precision_option(precision: Precision) -> str:
-    """What a command line needs at its end to compute in that precision; nothing for float32."""
+    """Write the option that a command line needs to compute in that precision; empty for float32."""
     return "" if precision == "float32" else f" --precision {precision}"
 
 
 def choose(device: str, precision: str, *, compiled: bool) -> Execution:
-    """What was asked for on the command line, if this machine can do it.
+    """Choose device and precision by the command line's options, if this machine has them.
 
     Args:
         device: "auto" (a GPU where PyTorch sees one), "cpu" or "cuda".

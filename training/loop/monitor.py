@@ -7,7 +7,7 @@ from training.evaluation.effective_rank import effective_rank
 from training.evaluation.encoding import encode
 from training.evaluation.probes import knn_accuracy
 from training.model.encoders import Encoder
-from training.model.encoders.embedding import Embedding
+from training.model.encoders.embedding import EmbeddingHead
 
 _BANK = 10_000
 _QUERIES = 2_000
@@ -23,7 +23,7 @@ def monitor(encoder: Encoder, training: ImageSet, validation: ImageSet) -> dict[
     queries = encode(encoder, torch.from_numpy(validation.pixels[:_QUERIES]))
     values = {"rank_fc": effective_rank(queries.fc), "rank_code": effective_rank(queries.code)}
     if training.labels is not None and validation.labels is not None:
-        embedding = Embedding(bank.shape[1])
+        embedding = EmbeddingHead(bank.shape[1])
         embedding.fit([bank])
         values["knn_fc"] = knn_accuracy(
             embedding(bank),

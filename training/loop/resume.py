@@ -15,7 +15,7 @@ from training.model.trainable import Trainable
 from training.recipe import Recipe
 
 
-def train_or_go_on(
+def train_or_resume(
     recipe: Recipe,
     images: ImageSet,
     folder: Path,
@@ -31,7 +31,7 @@ def train_or_go_on(
     if not resume:
         # What a training left that was killed before its first checkpoint.
         shutil.rmtree(folder, ignore_errors=True)
-    # Without labels, which the monitor would spend time on: whoever calls measures by probes of its own.
+    # Without labels, which the monitor would spend time on: the caller measures by probes of its own.
     unlabelled = replace(images, labels=None, class_names=())
     if not train(recipe, unlabelled, folder, resume=resume, build=build, execution=execution).finished:
         return None

@@ -129,7 +129,7 @@ class Run:
         checkpoint.save(self.folder, state)
 
     def take_step(self, images: Tensor, rows: Tensor | None = None) -> dict[str, float]:
-        """One update from uint8 images [B, H, W, 3].
+        """Update the weights once from uint8 images [B, H, W, 3].
 
         Args:
             images: of this rank's share of one batch.
@@ -172,7 +172,7 @@ class Run:
         return tuple(self._random_view(images, self.recipe.augmentation) for _ in range(self.recipe.views))
 
     def _random_view(self, images: Tensor, recipe: ViewRecipe) -> Tensor:
-        """Drawn for the joint batch, so that the images' views do not depend on the number of ranks."""
+        """Draw for the joint batch, so that the images' views do not depend on the number of ranks."""
         joint = draw_views(ranks.count() * len(images), recipe, self._generator)
         own = joint.map(lambda each: self._execution.send(ranks.share(each)))
         return apply_views(images, own, self.recipe.view_size(self.step / self.total_steps))

@@ -11,7 +11,7 @@ from training.loop.metrics import MetricsLog
 _LOG_EVERY = 50
 
 
-class Record:
+class RunLog:
     """Metrics of some steps and of each epoch, and the state of the run on stderr.
 
     Args:
@@ -27,7 +27,7 @@ class Record:
         self._progress = Progress("training")
         self._open = ExitStack()
 
-    def __enter__(self) -> "Record":
+    def __enter__(self) -> "RunLog":
         if self._log is not None:
             self._open.enter_context(self._log)
             self._open.enter_context(self._progress)
@@ -39,7 +39,7 @@ class Record:
         self._open.__exit__(kind, error, trace)
 
     def stepped(self, step: int, values: dict[str, float]) -> None:
-        """One step was taken, with its loss and terms."""
+        """Log a step with its loss and terms."""
         if self._log is None:
             return
         if step % _LOG_EVERY == 0 or step == self._total_steps:
@@ -48,7 +48,7 @@ class Record:
         self._progress.update(step, self._total_steps, f"epoch {epoch}, loss {values['loss']:.3f}")
 
     def measured(self, step: int, values: dict[str, float]) -> None:
-        """An epoch is over, and the encoder was looked at."""
+        """Log the monitor's figures at the end of an epoch, and draw the curves."""
         if self._log is not None:
             self._log.write(step, values)
             self._log.draw()

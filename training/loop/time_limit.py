@@ -9,7 +9,7 @@ from contextlib import contextmanager
 
 @contextmanager
 def time_limit(minutes: float | None) -> Iterator[None]:
-    """After the limit, the same signal that a user would send: there is one way to stop."""
+    """Send this process SIGTERM after the limit, as a user would: there is one way to stop."""
     if minutes is None:
         yield
         return

@@ -49,7 +49,7 @@ class TrainedEncoder:
         return self.recipe.epochs * self.steps // self.total_steps
 
     def split(self, images: ImageSet) -> tuple[ImageSet, ImageSet]:
-        """The images that the run was made of, as it was: those it was trained on, and those held out.
+        """Split the images as the run did: those it was trained on, and those held out.
 
         Raises:
             TrainingError: the run was made of other images. Where it has no record of them, their number

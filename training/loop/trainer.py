@@ -23,7 +23,7 @@ from training.errors import TrainingError
 from training.loop.execution import Execution, prepare
 from training.loop.monitor import monitor
 from training.loop.run import Run
-from training.loop.run_log import Record
+from training.loop.run_log import RunLog
 from training.model.encoders import Encoder
 from training.model.learner import Learner
 from training.model.trainable import Trainable
@@ -37,8 +37,8 @@ _WHITENED_ON = 5000
 
 
 @dataclass(frozen=True)
-class Outcome:
-    """How a call of `train` ended.
+class TrainingResult:
+    """Result of a call of `train`.
 
     Attributes:
         step, total_steps: steps taken, and steps that the recipe asks for.
@@ -63,7 +63,7 @@ def train(
     resume: bool,
     build: Callable[[Recipe], Trainable] = Learner,
     execution: Execution = Execution(),
-) -> Outcome:
+) -> TrainingResult:
     """Train by the recipe into `folder`, or go on where its checkpoint stands.
 
     Several ranks (training/distributed/ranks.py) train together when each calls this with the same arguments.
@@ -99,11 +99,11 @@ def train(
             f"Memory ran out at step {run.step + 1}; lower batch_size ({recipe.batch_size}) or input_size "
             f"({recipe.input_size}), or free memory and go on with --resume."
         ) from error
-    return Outcome(run.step, run.total_steps, run.seconds)
+    return TrainingResult(run.step, run.total_steps, run.seconds)
 
 
 def check_batches(recipe: Recipe, count: int) -> int:
-    """Steps of an epoch on `count` images, the recipe's validation share among them.
+    """Count the steps of an epoch on `count` images, the recipe's validation share among them.
 
     Raises:
         DataError: nothing would be left to train on, or to validate with.
@@ -126,16 +126,16 @@ def check_batches(recipe: Recipe, count: int) -> int:
 def _loop(run: Run, training: ImageSet, validation: ImageSet, steps_per_epoch: int) -> None:
     pixels = torch.from_numpy(training.pixels)
     saved_at = time.monotonic()
-    record = Record(run.folder, run.step, run.total_steps, steps_per_epoch)
+    record = RunLog(run.folder, run.step, run.total_steps, steps_per_epoch)
     # torchrun passes a signal on that the terminal has sent to everybody: the second is then no second wish.
-    with watch(patient=ranks.count() > 1) as interruption, record:
+    with watch(tolerate_repeats=ranks.count() > 1) as interruption, record:
         while run.step < run.total_steps:
             epoch, number = divmod(run.step, steps_per_epoch)
             rows = epoch_order(run.recipe, epoch, len(pixels))[number * run.recipe.batch_size :]
             for batch in rows.split(run.recipe.batch_size)[: steps_per_epoch - number]:
                 own = ranks.share(batch)
                 record.stepped(run.step + 1, run.take_step(pixels[own], own))
-                if ranks.any_of(interruption.asked):
+                if ranks.any_of(interruption.requested):
                     run.save()
                     return
                 if time.monotonic() - saved_at > _CHECKPOINT_SECONDS:
@@ -147,7 +147,7 @@ def _loop(run: Run, training: ImageSet, validation: ImageSet, steps_per_epoch: i
 
 
 def epoch_order(recipe: Recipe, epoch: int, count: int) -> Tensor:
-    """The order of the training images in one epoch: int64 [count], a function of seed and epoch alone."""
+    """Draw the order of the training images in one epoch, int64 [count], by seed and epoch alone."""
     return torch.randperm(count, generator=Generator().manual_seed(recipe.seed * 1_000_003 + epoch))
 
 
@@ -160,6 +160,6 @@ def _fit_input(encoder: Encoder, pixels: NDArray[np.uint8], *, whitened: bool) -
 
 
 def channel_statistics(pixels: NDArray[np.uint8]) -> tuple[Tensor, Tensor]:
-    """Mean and deviation of each channel, float32 [3] on the scale 0..1, of uint8 [N, H, W, 3]."""
+    """Compute mean and deviation of each channel of uint8 [N, H, W, 3]: float32 [3] on the scale 0..1."""
     sample = torch.from_numpy(pixels[:: max(1, len(pixels) // 10_000)].copy()).float() / 255
     return sample.mean(dim=(0, 1, 2)), sample.std(dim=(0, 1, 2))

@@ -9,7 +9,7 @@ from torch import Generator, Tensor, nn
 from training.model.critics import Critic, build_critic
 from training.model.encoders import Encoding, build_encoder, layer_shapes
 from training.model.estimators import build_estimator
-from training.model.objectives import Global, Local, Measured, Pairwise, PriorMatching
+from training.model.objectives import Global, Local, ObjectiveValue, Pairwise, PriorMatching
 from training.model.priors import PRIORS
 from training.model.trainable import Trainable
 from training.recipe import Recipe
@@ -20,7 +20,7 @@ class _Term(NamedTuple):
 
     name: str
     weight: float
-    measured: list[Measured]
+    measured: list[ObjectiveValue]
 
 
 class Learner(Trainable):
@@ -63,7 +63,7 @@ class Learner(Trainable):
     def forward(
         self, views: Sequence[Tensor], generator: Generator, _rows: Tensor | None = None
     ) -> tuple[Tensor, dict[str, float], Tensor]:
-        """One loss from one or two views, each float32 [B, 3, H, W], of the same B images.
+        """Compute one loss from one or two views, each float32 [B, 3, H, W], of the same B images.
 
         With two views, patches of each are scored against the global vectors of the other.
 
@@ -96,19 +96,19 @@ class Learner(Trainable):
             measured = [self.pairwise(_layer(first, objective.target), _layer(last, objective.target))]
             yield _Term("pairwise", objective.pairwise_weight, measured)
         if self.prior is not None:
-            yield _Term("prior", objective.prior_weight, [Measured(self.prior(encoding.code), None)])
+            yield _Term("prior", objective.prior_weight, [ObjectiveValue(self.prior(encoding.code), None)])
 
     def minimised(self) -> list[nn.Parameter]:
-        """Parameters that lower the loss: the encoder's and the critics'."""
+        """Return parameters that lower the loss: the encoder's and the critics'."""
         opponents = set(self.adversary())
         return [parameter for parameter in self.parameters() if parameter not in opponents]
 
     def adversary(self) -> list[nn.Parameter]:
-        """Parameters that oppose the encoder: the prior's discriminator, where there is a prior."""
+        """Return parameters that oppose the encoder: the prior's discriminator, where there is a prior."""
         return [] if self.prior is None else list(self.prior.parameters())
 
     def adversary_loss(self, codes: Tensor, generator: Generator) -> tuple[Tensor, dict[str, float]]:
-        """What `adversary()` lowers, on the codes [N, Y] that `forward` returned; they get no gradient.
+        """Compute what `adversary()` lowers, on the codes [N, Y] of `forward`, which get no gradient.
 
         Returns:
             The scalar loss; the loss and the accuracy (0.5: codes cannot be told from the prior) by name.
@@ -128,6 +128,6 @@ def _layer(encoding: Encoding, name: str) -> Tensor:
 
 
 def _by_view(encoding: Encoding, views: int) -> tuple[Encoding, Encoding]:
-    """The encodings of the first and the last view, which are the same one when there is one."""
+    """Split into the encodings of the first and the last view, which are equal when there is one."""
     layers = [layer.chunk(views) for layer in encoding]
     return Encoding(*(parts[0] for parts in layers)), Encoding(*(parts[-1] for parts in layers))

@@ -1,7 +1,7 @@
 """The critic that is served: one kind for every model, so that the maps of different models compare.
 
-The critics of a training run score augmented views, by whatever estimator the recipe names, and one-view
-critics keep moving with the encoder. The served critic is the same for all: encode-and-dot-product and
+The critics of a training run score augmented views by the recipe's estimator, and one-view critics keep
+moving with the encoder. The served critic is the same for all: encode-and-dot-product and
 InfoNCE, on patches and code of the same plain image against codes of other images.
 """
 
@@ -44,18 +44,18 @@ class ServingCritic(nn.Module):
         self.code_scale.copy_(code.std(dim=0, keepdim=True).clamp_min(1e-4))
 
     def project_local(self, features: Tensor) -> Tensor:
-        """[N, C, M, M] to [N, U, M, M]."""
+        """Map [N, C, M, M] to [N, U, M, M]."""
         projected: Tensor = self.local((features - self.feature_mean) / self.feature_scale)
         return projected / math.sqrt(self._units)
 
     def project_global(self, code: Tensor) -> Tensor:
-        """[N, Y] to [N, U]."""
+        """Map [N, Y] to [N, U]."""
         projected: Tensor = self.global_((code - self.code_mean) / self.code_scale)
         return projected
 
 
 def infonce_loss(critic: ServingCritic, features: Tensor, code: Tensor) -> Tensor:
-    """Mean over images and positions of -log softmax over the batch's codes at the own code, in nats."""
+    """Average -log softmax over the batch's codes at the own code over images and positions, in nats."""
     local = critic.project_local(features).flatten(2)
     scores = torch.einsum("aup,bu->bap", local, critic.project_global(code))
     log_share = scores.log_softmax(dim=0).diagonal(dim1=0, dim2=1)
@@ -64,7 +64,7 @@ def infonce_loss(critic: ServingCritic, features: Tensor, code: Tensor) -> Tenso
 
 @torch.no_grad()
 def held_out_bound(critic: ServingCritic, features: Tensor, code: Tensor, batch_size: int) -> float:
-    """log(batch) minus the InfoNCE loss, in nats, averaged over whole batches of [N, ...] held-out images."""
+    """Compute log(batch) minus the InfoNCE loss in nats, over whole batches of [N, ...] held-out images."""
     size = min(batch_size, len(code))
     losses = [
         float(infonce_loss(critic, features[start : start + size], code[start : start + size]))

@@ -1,4 +1,4 @@
-"""What the training loop drives: an encoder together with whatever trains it."""
+"""What the training loop drives: an encoder together with all that trains it."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
@@ -21,7 +21,7 @@ class Trainable(nn.Module, ABC):
     def forward(
         self, views: Sequence[Tensor], generator: Generator, rows: Tensor
     ) -> tuple[Tensor, dict[str, float], Tensor]:
-        """One loss from views, each float32 [B, 3, H, W], of the same B images.
+        """Compute one loss from views, each float32 [B, 3, H, W], of the same B images.
 
         Args:
             views: of the images.
@@ -33,15 +33,15 @@ class Trainable(nn.Module, ABC):
         """
 
     def minimised(self) -> list[nn.Parameter]:
-        """Parameters that lower the loss."""
+        """Return parameters that lower the loss."""
         return list(self.parameters())
 
     def adversary(self) -> list[nn.Parameter]:
-        """Parameters that oppose the encoder; most methods have none."""
+        """Return parameters that oppose the encoder; most methods have none."""
         return []
 
     def adversary_loss(self, _codes: Tensor, _generator: Generator) -> tuple[Tensor, dict[str, float]]:
-        """What `adversary()` lowers, on the codes that `forward` returned.
+        """Compute what `adversary()` lowers, on the codes that `forward` returned.
 
         Raises:
             ValueError: there is no adversary.

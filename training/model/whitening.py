@@ -38,7 +38,7 @@ def whiten(convolution: nn.Conv2d, images: Tensor) -> None:
 
 
 def first_convolution(module: nn.Module) -> nn.Conv2d:
-    """The convolution that sees the image.
+    """Find the convolution that sees the image.
 
     Raises:
         ValueError: there is none.

@@ -61,7 +61,7 @@ class Muon(torch.optim.Optimizer):
 
 
 def orthogonal(matrix: Tensor) -> Tensor:
-    """Near the orthogonal factor U V' of a matrix U S V' [M, N], by a Newton-Schulz iteration.
+    """Approximate the orthogonal factor U V' of a matrix U S V' [M, N] by a Newton-Schulz iteration.
 
     Singular values end between about 0.7 and 1.2, which serves an update as well as 1 does.
 
@@ -82,7 +82,7 @@ def orthogonal(matrix: Tensor) -> Tensor:
 
 
 def _polynomial(gram: Tensor) -> Tensor:
-    """What a round multiplies a matrix by, of the Gram matrix that it has by then."""
+    """Compute a round's left factor from the matrix's present Gram matrix."""
     linear, cubic, quintic = _QUINTIC
     identity = torch.eye(len(gram), device=gram.device, dtype=gram.dtype)
     result: Tensor = linear * identity + cubic * gram + quintic * gram @ gram

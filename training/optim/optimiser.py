@@ -16,7 +16,7 @@ _PEAK = "peak"
 def build_optimisers(
     parameters: Sequence[nn.Parameter], recipe: OptimiserRecipe
 ) -> list[torch.optim.Optimizer]:
-    """AdamW for all, or Muon for the kernels of convolutions and AdamW for the rest."""
+    """Build AdamW for all, or Muon for the kernels of convolutions and AdamW for the rest."""
     if recipe.muon_learning_rate is None:
         return [adamw(parameters, recipe)]
     kernels = [parameter for parameter in parameters if _mixes_channels(parameter)]
@@ -26,7 +26,7 @@ def build_optimisers(
 
 
 def adamw(parameters: Iterable[nn.Parameter], recipe: OptimiserRecipe) -> torch.optim.AdamW:
-    """AdamW that leaves biases and normalisation undecayed."""
+    """Build an AdamW that leaves biases and normalisation undecayed."""
     parameters = list(parameters)
     groups = [
         {"params": [p for p in parameters if p.ndim > 1], "weight_decay": recipe.weight_decay},
@@ -45,7 +45,7 @@ def set_rates(optimisers: Iterable[torch.optim.Optimizer], share: float) -> None
 
 
 def rate_share(recipe: OptimiserRecipe, step: int, total_steps: int) -> float:
-    """Share of the peak at a step: linear warm-up, a cosine to 0 at the last (Loshchilov and Hutter 2017)."""
+    """Compute the share of the peak: linear warm-up, then a cosine to 0 (Loshchilov and Hutter 2017)."""
     warmup = max(1, round(recipe.warmup_share * total_steps))
     if step < warmup:
         return (step + 1) / warmup
@@ -54,7 +54,7 @@ def rate_share(recipe: OptimiserRecipe, step: int, total_steps: int) -> float:
 
 
 def _mixes_channels(parameter: nn.Parameter) -> bool:
-    """A kernel over feature maps; the first layer's, over three colours, is left to AdamW."""
+    """Tell whether it is a kernel over feature maps; AdamW moves the first layer's, over three colours."""
     return parameter.ndim == 4 and parameter.shape[1] > 3
 
 

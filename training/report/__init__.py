@@ -4,9 +4,9 @@ from pathlib import Path
 
 from training.data import ImageSet
 from training.report.evidence import Evidence, gather
-from training.report.findings import Finding
+from training.report.findings import RunFinding
 from training.report.page import render
-from training.report.subject import load_subject
+from training.report.reported_run import load_reported_run
 from training.report.verdict import health, worth
 from training.system.atomic_file import write_whole
 
@@ -30,9 +30,9 @@ def write_report(folder: Path, training: ImageSet, held_out: ImageSet, split: st
         DataError: the held-out images are too few, or of other classes.
         OSError: the folder cannot be written.
     """
-    evidence = gather(load_subject(folder), training, held_out, split)
+    evidence = gather(load_reported_run(folder), training, held_out, split)
     write_whole(folder / FILE, render(evidence))
     return evidence
 
 
-__all__ = ["FILE", "Evidence", "Finding", "health", "worth", "write_report"]
+__all__ = ["FILE", "Evidence", "RunFinding", "health", "worth", "write_report"]

@@ -13,7 +13,7 @@ _TITLES = {
 }
 
 
-class Bar(NamedTuple):
+class AccuracyBar(NamedTuple):
     """One line of the table."""
 
     name: str
@@ -21,14 +21,14 @@ class Bar(NamedTuple):
     kind: Literal["", "best", "floor"]
 
 
-def bars(evidence: Evidence) -> Iterator[Bar]:
-    """The best first, then what any encoder has to beat; nothing without labels."""
+def bars(evidence: Evidence) -> Iterator[AccuracyBar]:
+    """List the best first, then what any encoder has to beat; nothing without labels."""
     quality = evidence.quality
     if not quality.scores or quality.majority is None or evidence.pixel_accuracy is None:
         return
     scores = sorted(quality.scores, key=lambda score: -score.accuracy)
     for score in scores:
         name = _TITLES[score.probe].format(score.layer)
-        yield Bar(name, score.accuracy, "best" if score is scores[0] else "")
-    yield Bar("20 nearest neighbours on raw pixels", evidence.pixel_accuracy, "floor")
-    yield Bar("always the most frequent class", quality.majority, "floor")
+        yield AccuracyBar(name, score.accuracy, "best" if score is scores[0] else "")
+    yield AccuracyBar("20 nearest neighbours on raw pixels", evidence.pixel_accuracy, "floor")
+    yield AccuracyBar("always the most frequent class", quality.majority, "floor")

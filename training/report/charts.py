@@ -20,7 +20,7 @@ Points = Sequence[dict[str, float]]
 
 
 def loss_chart(points: Points) -> Chart | None:
-    """The loss over steps; None before the first was logged."""
+    """Plot the loss over steps; None before the first was logged."""
     steps, losses = _series(points, "loss")
     if not steps:
         return None
@@ -34,7 +34,7 @@ def loss_chart(points: Points) -> Chart | None:
 
 
 def bound_chart(points: Points, terms: Sequence[str], caps: dict[str, float]) -> Chart | None:
-    """Bounds on mutual information over steps, with the largest that each can reach; None without any."""
+    """Plot bounds on mutual information over steps with their ceilings; None without any."""
     series = {term: _series(points, f"{term}_nats") for term in terms}
     series = {term: values for term, values in series.items() if values[0]}
     if not series:
@@ -59,7 +59,7 @@ def bound_chart(points: Points, terms: Sequence[str], caps: dict[str, float]) ->
 
 
 def neighbour_chart(points: Points) -> Chart | None:
-    """Accuracy of neighbours on held-out images over steps; None without labels."""
+    """Plot the accuracy of neighbours on held-out images over steps; None without labels."""
     steps, values = _series(points, "knn_fc")
     if not steps:
         return None
@@ -73,7 +73,7 @@ def neighbour_chart(points: Points) -> Chart | None:
 
 
 def map_chart(vectors: Tensor, labels: NDArray[np.int64] | None, names: Sequence[str]) -> Chart:
-    """The vectors [N, D] on their two principal axes, coloured by class where there are labels."""
+    """Plot the vectors [N, D] on their two principal axes, coloured by class where there are labels."""
     places, share = principal_axes(vectors)
     groups = _groups(labels, names, len(vectors))
 
@@ -101,7 +101,7 @@ def map_chart(vectors: Tensor, labels: NDArray[np.int64] | None, names: Sequence
 
 
 def principal_axes(vectors: Tensor) -> tuple[NDArray[np.float32], float]:
-    """Principal component analysis of vectors [N, D]: places [N, 2], and the share of variance they show."""
+    """Project vectors [N, D] on two principal axes: places [N, 2], and the share of variance they show."""
     centred = vectors - vectors.mean(dim=0)
     _, singular, axes = torch.linalg.svd(centred, full_matrices=False)
     share = singular[:2].square().sum() / singular.square().sum().clamp_min(1e-12)
@@ -109,7 +109,7 @@ def principal_axes(vectors: Tensor) -> tuple[NDArray[np.float32], float]:
 
 
 def variance_chart(layer: str, shape: VectorShape) -> Chart:
-    """How much each dimension varies over images, relative to the mean one."""
+    """Plot how much each dimension varies over images, relative to the mean one."""
     relative = shape.variances / shape.variances.mean().clamp_min(1e-12)
     logs = relative.clamp_min(1e-5).log10().numpy()
 
@@ -134,7 +134,7 @@ def _series(points: Points, name: str) -> tuple[list[float], list[float]]:
 def _groups(
     labels: NDArray[np.int64] | None, names: Sequence[str], count: int
 ) -> list[tuple[str, NDArray[np.int64]]]:
-    """Names and rows of the most frequent classes; the rest are one group of others, drawn first."""
+    """Group rows by the most frequent classes; the rest are one group of others."""
     if labels is None:
         return [("images", np.arange(count))]
     kinds, counts = np.unique(labels, return_counts=True)

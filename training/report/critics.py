@@ -21,7 +21,7 @@ _ROUNDS = 4
 
 
 def term_names(recipe: Recipe) -> tuple[str, ...]:
-    """The objective's terms that measure dependence, as the metrics call them."""
+    """Return the objective's terms that measure dependence, as the metrics call them."""
     objective = recipe.objective
     local = tuple(f"local_{name}" for name in objective.maps) if objective.local_weight else ()
     others = (("global", objective.global_weight), ("pairwise", objective.pairwise_weight))
@@ -29,7 +29,7 @@ def term_names(recipe: Recipe) -> tuple[str, ...]:
 
 
 def caps(recipe: Recipe) -> dict[str, float]:
-    """The largest bound in nats that a term can reach; only InfoNCE has one (van den Oord et al. 2018).
+    """Compute the largest bound in nats of each term; only InfoNCE has one (van den Oord et al. 2018).
 
     Pairs of views are compared with all others of both views, hence 2B - 1 of them.
     """
@@ -43,7 +43,7 @@ def caps(recipe: Recipe) -> dict[str, float]:
 def dependences(
     learner: Learner, recipe: Recipe, training: NDArray[np.uint8], held_out: NDArray[np.uint8]
 ) -> tuple[Dependence, ...]:
-    """Every term on views of training images and, with batches of the same size, of held-out ones.
+    """Measure every term on views of training images and, in batches of the same size, of held-out ones.
 
     Args:
         learner: in evaluation mode, so that no batch statistic tells the sets apart.
@@ -70,7 +70,7 @@ def _terms(learner: Learner, recipe: Recipe, pixels: NDArray[np.uint8], size: in
 
 
 def _batches(count: int, size: int, generator: Generator) -> Iterator[Tensor]:
-    """A few batches of random rows, each of `size` different ones."""
+    """Draw a few batches of random rows, each of `size` different ones."""
     for _ in range(_ROUNDS):
         yield torch.randperm(count, generator=generator)[:size]
 
@@ -85,7 +85,7 @@ def _views(images: Tensor, recipe: Recipe, generator: Generator) -> tuple[Tensor
 def mi_maps(
     learner: Learner, recipe: Recipe, shown: NDArray[np.uint8], others: NDArray[np.uint8]
 ) -> NDArray[np.float32] | None:
-    """Pointwise MI of each patch with its own image's global vector, by the critic of the finest map.
+    """Compute pointwise MI of each patch with its own image's global vector, by the finest map's critic.
 
     Args:
         learner: in evaluation mode.

@@ -20,7 +20,7 @@ from training.export.embedding_graph import embedded, frozen_graph
 from training.report.critics import caps, dependences, mi_maps, term_names
 from training.report.findings import (
     Dependence,
-    Finding,
+    RunFinding,
     at_cap,
     collapse,
     dead_dimensions,
@@ -29,8 +29,8 @@ from training.report.findings import (
     too_few_steps,
 )
 from training.report.neighbours import Neighbours, examples, nearest
+from training.report.reported_run import ReportedRun
 from training.report.shape import VectorShape, shape_of
-from training.report.subject import Subject
 
 # Sub-samples keep a report within a minute on one core; figures move by a per cent or two.
 _MOST_TRAINING, _MOST_HELD_OUT = 3_000, 1_000
@@ -41,10 +41,10 @@ _PIXELS = 32
 
 @dataclass(frozen=True)
 class Evidence:
-    """What was measured.
+    """Measurements of a run.
 
     Attributes:
-        subject: the run.
+        run: the run.
         training, held_out: the images that were measured on, sub-sampled where there are many.
         split: what the held-out images are, in words.
         training_total, held_out_total: how many images there are of each.
@@ -61,7 +61,7 @@ class Evidence:
         passed: checks that were made and found nothing.
     """
 
-    subject: Subject
+    run: ReportedRun
     training: ImageSet
     held_out: ImageSet
     split: str
@@ -76,15 +76,15 @@ class Evidence:
     neighbours: tuple[Neighbours, ...]
     map_rows: tuple[int, ...]
     maps: NDArray[np.float32] | None
-    findings: tuple[Finding, ...]
+    findings: tuple[RunFinding, ...]
     passed: tuple[str, ...]
 
 
-def gather(subject: Subject, training: ImageSet, held_out: ImageSet, split: str) -> Evidence:
+def gather(run: ReportedRun, training: ImageSet, held_out: ImageSet, split: str) -> Evidence:
     """Measure a run.
 
     Args:
-        subject: the run.
+        run: the run.
         training: images that it was trained on.
         held_out: images that it was not trained on.
         split: what these are, in words.
@@ -96,7 +96,7 @@ def gather(subject: Subject, training: ImageSet, held_out: ImageSet, split: str)
         raise DataError(
             f"{len(held_out)} held-out images are too few to report on; give at least {_FEWEST_HELD_OUT}."
         )
-    recipe, learner = subject.recipe, subject.learner
+    recipe, learner = run.recipe, run.learner
     known, asked = (
         training.sample(_MOST_TRAINING, recipe.seed),
         held_out.sample(_MOST_HELD_OUT, recipe.seed),
@@ -108,10 +108,10 @@ def gather(subject: Subject, training: ImageSet, held_out: ImageSet, split: str)
     shapes = {layer: shape_of(queries[layer]) for layer in ("fc", "code")}
     terms = dependences(learner, recipe, known.pixels, asked.pixels)
     pixel_accuracy = _pixel_accuracy(known, asked)
-    checked = _checked(subject, shapes, terms, quality, pixel_accuracy)
+    checked = _checked(run, shapes, terms, quality, pixel_accuracy)
     shown = examples(asked, _EXAMPLES, recipe.seed)
     return Evidence(
-        subject=subject,
+        run=run,
         training=known,
         held_out=asked,
         split=split,
@@ -137,14 +137,14 @@ def _encoded(encoder: FrozenEncoder, images: ImageSet, *outputs: str) -> dict[st
 
 
 def _checked(
-    subject: Subject,
+    run: ReportedRun,
     shapes: dict[str, VectorShape],
     terms: tuple[Dependence, ...],
     quality: Quality,
     pixel_accuracy: float | None,
-) -> dict[str, list[Finding]]:
-    """What each rule that can be applied has found."""
-    results: dict[str, list[Finding | None]] = {
+) -> dict[str, list[RunFinding]]:
+    """Apply every rule that can be applied."""
+    results: dict[str, list[RunFinding | None]] = {
         "collapse": [collapse(layer, shape) for layer, shape in shapes.items()],
         "dead dimensions": [dead_dimensions(layer, shape) for layer, shape in shapes.items()],
         "critic": [overfitting_critic(terms)],
@@ -152,23 +152,23 @@ def _checked(
     embedding = next((s.accuracy for s in quality.scores if (s.probe, s.layer) == ("knn", "embedding")), None)
     if embedding is not None and pixel_accuracy is not None:
         results["pixels"] = [no_better_than_pixels(embedding, pixel_accuracy)]
-    losses = [(int(point["step"]), point["loss"]) for point in subject.points if "loss" in point]
+    losses = [(int(point["step"]), point["loss"]) for point in run.points if "loss" in point]
     if losses:
-        results["steps"] = [too_few_steps(losses, subject.steps, subject.epochs)]
-    limits = caps(subject.recipe)
+        results["steps"] = [too_few_steps(losses, run.steps, run.epochs)]
+    limits = caps(run.recipe)
     if limits:
-        results["ceiling"] = [at_cap(_last_bounds(subject), limits)]
+        results["ceiling"] = [at_cap(_last_bounds(run), limits)]
     return {check: [one for one in found if one is not None] for check, found in results.items()}
 
 
-def _last_bounds(subject: Subject) -> dict[str, float]:
-    """The last bound that the run has logged of each term, in nats."""
-    names = {f"{term}_nats": term for term in term_names(subject.recipe)}
-    return {names[key]: value for point in subject.points for key, value in point.items() if key in names}
+def _last_bounds(run: ReportedRun) -> dict[str, float]:
+    """Return the last bound that the run has logged of each term, in nats."""
+    names = {f"{term}_nats": term for term in term_names(run.recipe)}
+    return {names[key]: value for point in run.points for key, value in point.items() if key in names}
 
 
 def _pixel_accuracy(training: ImageSet, held_out: ImageSet) -> float | None:
-    """What the same neighbours say of 32 x 32 pixels, without any encoder."""
+    """Measure the same neighbours on 32 x 32 pixels, without any encoder."""
     if training.labels is None or held_out.labels is None:
         return None
     labels, truth = (torch.from_numpy(each) for each in shared_labels(training, held_out))

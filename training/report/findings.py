@@ -33,7 +33,7 @@ CHECKS = {
 
 
 @dataclass(frozen=True)
-class Finding:
+class RunFinding:
     """Something that is wrong, or that figures have to be read with.
 
     Attributes:
@@ -54,7 +54,7 @@ class Finding:
 
 @dataclass(frozen=True)
 class Dependence:
-    """How far a critic tells joint pairs from independent ones, on images it was trained on and on others.
+    """Power of a critic to tell joint pairs from independent ones, on training images and on others.
 
     Attributes:
         term: name of the objective's term.
@@ -67,8 +67,8 @@ class Dependence:
     held_out: float
 
 
-def collapse(layer: str, shape: VectorShape) -> Finding | None:
-    """Different images get nearly the same vector, or vectors along very few directions."""
+def collapse(layer: str, shape: VectorShape) -> RunFinding | None:
+    """Find vectors that are nearly the same for all images, or lie along very few directions."""
     limit = max(_LEAST_RANK, _LEAST_RANK_SHARE * shape.directions)
     if shape.spread >= _LEAST_SPREAD and shape.rank >= limit:
         return None
@@ -82,7 +82,7 @@ def collapse(layer: str, shape: VectorShape) -> Finding | None:
             f"Vectors of {layer} use {shape.rank:.1f} of {shape.directions} directions (healthy: "
             f"{limit:.0f} and more), so that most differences between images are lost."
         )
-    return Finding(
+    return RunFinding(
         "collapse",
         "failure",
         f"The encoder has collapsed ({layer})",
@@ -92,11 +92,11 @@ def collapse(layer: str, shape: VectorShape) -> Finding | None:
     )
 
 
-def dead_dimensions(layer: str, shape: VectorShape) -> Finding | None:
-    """Much of the vector is the same for all images."""
+def dead_dimensions(layer: str, shape: VectorShape) -> RunFinding | None:
+    """Find dimensions that are the same for all images, where they are many."""
     if shape.dead <= _MOST_DEAD:
         return None
-    return Finding(
+    return RunFinding(
         "dead dimensions",
         "warning",
         f"Most dimensions are dead ({layer})",
@@ -106,8 +106,8 @@ def dead_dimensions(layer: str, shape: VectorShape) -> Finding | None:
     )
 
 
-def overfitting_critic(terms: Sequence[Dependence]) -> Finding | None:
-    """The critic tells pairs of training images apart far better than pairs of images it never saw."""
+def overfitting_critic(terms: Sequence[Dependence]) -> RunFinding | None:
+    """Find critics that tell training images apart far better than images they have never seen."""
     found = [
         term
         for term in terms
@@ -116,7 +116,7 @@ def overfitting_critic(terms: Sequence[Dependence]) -> Finding | None:
     if not found:
         return None
     worst = min(found, key=lambda term: term.held_out / term.training)
-    return Finding(
+    return RunFinding(
         "critic",
         "warning",
         "The critic knows the training images by heart",
@@ -128,8 +128,8 @@ def overfitting_critic(terms: Sequence[Dependence]) -> Finding | None:
     )
 
 
-def too_few_steps(losses: Sequence[tuple[int, float]], steps: int, epochs: int) -> Finding | None:
-    """The loss was still falling when training ended.
+def too_few_steps(losses: Sequence[tuple[int, float]], steps: int, epochs: int) -> RunFinding | None:
+    """Find a loss that was still falling when training ended.
 
     Args:
         losses: (step, loss) in order.
@@ -138,13 +138,13 @@ def too_few_steps(losses: Sequence[tuple[int, float]], steps: int, epochs: int) 
     remedy = f"Raise epochs from {epochs} to {2 * epochs} and train anew; the rate's decay follows."
     if steps < _FEWEST_STEPS:
         evidence = f"Only {steps} steps were taken; an encoder of this kind needs some thousands."
-        return Finding("steps", "warning", "Training was too short", evidence, remedy)
+        return RunFinding("steps", "warning", "Training was too short", evidence, remedy)
     before, last = _mean(losses, 0.65 * steps, 0.75 * steps), _mean(losses, 0.9 * steps, steps)
     whole = _mean(losses, 0, max(losses[0][0], 0.05 * steps)) - last
     share = (before - last) / whole if whole > 0 else 0.0
     if share <= _MOST_FALLING:
         return None
-    return Finding(
+    return RunFinding(
         "steps",
         "warning",
         "Training stopped while it was still improving",
@@ -154,8 +154,8 @@ def too_few_steps(losses: Sequence[tuple[int, float]], steps: int, epochs: int) 
     )
 
 
-def at_cap(bounds: Mapping[str, float], caps: Mapping[str, float]) -> Finding | None:
-    """An InfoNCE bound has come to the logarithm of the number it compares with, which it cannot pass.
+def at_cap(bounds: Mapping[str, float], caps: Mapping[str, float]) -> RunFinding | None:
+    """Find InfoNCE bounds at the logarithm of the number of pairs, which they cannot pass.
 
     Args:
         bounds: the last bound of each term in nats.
@@ -165,7 +165,7 @@ def at_cap(bounds: Mapping[str, float], caps: Mapping[str, float]) -> Finding | 
     if not found:
         return None
     named = ", ".join(f"{term} ({bounds[term]:.2f} of {caps[term]:.2f} nats)" for term in found)
-    return Finding(
+    return RunFinding(
         "ceiling",
         "warning",
         "An MI estimate is at its ceiling",
@@ -175,11 +175,11 @@ def at_cap(bounds: Mapping[str, float], caps: Mapping[str, float]) -> Finding | 
     )
 
 
-def no_better_than_pixels(encoder: float, pixels: float) -> Finding | None:
-    """Neighbours by the embedding are no better than neighbours by raw pixels; both are accuracies."""
+def no_better_than_pixels(encoder: float, pixels: float) -> RunFinding | None:
+    """Find an embedding whose neighbours are no better than those of raw pixels; both are accuracies."""
     if encoder > pixels:
         return None
-    return Finding(
+    return RunFinding(
         "pixels",
         "failure",
         "The embedding is no better than raw pixels",

@@ -11,7 +11,7 @@ _SAME, _OTHER = "✓", "✗"
 
 
 @dataclass(frozen=True)
-class Shown:
+class GalleryImage:
     """An image in a row.
 
     Attributes:
@@ -27,7 +27,7 @@ class Shown:
 
 
 @dataclass(frozen=True)
-class ShownMap:
+class GalleryMap:
     """An image beside its MI map; the figures are in nats."""
 
     picture: str
@@ -39,8 +39,8 @@ class ShownMap:
     high: float
 
 
-def neighbour_rows(evidence: Evidence) -> Iterator[list[Shown]]:
-    """For each example the query, then the training images that are nearest to it."""
+def neighbour_rows(evidence: Evidence) -> Iterator[list[GalleryImage]]:
+    """Show for each example the query, then the training images that are nearest to it."""
     for found in evidence.neighbours:
         own = _class(evidence.held_out, found.query)
         row = [_shown(evidence.held_out, found.query, "query", own)]
@@ -51,13 +51,13 @@ def neighbour_rows(evidence: Evidence) -> Iterator[list[Shown]]:
         yield row
 
 
-def shown_maps(evidence: Evidence, reach: float) -> Iterator[ShownMap]:
-    """Maps on one scale from -reach to reach nats; nothing where the recipe gives none."""
+def shown_maps(evidence: Evidence, reach: float) -> Iterator[GalleryMap]:
+    """Draw maps on one scale from -reach to reach nats; nothing where the recipe gives none."""
     if evidence.maps is None:
         return
     for row, mi_map in zip(evidence.map_rows, evidence.maps, strict=True):
         pixels, name = evidence.held_out.pixels[row], _class(evidence.held_out, row)
-        yield ShownMap(
+        yield GalleryMap(
             thumbnail(pixels),
             heat_map(pixels, mi_map, reach),
             alt=f"Held-out image {evidence.held_out.names[row]}" + (f", {name}" if name else ""),
@@ -68,9 +68,9 @@ def shown_maps(evidence: Evidence, reach: float) -> Iterator[ShownMap]:
         )
 
 
-def _shown(images: ImageSet, row: int, said: str, name: str | None, mark: str = "") -> Shown:
+def _shown(images: ImageSet, row: int, said: str, name: str | None, mark: str = "") -> GalleryImage:
     caption = f"{name} {said}" if name else said
-    return Shown(thumbnail(images.pixels[row]), f"{caption}: {images.names[row]}", caption, mark)
+    return GalleryImage(thumbnail(images.pixels[row]), f"{caption}: {images.names[row]}", caption, mark)
 
 
 def _class(images: ImageSet, row: int) -> str | None:

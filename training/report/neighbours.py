@@ -24,7 +24,7 @@ class Neighbours:
 
 
 def nearest(bank: Tensor, queries: Tensor, rows: list[int], k: int) -> tuple[Neighbours, ...]:
-    """The k nearest of unit vectors `bank` [N, D] to some `rows` of unit vectors `queries` [Q, D]."""
+    """Find the k nearest of unit vectors `bank` [N, D] to some `rows` of unit vectors `queries` [Q, D]."""
     similarity, hits = (queries[rows] @ bank.T).topk(min(k, len(bank)), dim=1)
     return tuple(
         Neighbours(row, tuple(found), tuple(near))
@@ -33,7 +33,7 @@ def nearest(bank: Tensor, queries: Tensor, rows: list[int], k: int) -> tuple[Nei
 
 
 def examples(images: ImageSet, count: int, seed: int) -> list[int]:
-    """Rows to show, drawn by the seed; where there are labels, of as many classes as possible."""
+    """Draw rows to show by the seed; where there are labels, of as many classes as possible."""
     order = torch.randperm(len(images), generator=torch.Generator().manual_seed(seed)).tolist()
     if images.labels is None:
         return order[:count]

@@ -1,4 +1,4 @@
-"""From evidence to one HTML file that needs nothing else: no script, no host, every picture within."""
+"""One self-contained HTML file made of the evidence: without scripts or hosts, every picture within."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,27 +25,27 @@ _SMALL = 64
 
 @dataclass(frozen=True)
 class Utility:
-    """What `infomax utility` has measured of the run: in a sentence, and as a data URI."""
+    """Result of `infomax utility` for the run: a sentence, and a picture as a data URI."""
 
     sentence: str
     picture: str
 
 
 def render(evidence: Evidence) -> str:
-    """The page."""
-    subject, recipe = evidence.subject, evidence.subject.recipe
+    """Render the page."""
+    run, recipe = evidence.run, evidence.run.recipe
     terms = term_names(recipe)
     curves = (
-        loss_chart(subject.points),
-        bound_chart(subject.points, terms, evidence.caps),
-        neighbour_chart(subject.points),
+        loss_chart(run.points),
+        bound_chart(run.points, terms, evidence.caps),
+        neighbour_chart(run.points),
     )
     held_out, reach = evidence.held_out, _reach(evidence)
     environment = Environment(
         loader=PackageLoader("training.report", "."), autoescape=True, undefined=StrictUndefined
     )
     return environment.get_template("page.html").render(
-        title=f"{recipe.name} in {subject.folder.name}",
+        title=f"{recipe.name} in {run.folder.name}",
         severity=evidence.findings[0].severity if evidence.findings else "",
         health=health(evidence.findings),
         worth=worth(evidence.quality, evidence.pixel_accuracy),
@@ -75,26 +75,26 @@ def render(evidence: Evidence) -> str:
 
 
 def _reach(evidence: Evidence) -> float:
-    """Where the colours of the maps end, in nats."""
+    """Find the value in nats at which the colours of the maps end."""
     return 1.0 if evidence.maps is None else max(1.0, float(np.abs(evidence.maps).max()))
 
 
 def _facts(evidence: Evidence) -> list[str]:
-    subject, recipe = evidence.subject, evidence.subject.recipe
-    unfinished = "" if subject.steps == subject.total_steps else f" of {subject.total_steps:,}"
+    run, recipe = evidence.run, evidence.run.recipe
+    unfinished = "" if run.steps == run.total_steps else f" of {run.total_steps:,}"
     return [
         f"{evidence.training_total:,} training images at {recipe.input_size} pixels",
-        f"{subject.steps:,}{unfinished} steps, {subject.epochs} epochs",
-        f"{subject.seconds / 60:.0f} minutes",
+        f"{run.steps:,}{unfinished} steps, {run.epochs} epochs",
+        f"{run.seconds / 60:.0f} minutes",
         f"encoder {recipe.encoder.name}, estimator {recipe.objective.estimator}",
         f"measured on {evidence.split}",
     ]
 
 
 def _unit(evidence: Evidence) -> str:
-    estimator = evidence.subject.recipe.objective.estimator
+    estimator = evidence.run.recipe.objective.estimator
     if evidence.caps:
-        size = min(evidence.subject.recipe.batch_size, len(evidence.training), len(evidence.held_out))
+        size = min(evidence.run.recipe.batch_size, len(evidence.training), len(evidence.held_out))
         return f"Lower bounds in nats, by InfoNCE in batches of {size}."
     return f"The divergence that {estimator} maximises: 0 where nothing is told apart."
 
@@ -118,8 +118,8 @@ def _method(evidence: Evidence) -> str:
 
 
 def _utility(evidence: Evidence) -> Utility | None:
-    """The curve in the run's folder, where somebody has measured one."""
-    curve = load(evidence.subject.folder)
+    """Read the curve in the run's folder, where `infomax utility` has left one."""
+    curve = load(evidence.run.folder)
     if curve is None or not curve.points:
         return None
     with TemporaryDirectory() as folder:

@@ -42,7 +42,7 @@ DARK = Theme(
 
 @dataclass(frozen=True)
 class Chart:
-    """One chart as two data URIs, and what it shows for whoever cannot see it."""
+    """One chart as two data URIs, and a text for readers who cannot see it."""
 
     light: str
     dark: str
@@ -55,7 +55,7 @@ def chart(draw: Callable[[Axes, Theme], None], alt: str, size: tuple[float, floa
 
 
 def data_uri(content: bytes, media_type: str) -> str:
-    """Bytes as a URI that holds them."""
+    """Encode bytes as a URI that holds them."""
     return f"data:{media_type};base64,{base64.b64encode(content).decode('ascii')}"
 
 

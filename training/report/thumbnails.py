@@ -17,12 +17,12 @@ _QUALITY = 88
 
 
 def thumbnail(pixels: NDArray[np.uint8]) -> str:
-    """uint8 [H, W, 3] as a data URI."""
+    """Encode uint8 [H, W, 3] as a data URI."""
     return _encoded(Image.fromarray(pixels))
 
 
 def heat_map(pixels: NDArray[np.uint8], mi_map: NDArray[np.float32], reach: float) -> str:
-    """A map [M, M] over its image [H, W, 3], as a data URI; colours go from -reach to reach nats."""
+    """Draw a map [M, M] over its image [H, W, 3] as a data URI; colours go from -reach to reach nats."""
     factor = max(1, _SIDE // pixels.shape[1])
     size = (factor * pixels.shape[1], factor * pixels.shape[0])
     image = Image.fromarray(pixels).resize(size, Image.Resampling.NEAREST)
@@ -35,7 +35,7 @@ def heat_map(pixels: NDArray[np.uint8], mi_map: NDArray[np.float32], reach: floa
 
 
 def colour_bar() -> str:
-    """The scale of the heat maps from left to right, as a data URI."""
+    """Draw the scale of the heat maps from left to right, as a data URI."""
     ramp = colormaps[COLOURS](np.linspace(0, 1, 256))[None, :, :3]
     mixed = (1 - _OVERLAY) * 0.75 + _OVERLAY * ramp
     return _encoded(Image.fromarray((mixed * 255).round().astype(np.uint8)).resize((256, 12)))

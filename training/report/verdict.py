@@ -3,14 +3,14 @@
 from collections.abc import Sequence
 
 from contract.card import Quality
-from training.report.findings import Finding
+from training.report.findings import RunFinding
 
 _COUNTS = {1: "one thing", 2: "two things", 3: "three things", 4: "four things"}
 _PROBES = {"linear": "a linear classifier", "knn": "20 nearest neighbours"}
 
 
-def health(findings: Sequence[Finding]) -> str:
-    """One sentence about the findings."""
+def health(findings: Sequence[RunFinding]) -> str:
+    """Sum the findings up in one sentence."""
     failures = [finding.title for finding in findings if finding.severity == "failure"]
     if failures:
         first = failures[0][0].lower() + failures[0][1:]
@@ -22,7 +22,7 @@ def health(findings: Sequence[Finding]) -> str:
 
 
 def worth(quality: Quality, pixel_accuracy: float | None) -> str:
-    """One sentence about classes, against raw pixels and against guessing."""
+    """Say in one sentence what it knows about classes, against raw pixels and against guessing."""
     if not quality.scores or pixel_accuracy is None or quality.majority is None:
         return (
             "The images have no labels, so nothing can be said about classes; look at the neighbours below, "

@@ -5,5 +5,5 @@ _WORDS = ("can't allocate memory", "not enough memory", "out of memory", "Failed
 
 
 def ran_out(error: BaseException) -> bool:
-    """Whether an error of Python, NumPy, PyTorch or ONNX Runtime means that there is no memory left."""
+    """Tell whether an error of Python, NumPy, PyTorch or ONNX Runtime means that there is no memory left."""
     return isinstance(error, MemoryError) or any(words in str(error) for words in _WORDS)

@@ -1,4 +1,4 @@
-"""SIGINT and SIGTERM as a flag that a loop looks at between two steps."""
+"""SIGINT and SIGTERM as a flag that a loop checks between two steps."""
 
 import signal
 from collections.abc import Iterator
@@ -7,29 +7,32 @@ from types import FrameType
 
 
 class Interruption:
-    """Whether somebody asked the run to stop.
+    """Request to stop, set by a signal.
 
     Args:
-        patient: a second signal changes nothing, instead of ending the process at once.
+        tolerate_repeats: a second signal changes nothing; by default it ends the process at once.
+
+    Attributes:
+        requested: whether a signal has come.
     """
 
-    def __init__(self, *, patient: bool = False) -> None:
-        self.asked = False
-        self._patient = patient
+    def __init__(self, *, tolerate_repeats: bool = False) -> None:
+        self.requested = False
+        self._tolerate_repeats = tolerate_repeats
 
     def ask(self, _number: int, _frame: FrameType | None) -> None:
-        """Signal handler: remember the wish; a second signal ends the process at once, if not patient."""
-        self.asked = True
-        if self._patient:
+        """Set the flag; unless repeats are tolerated, the next signal ends the process."""
+        self.requested = True
+        if self._tolerate_repeats:
             return
         signal.signal(signal.SIGINT, signal.SIG_DFL)
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
 
 
 @contextmanager
-def watch(*, patient: bool = False) -> Iterator[Interruption]:
+def watch(*, tolerate_repeats: bool = False) -> Iterator[Interruption]:
     """Catch SIGINT and SIGTERM for the duration of the block."""
-    interruption = Interruption(patient=patient)
+    interruption = Interruption(tolerate_repeats=tolerate_repeats)
     previous = {number: signal.signal(number, interruption.ask) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         yield interruption

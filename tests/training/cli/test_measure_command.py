@@ -13,13 +13,13 @@ from tests.training.command import Answer, Infomax
 from training.data import load
 from training.evaluation.effective_rank import effective_rank
 from training.evaluation.encoding import encode
-from training.evaluation.measures import MEASURES, Figure, Subject
-from training.evaluation.measures.fitting import Schedule
+from training.evaluation.measures import MEASURES, Figure, MeasureInputs
+from training.evaluation.measures.fitting import FitSchedule
 from training.loop.trained import load_run
 
 
-def measure(infomax: Infomax, subject: tuple[object, ...], train: Path, test: Path) -> Answer:
-    return infomax("measure", *subject, "--train", train, "--test", test)
+def measure(infomax: Infomax, inputs: tuple[object, ...], train: Path, test: Path) -> Answer:
+    return infomax("measure", *inputs, "--train", train, "--test", test)
 
 
 def test_a_models_measures_are_printed_and_written(
@@ -31,10 +31,10 @@ def test_a_models_measures_are_printed_and_written(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     # Whether figures are right is tested for each measure by itself.
-    monkeypatch.setattr(Schedule, "epochs_of", lambda *_: 1)
+    monkeypatch.setattr(FitSchedule, "epochs_of", lambda *_: 1)
     file = tmp_path / "measures.json"
-    subject = ("--model", tiny_models / "tiny" / "1", "--json", file)
-    answer = measure(infomax, subject, sample_train, sample_test)
+    inputs = ("--model", tiny_models / "tiny" / "1", "--json", file)
+    answer = measure(infomax, inputs, sample_train, sample_test)
     assert answer.status == 0, answer.err
     head, *lines = (line.split("\t") for line in answer.out.splitlines()[:-1])
     assert head == ["measure", "figure", "value", "unit", "chance", "limit", "images"]
@@ -75,14 +75,14 @@ def test_a_signal_keeps_what_is_finished(
 ) -> None:
     spread = MEASURES["spread"]
 
-    def stopped_meanwhile(subject: Subject) -> list[Figure]:
+    def stopped_meanwhile(inputs: MeasureInputs) -> list[Figure]:
         signal.raise_signal(signal.SIGTERM)
-        return spread(subject)
+        return spread(inputs)
 
     monkeypatch.setitem(MEASURES, "spread", stopped_meanwhile)
     file = tmp_path / "measures.json"
-    subject = ("--model", tiny_models / "tiny" / "1", "--json", file, "--only", "ndm", "--only", "spread")
-    answer = measure(infomax, subject, sample_train, sample_test)
+    inputs = ("--model", tiny_models / "tiny" / "1", "--json", file, "--only", "ndm", "--only", "spread")
+    answer = measure(infomax, inputs, sample_train, sample_test)
     assert answer.status == 75
     assert "effective rank of the code" in answer.out
     assert answer.out.endswith("Stopped by a signal; make the rest with the same command and --only ndm.\n")
@@ -117,7 +117,7 @@ def test_too_few_images_are_counted(
 def test_neither_or_both_subjects_are_a_wrong_call(
     infomax: Infomax, sample_train: Path, sample_test: Path, tmp_path: Path
 ) -> None:
-    for subject in ((), ("--run", tmp_path, "--model", tmp_path)):
-        answer = measure(infomax, subject, sample_train, sample_test)
+    for inputs in ((), ("--run", tmp_path, "--model", tmp_path)):
+        answer = measure(infomax, inputs, sample_train, sample_test)
         assert answer.status == 2
         assert "either --run or --model" in answer.err

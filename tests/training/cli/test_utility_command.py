@@ -7,13 +7,13 @@ import pytest
 
 from tests.training.command import Answer, Infomax
 from training.commands import utility as command
-from training.experiments.utility import Schedule, load, sentence
+from training.experiments.utility import ClassifierSchedule, load, sentence
 from training.recipe import ViewRecipe
 
 
 @pytest.fixture(autouse=True)
 def few_steps(monkeypatch: pytest.MonkeyPatch) -> None:
-    quick = Schedule(batch_size=8, fewest_steps=2, epochs=0, views=ViewRecipe())
+    quick = ClassifierSchedule(batch_size=8, fewest_steps=2, epochs=0, views=ViewRecipe())
     monkeypatch.setattr(command, "schedule_for", lambda _recipe, *_: quick)
 
 

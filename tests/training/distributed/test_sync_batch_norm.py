@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import Generator, Tensor, nn
 
-from training.distributed.sync_batch_norm import JointBatchNorm, synchronise
+from training.distributed.sync_batch_norm import CrossRankBatchNorm, synchronise
 
 
 @pytest.mark.parametrize(
@@ -22,7 +22,7 @@ def test_one_rank_computes_what_pytorch_does(
     joined.load_state_dict(model.state_dict())
     parameters = list(joined.parameters())
     synchronise(joined)
-    assert isinstance(joined[0][0], JointBatchNorm)
+    assert isinstance(joined[0][0], CrossRankBatchNorm)
     assert list(joined.parameters()) == parameters
     for _ in range(2):
         inputs = 100 + torch.randn(shape, generator=Generator().manual_seed(0))

@@ -5,14 +5,14 @@ import torch
 from torch import Generator
 
 from training.evaluation.measures.coordinates import Task, absolute, accuracy, relative
-from training.evaluation.measures.fitting import Schedule
-from training.evaluation.measures.subject import Layers
+from training.evaluation.measures.fitting import FitSchedule
+from training.evaluation.measures.inputs import Layers
 from training.recipe import OptimiserRecipe
 from training.system.signals import Interruption
 
 SIDE = 4
 TASKS = [absolute(SIDE), relative(SIDE)]
-SCHEDULE = Schedule(10, OptimiserRecipe(learning_rate=1e-2), batch_size=64)
+SCHEDULE = FitSchedule(10, OptimiserRecipe(learning_rate=1e-2), batch_size=64)
 
 
 def code() -> Layers:

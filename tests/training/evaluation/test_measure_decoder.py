@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 import torch
 
-from tests.training.measured import Pixels, encoder, images, subject
-from training.evaluation.measures.decoder import Decoder, compare, fit_decoder, measure
-from training.evaluation.measures.fitting import Schedule
+from tests.training.measured import Pixels, encoder, images, inputs
+from training.evaluation.measures.decoder import ReconstructionDecoder, compare, fit_decoder, measure
+from training.evaluation.measures.fitting import FitSchedule
 from training.recipe import OptimiserRecipe
 from training.system.signals import Interruption
 
@@ -21,8 +21,8 @@ def test_a_code_that_is_the_image_is_drawn() -> None:
     pixels, fresh = (torch.from_numpy(blocks(count, seed=count)) for count in (1_000, 200))
     code, fresh_code = ((each[:, ::4, ::4] / 127.5 - 1).flatten(1) for each in (pixels, fresh))
     torch.manual_seed(0)
-    decoder = Decoder(12, 8)
-    schedule = Schedule(25, OptimiserRecipe(learning_rate=1e-2), batch_size=50)
+    decoder = ReconstructionDecoder(12, 8)
+    schedule = FitSchedule(25, OptimiserRecipe(learning_rate=1e-2), batch_size=50)
     fit_decoder(decoder, code, pixels, seed=0, interruption=Interruption(), schedule=schedule)
     similarity, error = compare(decoder, fresh_code, fresh)
     assert similarity > 0.97
@@ -32,7 +32,7 @@ def test_a_code_that_is_the_image_is_drawn() -> None:
 def test_a_code_that_says_nothing_gives_the_mean_image() -> None:
     training, test = images(blocks(200, seed=0)), images(blocks(200, seed=1))
     nothing = encoder(code=lambda pixels: np.zeros((len(pixels), 12)))
-    similarity, error = measure(subject(nothing, training, test))
+    similarity, error = measure(inputs(nothing, training, test))
     assert error.chance is not None
     assert similarity.chance is not None
     # The variance of a uniform colour is a twelfth.
@@ -44,7 +44,7 @@ def test_a_code_that_says_nothing_gives_the_mean_image() -> None:
 
 @pytest.mark.parametrize(("side", "smallest"), [(8, 4), (32, 4), (64, 4), (96, 6), (128, 4), (33, 33)])
 def test_every_side_is_drawn(side: int, smallest: int) -> None:
-    decoder = Decoder(5, side).eval()
+    decoder = ReconstructionDecoder(5, side).eval()
     assert decoder(torch.zeros(2, 5)).shape == (2, 3, side, side)
     first = decoder.layers[1]
     assert first.unflattened_size[1:] == (smallest, smallest)

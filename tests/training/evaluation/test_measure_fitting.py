@@ -5,11 +5,11 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from tests.training.measured import encoder, images, noise, subject
-from training.evaluation.measures import subject as subjects
-from training.evaluation.measures.fitting import Schedule, fit, parts
+from tests.training.measured import encoder, images, inputs, noise
+from training.evaluation.measures import inputs as subjects
+from training.evaluation.measures.fitting import FitSchedule, fit, parts
+from training.evaluation.measures.inputs import draw
 from training.evaluation.measures.spread import dead_share
-from training.evaluation.measures.subject import draw
 from training.recipe import OptimiserRecipe
 from training.system.signals import Interruption
 
@@ -37,7 +37,7 @@ def test_the_weights_of_the_best_epoch_are_kept() -> None:
         torch.arange(800),
         lambda _: network.weight.sum(),
         score,
-        Schedule(3, OptimiserRecipe(), batch_size=8),
+        FitSchedule(3, OptimiserRecipe(), batch_size=8),
         seed=0,
         title="counter",
         interruption=Interruption(),
@@ -56,7 +56,7 @@ def test_few_rows_get_enough_steps(rows: int, size: int, steps: int) -> None:
         sizes.append(len(batch))
         return network.weight.sum()
 
-    schedule = Schedule(10, OptimiserRecipe())
+    schedule = FitSchedule(10, OptimiserRecipe())
     fit(
         network,
         torch.arange(rows),
@@ -87,7 +87,7 @@ def test_images_are_drawn_across_a_sorted_file() -> None:
 
 def test_large_maps_are_looked_at_in_fewer_images(monkeypatch: pytest.MonkeyPatch) -> None:
     frozen = encoder(features=lambda pixels: np.zeros((len(pixels), 16, 4, 4)))
-    toy = subject(frozen, images(noise(300, 8, seed=0)), images(noise(100, 8, seed=1)))
+    toy = inputs(frozen, images(noise(300, 8, seed=0)), images(noise(100, 8, seed=1)))
     monkeypatch.setattr(subjects, "_MAP_BYTES", 200 * 16 * 4 * 4 * 4)
     assert toy.maps == (150, 50)
     assert [len(layer) for layer in (toy.features.training, toy.features.test)] == [150, 50]

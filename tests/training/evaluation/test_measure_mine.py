@@ -7,16 +7,16 @@ import pytest
 import torch
 from torch import Generator, Tensor, nn
 
-from tests.training.measured import encoder, images, noise, subject
+from tests.training.measured import encoder, images, inputs, noise
 from training.evaluation.measures import mine
 from training.evaluation.measures.donsker_varadhan import MovingAverageLoss, honest_bound
-from training.evaluation.measures.fitting import Schedule, Stopped
-from training.evaluation.measures.subject import Layers
+from training.evaluation.measures.fitting import FitSchedule, Stopped
+from training.evaluation.measures.inputs import Layers
 from training.recipe import OptimiserRecipe
 from training.system.signals import Interruption
 
 DIMENSIONS = 2
-SCHEDULE = Schedule(20, OptimiserRecipe(learning_rate=5e-3), batch_size=128)
+SCHEDULE = FitSchedule(20, OptimiserRecipe(learning_rate=5e-3), batch_size=128)
 
 
 def gaussians(count: int, rho: float, seed: int) -> tuple[Tensor, Tensor]:
@@ -67,7 +67,7 @@ def test_a_seed_fixes_the_estimate() -> None:
 
 def test_a_wish_to_stop_ends_the_fit() -> None:
     interruption = Interruption()
-    interruption.asked = True
+    interruption.requested = True
     with pytest.raises(Stopped):
         estimate(0.5, interruption)
 
@@ -136,7 +136,7 @@ def test_a_code_that_is_the_image_tells_more_than_one_that_is_constant() -> None
     training, test = images(noise(300, 8, seed=0)), images(noise(200, 8, seed=1))
     telling = encoder(code=lambda pixels: pixels[:, ::4, ::4].reshape(len(pixels), -1))
     silent = encoder(code=lambda pixels: np.ones((len(pixels), 12)))
-    (high,), (none,) = (mine.measure(subject(each, training, test)) for each in (telling, silent))
+    (high,), (none,) = (mine.measure(inputs(each, training, test)) for each in (telling, silent))
     assert high.limit == none.limit == math.log(200)
     assert 0.5 < high.value <= math.log(200)
     assert none.value == pytest.approx(0, abs=0.01)

@@ -6,9 +6,9 @@ import pytest
 import torch
 from torch import Generator, Tensor
 
-from training.evaluation.measures.fitting import Schedule
+from training.evaluation.measures.fitting import FitSchedule
+from training.evaluation.measures.inputs import Layers
 from training.evaluation.measures.ndm import normal_scores, shuffled, total_correlation
-from training.evaluation.measures.subject import Layers
 from training.recipe import OptimiserRecipe
 from training.system.signals import Interruption
 
@@ -21,7 +21,7 @@ def equally_correlated(count: int, dimensions: int, rho: float, seed: int) -> tu
 
 
 def measured(
-    training: Tensor, test: Tensor, schedule: Schedule = Schedule(3, OptimiserRecipe())
+    training: Tensor, test: Tensor, schedule: FitSchedule = FitSchedule(3, OptimiserRecipe())
 ) -> tuple[float, float]:
     return total_correlation(Layers(training, test), seed=0, interruption=Interruption(), schedule=schedule)
 
@@ -51,7 +51,7 @@ def signs(count: int, seed: int) -> Tensor:
 
 
 def test_dependence_without_correlation_is_found_by_the_network() -> None:
-    schedule = Schedule(15, OptimiserRecipe(learning_rate=5e-3), batch_size=100)
+    schedule = FitSchedule(15, OptimiserRecipe(learning_rate=5e-3), batch_size=100)
     bound, gaussian = measured(signs(5_000, seed=0), signs(5_000, seed=1), schedule)
     # The truth is log 2. The sign changes where normal scores are densest, which no network follows quite.
     assert 0.8 * math.log(2) < bound < math.log(2)

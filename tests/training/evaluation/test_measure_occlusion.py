@@ -7,7 +7,7 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
-from tests.training.measured import Pixels, encoder, images, noise, subject
+from tests.training.measured import Pixels, encoder, images, inputs, noise
 from training.data import ImageSet
 from training.errors import DataError
 from training.evaluation.frozen import FrozenEncoder
@@ -41,7 +41,7 @@ def grid(pixels: Floats) -> Floats:
 
 
 def figures(frozen: FrozenEncoder, training: ImageSet, test: ImageSet) -> dict[str, Figure]:
-    return {one.name: one for one in measure(subject(frozen, training, test))}
+    return {one.name: one for one in measure(inputs(frozen, training, test))}
 
 
 def test_what_the_cover_does_not_hide_is_kept_whole() -> None:

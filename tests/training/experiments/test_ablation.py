@@ -7,8 +7,8 @@ import pytest
 
 from tests.training.command import Infomax
 from training.errors import RecipeError, TrainingError
-from training.experiments.ablation import cell as cells
-from training.experiments.ablation.cell import Cell
+from training.experiments.ablation import result as results
+from training.experiments.ablation.result import AblationResult
 from training.experiments.ablation.table import render
 from training.experiments.ablation.tricks import FULL, TRICKS, Trick, choose, without
 from training.recipe import SECTIONS
@@ -21,8 +21,8 @@ PAPER = load_recipe(ROOT / "training" / "recipes" / "paper_dim_local_infonce.tom
 JSD = load_recipe(ROOT / "training" / "recipes" / "paper_dim_local_jsd.toml")
 
 
-def cell(without: str, seed: int, accuracy: float) -> Cell:
-    return Cell(
+def cell(without: str, seed: int, accuracy: float) -> AblationResult:
+    return AblationResult(
         without=without, seed=seed, recipe="{}", images=1000, linear_conv=accuracy, linear_fc=accuracy / 2,
         neighbours_fc=0.1, neighbours=0.2, seconds=10.0 + seed,
     )  # fmt: skip
@@ -56,13 +56,13 @@ def test_the_table_has_mean_and_standard_deviation_of_each_row() -> None:
 
 
 def test_a_cell_of_another_recipe_is_refused(tmp_path: Path) -> None:
-    cells.write(tmp_path, cell(FULL, 0, 0.6))
-    assert cells.read(tmp_path, FULL, 0, "{}", 1000, "float32") == cell(FULL, 0, 0.6)
-    assert cells.read(tmp_path, FULL, 1, "{}", 1000, "float32") is None
+    results.write(tmp_path, cell(FULL, 0, 0.6))
+    assert results.read(tmp_path, FULL, 0, "{}", 1000, "float32") == cell(FULL, 0, 0.6)
+    assert results.read(tmp_path, FULL, 1, "{}", 1000, "float32") is None
     with pytest.raises(TrainingError, match="another recipe, budget or precision; name another"):
-        cells.read(tmp_path, FULL, 0, '{"epochs": 2}', 1000, "float32")
+        results.read(tmp_path, FULL, 0, '{"epochs": 2}', 1000, "float32")
     with pytest.raises(TrainingError, match="another recipe, budget or precision"):
-        cells.read(tmp_path, FULL, 0, "{}", 1000, "bfloat16")
+        results.read(tmp_path, FULL, 0, "{}", 1000, "bfloat16")
 
 
 def test_the_command_measures_every_row_and_leaves_finished_ones_alone(

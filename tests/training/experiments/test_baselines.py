@@ -11,7 +11,7 @@ from torch import Generator, Tensor
 from torch.distributions import Normal, kl_divergence
 
 from training.experiments.baselines import Autoencoder, NoiseAsTargets, Supervised, VariationalAutoencoder
-from training.experiments.baselines.decoder import Decoder
+from training.experiments.baselines.decoder import ImageDecoder
 from training.experiments.baselines.variational import kl_to_standard_normal
 from training.loop.run import Run
 from training.model.encoders import Encoder, build_encoder
@@ -95,7 +95,7 @@ def test_the_loss_of_the_vae_is_minus_the_evidence_lower_bound() -> None:
 
 
 def test_decoded_images_have_the_size_and_the_range_of_images() -> None:
-    decoded = Decoder(CODE_UNITS)(torch.randn(3, CODE_UNITS))
+    decoded = ImageDecoder(CODE_UNITS)(torch.randn(3, CODE_UNITS))
     assert decoded.shape == (3, 3, 32, 32)
     assert 0 <= decoded.min() < decoded.max() <= 1
 

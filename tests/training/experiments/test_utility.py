@@ -13,9 +13,9 @@ from training.data import ImageSet
 from training.errors import TrainingError
 from training.experiments.utility import (
     FILE,
-    Outcome,
-    Schedule,
+    ClassifierSchedule,
     UtilityCurve,
+    UtilityResult,
     load,
     measure,
     measurement,
@@ -31,7 +31,7 @@ CLASSES = 4
 SIZE = 8
 FEATURES = 64
 # Crops and mirrors would destroy what tells the classes of the toy apart.
-SCHEDULE = Schedule(
+SCHEDULE = ClassifierSchedule(
     batch_size=16,
     fewest_steps=12,
     epochs=1,
@@ -95,20 +95,23 @@ def trained() -> TrainedEncoder:
 
 
 @pytest.fixture
-def run(trained: TrainedEncoder) -> Callable[..., Outcome]:
+def run(trained: TrainedEncoder) -> Callable[..., UtilityResult]:
     """Measures the toy into a folder."""
     training, test = noisy(240, seed=1), noisy(300, seed=2)
 
     def run(
-        folder: Path, counts: tuple[int, ...] = (12, 48), seeds: int = 2, schedule: Schedule = SCHEDULE
-    ) -> Outcome:
+        folder: Path,
+        counts: tuple[int, ...] = (12, 48),
+        seeds: int = 2,
+        schedule: ClassifierSchedule = SCHEDULE,
+    ) -> UtilityResult:
         return measure(trained, training, test, counts, seeds, schedule, folder)
 
     return run
 
 
 def test_features_that_know_the_classes_are_worth_many_labels(
-    run: Callable[..., Outcome], tmp_path: Path
+    run: Callable[..., UtilityResult], tmp_path: Path
 ) -> None:
     schedule = SCHEDULE.model_copy(update={"fewest_steps": 30})
     curve = run(tmp_path, counts=(16, 48, 240), schedule=schedule).curve
@@ -122,7 +125,7 @@ def test_features_that_know_the_classes_are_worth_many_labels(
 
 
 def test_pretraining_that_taught_nothing_changes_nothing(
-    run: Callable[..., Outcome], trained: TrainedEncoder, tmp_path: Path
+    run: Callable[..., UtilityResult], trained: TrainedEncoder, tmp_path: Path
 ) -> None:
     """Fine-tuning differs from training from scratch by the first weights of the encoder alone."""
     untaught = from_scratch(trained, CLASSES, seed=0).encoder
@@ -132,7 +135,7 @@ def test_pretraining_that_taught_nothing_changes_nothing(
 
 
 def test_the_frozen_encoder_stays_as_it_is(
-    run: Callable[..., Outcome], trained: TrainedEncoder, tmp_path: Path
+    run: Callable[..., UtilityResult], trained: TrainedEncoder, tmp_path: Path
 ) -> None:
     before = {name: weight.clone() for name, weight in trained.encoder.state_dict().items()}
     run(tmp_path)
@@ -141,7 +144,7 @@ def test_the_frozen_encoder_stays_as_it_is(
 
 
 def test_a_second_call_measures_nothing_anew(
-    run: Callable[..., Outcome], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    run: Callable[..., UtilityResult], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     first = run(tmp_path)
     assert first.finished
@@ -151,7 +154,7 @@ def test_a_second_call_measures_nothing_anew(
 
 
 def test_more_labels_and_seeds_later_give_what_all_at_once_gives(
-    run: Callable[..., Outcome], tmp_path: Path
+    run: Callable[..., UtilityResult], tmp_path: Path
 ) -> None:
     grown, through = tmp_path / "grown", tmp_path / "through"
     for folder in (grown, through):
@@ -166,7 +169,7 @@ def test_more_labels_and_seeds_later_give_what_all_at_once_gives(
 
 @pytest.mark.parametrize("where", ["in a training", "after a probe"])
 def test_what_sigterm_broke_off_goes_on_to_the_same_file(
-    run: Callable[..., Outcome], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, where: str
+    run: Callable[..., UtilityResult], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, where: str
 ) -> None:
     through, stopped = tmp_path / "through", tmp_path / "stopped"
     for folder in (through, stopped):
@@ -174,15 +177,15 @@ def test_what_sigterm_broke_off_goes_on_to_the_same_file(
     run(through)
     with monkeypatch.context() as patch:
         if where == "in a training":
-            count, calls = measurement._Steps.count, iter(range(20))
+            count, calls = measurement._StepProgress.count, iter(range(20))
 
-            def counted(steps: measurement._Steps) -> bool:
+            def counted(steps: measurement._StepProgress) -> bool:
                 # Twelve steps are a training, so this is within the second one.
                 if next(calls) == 18:
                     signal.raise_signal(signal.SIGTERM)
                 return count(steps)
 
-            patch.setattr(measurement._Steps, "count", counted)
+            patch.setattr(measurement._StepProgress, "count", counted)
         else:
 
             def save_and_signal(folder: Path, curve: UtilityCurve) -> Path:
@@ -199,7 +202,7 @@ def test_what_sigterm_broke_off_goes_on_to_the_same_file(
 
 
 def test_a_curve_of_something_else_is_not_mixed_with_this_one(
-    run: Callable[..., Outcome], trained: TrainedEncoder, tmp_path: Path
+    run: Callable[..., UtilityResult], trained: TrainedEncoder, tmp_path: Path
 ) -> None:
     run(tmp_path, counts=(12,), seeds=1)
     other = SCHEDULE.model_copy(update={"epochs": 2})
@@ -213,7 +216,9 @@ def test_a_curve_of_something_else_is_not_mixed_with_this_one(
         run(tmp_path)
 
 
-def test_classifiers_learn_in_a_narrow_precision_too(run: Callable[..., Outcome], tmp_path: Path) -> None:
+def test_classifiers_learn_in_a_narrow_precision_too(
+    run: Callable[..., UtilityResult], tmp_path: Path
+) -> None:
     for name in ("wide", "narrow"):
         (tmp_path / name).mkdir()
     schedule = SCHEDULE.model_copy(update={"fewest_steps": 30})

@@ -8,10 +8,10 @@ from PIL import Image
 from training.errors import TrainingError
 from training.experiments.utility import (
     FILE,
-    Cell,
-    Schedule,
-    Spread,
-    Subject,
+    ClassifierSchedule,
+    CurveSubject,
+    MeanAndDeviation,
+    UtilityCell,
     UtilityCurve,
     draw,
     load,
@@ -29,7 +29,7 @@ ACCURACIES = {
     100: ((0.5, 0.5), (0.7, 0.9), (0.4, 0.4)),
     1000: ((0.5, 0.5), (0.6, 0.6), (0.6, 0.6)),
 }
-SUBJECT = Subject(
+SUBJECT = CurveSubject(
     encoder="e",
     layer="fc",
     training="a",
@@ -37,13 +37,13 @@ SUBJECT = Subject(
     training_images=1000,
     test_images=200,
     classes=5,
-    schedule=Schedule(views=ViewRecipe()),
+    schedule=ClassifierSchedule(views=ViewRecipe()),
 )
 
 
-def all_cells() -> list[Cell]:
+def all_cells() -> list[UtilityCell]:
     return [
-        Cell(labels=labels, seed=seed, method=method, accuracy=values[seed])
+        UtilityCell(labels=labels, seed=seed, method=method, accuracy=values[seed])
         for labels, by_method in ACCURACIES.items()
         for method, values in zip(METHODS, by_method, strict=True)
         for seed in (0, 1)
@@ -85,7 +85,7 @@ def test_points_are_of_complete_seeds_only(curve: UtilityCurve, capsys: pytest.C
     )
     assert [point.labels for point in incomplete.points] == [10, 100]
     assert all(len(point.worth["linear"].by_seed) == 1 for point in incomplete.points)
-    assert incomplete.points[1].accuracy["fine_tuned"] == Spread(mean=0.7, deviation=None)
+    assert incomplete.points[1].accuracy["fine_tuned"] == MeanAndDeviation(mean=0.7, deviation=None)
     show(incomplete)
     assert "\t70.0 %\t" in capsys.readouterr().out
     assert UtilityCurve(subject=SUBJECT).points == ()

@@ -12,7 +12,7 @@ from training.evaluation.encoding import encode
 from training.export import embedding_graph as module
 from training.export.embedding_graph import embedded
 from training.model.encoders import build_encoder
-from training.model.encoders.embedding import Embedding
+from training.model.encoders.embedding import EmbeddingHead
 
 
 @pytest.fixture(scope="module")
@@ -29,7 +29,7 @@ def test_the_embedding_is_that_of_its_layer(layer: str, images: ImageSet) -> Non
     with torch.no_grad():
         answered = dict(zip(graph.OUTPUTS, graph(pixels), strict=True))["embedding"]
     vectors = encode(encoder, pixels).vectors(layer)
-    expected = Embedding(vectors.shape[1])
+    expected = EmbeddingHead(vectors.shape[1])
     expected.fit([vectors])
     cosines = answered @ answered.T
     assert (cosines - expected(vectors) @ expected(vectors).T).abs().max() < 1e-3

@@ -12,7 +12,7 @@ from training.errors import ExportError
 from training.export.graphs import EncoderGraph
 from training.export.onnx_files import check_equal, convert, digest
 from training.model.encoders import ENCODERS, layer_shapes
-from training.model.encoders.embedding import Embedding
+from training.model.encoders.embedding import EmbeddingHead
 
 
 class Scaled(nn.Module):
@@ -34,7 +34,7 @@ def test_every_encoder_of_the_registry_can_be_exported(name: str) -> None:
     encoder = ENCODERS[name](16)
     size = encoder.input_size
     units = layer_shapes(encoder).fc.shape[1]
-    graph = EncoderGraph(encoder, "fc", Embedding(units)).eval()
+    graph = EncoderGraph(encoder, "fc", EmbeddingHead(units)).eval()
     pixels = torch.randint(0, 256, (5, size, size, 3), dtype=torch.uint8)
     model = convert(graph, (pixels[:2],), ("image",), graph.OUTPUTS)
     check_equal(model, graph, (pixels,))

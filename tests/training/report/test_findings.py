@@ -9,7 +9,7 @@ from torch import Generator, Tensor
 from training.report.findings import (
     CHECKS,
     Dependence,
-    Finding,
+    RunFinding,
     at_cap,
     collapse,
     dead_dimensions,
@@ -125,7 +125,7 @@ def test_an_encoder_has_to_beat_raw_pixels() -> None:
 def test_every_finding_is_of_a_check_that_a_report_lists() -> None:
     line = shape_of(normal(200, 1) * torch.ones(1, 64))
     dead = shape_of(torch.cat([normal(200, 4), torch.zeros(200, 60)], dim=1))
-    found: list[Finding | None] = [
+    found: list[RunFinding | None] = [
         collapse("fc", line),
         dead_dimensions("fc", dead),
         no_better_than_pixels(0.1, 0.2),

@@ -24,7 +24,7 @@ from training.report.critics import caps, dependences, mi_maps
 from training.report.evidence import gather
 from training.report.neighbours import examples, nearest
 from training.report.page import render
-from training.report.subject import load_subject
+from training.report.reported_run import load_reported_run
 from training.report.verdict import health, worth
 
 RULE = Preprocessing(height=32, width=32)
@@ -42,7 +42,7 @@ def held_out(sample_test: Path) -> ImageSet:
 
 @pytest.fixture(scope="module")
 def evidence(finished_run: Path, training: ImageSet, held_out: ImageSet) -> Evidence:
-    return gather(load_subject(finished_run), training, held_out, "100 other images")
+    return gather(load_reported_run(finished_run), training, held_out, "100 other images")
 
 
 @pytest.fixture(scope="module")
@@ -109,7 +109,7 @@ def test_without_labels_nothing_is_said_of_classes(
     finished_run: Path, training: ImageSet, held_out: ImageSet
 ) -> None:
     bare = [replace(images, labels=None, class_names=()) for images in (training, held_out)]
-    evidence = gather(load_subject(finished_run), bare[0], bare[1], "others")
+    evidence = gather(load_reported_run(finished_run), bare[0], bare[1], "others")
     assert evidence.pixel_accuracy is None
     assert "pixels" not in evidence.passed
     page = render(evidence)
@@ -121,10 +121,10 @@ def test_without_labels_nothing_is_said_of_classes(
 def test_a_collapsed_encoder_is_named_in_the_first_sentence(
     finished_run: Path, training: ImageSet, held_out: ImageSet
 ) -> None:
-    subject = load_subject(finished_run)
+    run = load_reported_run(finished_run)
     with torch.no_grad():
-        subject.learner.encoder.code.weight.zero_()  # type: ignore[union-attr, operator]
-    evidence = gather(subject, training, held_out, "others")
+        run.learner.encoder.code.weight.zero_()  # type: ignore[union-attr, operator]
+    evidence = gather(run, training, held_out, "others")
     assert health(evidence.findings) == "Do not use this encoder: the encoder has collapsed (code)."
     assert "The encoder has collapsed (code)" in render(evidence)
 
@@ -132,7 +132,7 @@ def test_a_collapsed_encoder_is_named_in_the_first_sentence(
 def test_the_same_run_and_images_give_the_same_page(
     page: str, finished_run: Path, training: ImageSet, held_out: ImageSet, tmp_path: Path
 ) -> None:
-    again = gather(load_subject(finished_run), training, held_out, "100 other images")
+    again = gather(load_reported_run(finished_run), training, held_out, "100 other images")
     assert render(again) == page
 
 
@@ -148,7 +148,7 @@ def test_a_checkpoint_of_another_model_is_refused(finished_run: Path, tmp_path: 
     state["learner"]["decoder.weight"] = torch.zeros(1)
     torch.save(state, tmp_path / "checkpoint.pt")
     with pytest.raises(TrainingError, match="holds another model than its recipe describes"):
-        load_subject(tmp_path)
+        load_reported_run(tmp_path)
 
 
 def learner_of(recipe: Recipe) -> Learner:

@@ -6,9 +6,9 @@ training images. Two tasks, on an M x M map:
 
 - **absolute**: which of the M² cells (i, j) the features C_ij come from, given C_ij and the code y. Chance is
   1 / M².
-- **relative**: the displacement (i' - i, j' - j) of two different cells of one image drawn at random, given
-  C_ij, C_i'j' and y, among all (2M - 1)² - 1. Chance is the probability of the
-  most frequent displacement, that of two neighbours: 1 / (M (M + 1)).
+- **relative**: the displacement (i' - i, j' - j) of two different random cells of one image, given C_ij,
+  C_i'j' and y. There are (2M - 1)² - 1 displacements. Chance is the probability of the most frequent one,
+  that of two neighbours: 1 / (M (M + 1)).
 
 Each is measured on 64 questions about every held-out image, drawn at random.
 
@@ -23,20 +23,20 @@ import torch.nn.functional as F  # noqa: N812  (torch's own convention)
 from torch import Generator, Tensor, nn
 
 from training.evaluation.measures.figure import Figure
-from training.evaluation.measures.fitting import Schedule, fit, parts
-from training.evaluation.measures.subject import Layers, Subject
+from training.evaluation.measures.fitting import FitSchedule, fit, parts
+from training.evaluation.measures.inputs import Layers, MeasureInputs
 from training.recipe import OptimiserRecipe
 from training.system.signals import Interruption
 
 _HIDDEN = 256
-_SCHEDULE = Schedule(12, OptimiserRecipe(learning_rate=3e-3, weight_decay=1e-2))
+_SCHEDULE = FitSchedule(12, OptimiserRecipe(learning_rate=3e-3, weight_decay=1e-2))
 _PATCHES, _MEASURED = 16, 64
 _ROWS_AT_ONCE = 100
 
 
 @dataclass(frozen=True)
 class Task:
-    """What is asked of cells in an M x M map.
+    """Question about cells in an M x M map.
 
     Attributes:
         name: absolute or relative.
@@ -59,7 +59,7 @@ class Task:
         return 1 / self.side**2 if self.cells == 1 else 1 / (self.side * (self.side + 1))
 
     def draw(self, images: int, questions: int, generator: Generator) -> Tensor:
-        """Random cells, different ones within a question: int64 [images, questions, cells]."""
+        """Draw random cells, different ones within a question: int64 [images, questions, cells]."""
         count = self.side**2
         first = torch.randint(count, (images, questions), generator=generator)
         if self.cells == 1:
@@ -68,7 +68,7 @@ class Task:
         return torch.stack([first, (first + distance) % count], dim=2)
 
     def answers(self, cells: Tensor) -> Tensor:
-        """The class of each question, int64 [images, questions]."""
+        """Number the answer of each question, int64 [images, questions]."""
         if self.cells == 1:
             return cells[:, :, 0]
         rows, columns = cells // self.side, cells % self.side
@@ -77,12 +77,12 @@ class Task:
 
 
 def absolute(side: int) -> Task:
-    """Where a patch is."""
+    """Ask where a patch is."""
     return Task("absolute", 1, side)
 
 
 def relative(side: int) -> Task:
-    """Where a patch is, seen from another."""
+    """Ask where a patch is, seen from another."""
     return Task("relative", 2, side)
 
 
@@ -107,7 +107,7 @@ class PlaceClassifier(nn.Module):
         )
 
     def forward(self, features: Tensor, code: Tensor, cells: Tensor) -> Tensor:
-        """[B, C, M, M], [B, Y] and cells [B, Q, 1 or 2] to scores [B, Q, classes]."""
+        """Map [B, C, M, M], [B, Y] and cells [B, Q, 1 or 2] to scores [B, Q, classes]."""
         patches = features.flatten(2).transpose(1, 2)
         rows = torch.arange(len(cells)).view(-1, 1, 1)
         asked = patches[rows, cells].flatten(2)
@@ -116,18 +116,16 @@ class PlaceClassifier(nn.Module):
         return scores
 
 
-def measure(subject: Subject) -> list[Figure]:
-    """Accuracy of both tasks."""
-    fitted, measured = subject.maps
-    code = Layers(subject.code.training[:fitted], subject.code.test[:measured])
-    side = subject.features.test.shape[2]
+def measure(inputs: MeasureInputs) -> list[Figure]:
+    """Measure the accuracy of both tasks."""
+    fitted, measured = inputs.maps
+    code = Layers(inputs.code.training[:fitted], inputs.code.test[:measured])
+    side = inputs.features.test.shape[2]
     return [
         Figure(
             measure="coordinates",
             name=f"{task.name} place of a patch",
-            value=accuracy(
-                task, subject.features, code, seed=subject.seed, interruption=subject.interruption
-            ),
+            value=accuracy(task, inputs.features, code, seed=inputs.seed, interruption=inputs.interruption),
             unit="share",
             chance=task.chance,
             limit=1.0,
@@ -144,20 +142,20 @@ def accuracy(
     *,
     seed: int,
     interruption: Interruption,
-    schedule: Schedule = _SCHEDULE,
+    schedule: FitSchedule = _SCHEDULE,
 ) -> float:
-    """Share of held-out questions that a classifier fitted on training images answers rightly.
+    """Measure the share of held-out questions that a classifier fitted on training images answers correctly.
 
     Args:
         task: what is asked.
         features: [N, C, M, M].
         code: [N, Y] of the same images.
         seed: of the classifier and of what is drawn.
-        interruption: whether somebody asked to stop.
+        interruption: the request to stop, checked before every step.
         schedule: of the fit.
 
     Raises:
-        Stopped: somebody did.
+        Stopped: a stop was requested.
     """
     fitted, chosen = parts(len(code.training), seed)
     torch.manual_seed(seed)

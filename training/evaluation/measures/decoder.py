@@ -14,19 +14,19 @@ from torch import Tensor, nn
 
 from training.data.views import to_unit
 from training.evaluation.measures.figure import Figure
-from training.evaluation.measures.fitting import Schedule, fit, parts
+from training.evaluation.measures.fitting import FitSchedule, fit, parts
+from training.evaluation.measures.inputs import Layers, MeasureInputs
 from training.evaluation.measures.ms_ssim import ms_ssim
-from training.evaluation.measures.subject import Layers, Subject
 from training.recipe import OptimiserRecipe
 from training.system.signals import Interruption
 
 _CHANNELS = 16
 _SMALLEST = 4
-_SCHEDULE = Schedule(8, OptimiserRecipe(learning_rate=2e-3, weight_decay=1e-4))
+_SCHEDULE = FitSchedule(8, OptimiserRecipe(learning_rate=2e-3, weight_decay=1e-4))
 _ROWS_AT_ONCE = 500
 
 
-class Decoder(nn.Module):
+class ReconstructionDecoder(nn.Module):
     """Codes to square images: a linear layer onto a small map, then doublings of its side.
 
     Args:
@@ -56,21 +56,21 @@ class Decoder(nn.Module):
         self.layers = nn.Sequential(*layers)
 
     def forward(self, code: Tensor) -> Tensor:
-        """[B, Y] to [B, 3, side, side], about on the scale 0..1."""
+        """Map [B, Y] to [B, 3, side, side], about on the scale 0..1."""
         images: Tensor = self.layers(code) + 0.5
         return images
 
 
-def measure(subject: Subject) -> list[Figure]:
-    """MS-SSIM and squared error of held-out images drawn from their codes."""
-    code = subject.code
+def measure(inputs: MeasureInputs) -> list[Figure]:
+    """Measure MS-SSIM and squared error of held-out images drawn from their codes."""
+    code = inputs.code
     mean, scale = code.training.mean(dim=0), code.training.std(dim=0).clamp_min(1e-4)
     standardised = Layers((code.training - mean) / scale, (code.test - mean) / scale)
-    pixels = Layers(torch.from_numpy(subject.training.pixels), torch.from_numpy(subject.test.pixels))
-    torch.manual_seed(subject.seed)
-    decoder = Decoder(code.test.shape[1], subject.test.pixels.shape[1])
+    pixels = Layers(torch.from_numpy(inputs.training.pixels), torch.from_numpy(inputs.test.pixels))
+    torch.manual_seed(inputs.seed)
+    decoder = ReconstructionDecoder(code.test.shape[1], inputs.test.pixels.shape[1])
     fit_decoder(
-        decoder, standardised.training, pixels.training, seed=subject.seed, interruption=subject.interruption
+        decoder, standardised.training, pixels.training, seed=inputs.seed, interruption=inputs.interruption
     )
     similarity, error = compare(decoder, standardised.test, pixels.test)
     average = to_unit(pixels.training).mean(dim=0, keepdim=True)
@@ -98,18 +98,18 @@ def measure(subject: Subject) -> list[Figure]:
 
 
 def fit_decoder(
-    decoder: Decoder,
+    decoder: ReconstructionDecoder,
     code: Tensor,
     pixels: Tensor,
     *,
     seed: int,
     interruption: Interruption,
-    schedule: Schedule = _SCHEDULE,
+    schedule: FitSchedule = _SCHEDULE,
 ) -> None:
     """Lower the squared error on training codes float32 [N, Y] and their images uint8 [N, H, W, 3].
 
     Raises:
-        Stopped: somebody asked to.
+        Stopped: a stop was requested.
     """
     fitted, chosen = parts(len(code), seed)
 
@@ -136,7 +136,7 @@ class _Always(nn.Module):
 
 @torch.no_grad()
 def compare(decoder: nn.Module, code: Tensor, pixels: Tensor) -> tuple[float, float]:
-    """Mean MS-SSIM and squared error of what the decoder draws, its pixels clipped to 0..1 as a screen does.
+    """Compute mean MS-SSIM and squared error of what the decoder draws, its pixels clipped to 0..1.
 
     Args:
         decoder: codes [B, Y] to images [B, 3, H, W].

@@ -16,8 +16,8 @@ _PENALTY = 0.1
 class MovingAverageLoss:
     """Minus the bound of a batch, with the gradient of Belghazi et al. 2018, section 3.2.
 
-    The gradient of log E_q[e^T] is E_q[e^T ∇T] / E_q[e^T]. With the denominator from the same batch it is
-    biased; a moving average over batches takes the bias away. Kept as a logarithm, it cannot overflow.
+    The gradient of log E_q[e^T] is E_q[e^T ∇T] / E_q[e^T]. A denominator from the same batch biases it; a
+    moving average over batches takes the bias away. Kept as a logarithm, it cannot overflow.
 
     The bound leaves a constant in T free, and T drifts. A penalty of 0.1 (log E_q[e^T])² ties it to where
     the optimal T is the log density ratio (Choi and Lee 2020), which `honest_bound` relies on.
@@ -27,11 +27,11 @@ class MovingAverageLoss:
         self._log_average: Tensor | None = None
 
     def __call__(self, joint: Tensor, product: Tensor) -> Tensor:
-        """A scalar whose gradient is that of minus the bound plus the penalty.
+        """Return a scalar whose gradient is that of minus the bound plus the penalty.
 
         Args:
             joint: T of samples of p, any shape.
-            product: T of samples of q, any shape; -inf marks what is no sample.
+            product: T of samples of q, any shape; -inf marks places without a sample.
         """
         now = torch.logsumexp(product.flatten(), dim=0) - (product != -math.inf).sum().log()
         last = self._log_average
@@ -44,7 +44,7 @@ class MovingAverageLoss:
 
 
 def honest_bound(joint: Tensor, product: Iterable[Tensor]) -> float:
-    """The bound that N samples of p can show, in nats: at most log N, whatever T is.
+    """Compute the bound that N samples of p can show, in nats: at most log N for any T.
 
     N samples of q say nothing of an event to which q gives 1/N, so they cannot exclude that q puts 1/N of
     its mass where p lies; a larger bound than about log N is a claim about what was not seen (McAllester
@@ -57,7 +57,7 @@ def honest_bound(joint: Tensor, product: Iterable[Tensor]) -> float:
 
     Args:
         joint: T of N samples of p, [N].
-        product: T of samples of q in parts of any shape; -inf marks what is no sample.
+        product: T of samples of q in parts of any shape; -inf marks places without a sample.
     """
     count = len(joint)
     joint = joint.double().clamp_max(math.log(count))

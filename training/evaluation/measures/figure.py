@@ -17,7 +17,7 @@ class Figure(BaseModel):
         unit: nats; a share of 0 to 1; dimensions; a mean squared error of pixels on the scale 0..1; or a
             similarity of at most 1.
         chance: what a code that says nothing would give; None where that is 0 or means nothing.
-        limit: the value that cannot be passed, whatever the code; None where there is none.
+        limit: the value that no code can pass; None where there is none.
         images: held-out images that it was measured on.
     """
 

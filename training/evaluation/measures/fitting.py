@@ -24,8 +24,8 @@ class Stopped(Exception):  # noqa: N818  (not an error)
 
 
 @dataclass(frozen=True)
-class Schedule:
-    """How long and in what steps a network is fitted.
+class FitSchedule:
+    """Schedule by which a network is fitted.
 
     Attributes:
         epochs: passes over the rows; more where they would make fewer than 300 steps.
@@ -38,16 +38,16 @@ class Schedule:
     batch_size: int = 256
 
     def rows_per_step(self, rows: int) -> int:
-        """The batch size for so many rows, at least 2."""
+        """Return the batch size for so many rows, at least 2."""
         return max(2, min(self.batch_size, rows // _LEAST_STEPS_PER_EPOCH))
 
     def epochs_of(self, steps_per_epoch: int) -> int:
-        """The number of epochs."""
+        """Return the number of epochs."""
         return max(self.epochs, -(-_LEAST_STEPS // steps_per_epoch))
 
 
 def parts(count: int, seed: int) -> tuple[Tensor, Tensor]:
-    """Rows of `count` training images to fit on and to choose on, each ascending int64.
+    """Part the rows of `count` training images into those to fit on and to choose on, ascending int64.
 
     Raises:
         DataError: there are too few to hold any out.
@@ -61,7 +61,7 @@ def fit(
     rows: Tensor,
     loss: Callable[[Tensor], Tensor],
     score: Callable[[], float],
-    schedule: Schedule,
+    schedule: FitSchedule,
     *,
     seed: int,
     title: str,
@@ -77,13 +77,13 @@ def fit(
         schedule: how long and in what steps.
         seed: of the batches.
         title: what the progress is called.
-        interruption: looked at before every step.
+        interruption: checked before every step.
 
     Returns:
         The highest score.
 
     Raises:
-        Stopped: the interruption was asked for.
+        Stopped: a stop was requested.
     """
     generator = Generator().manual_seed(seed)
     size = schedule.rows_per_step(len(rows))
@@ -99,7 +99,7 @@ def fit(
                 order = rows[torch.randperm(len(rows), generator=generator)]
                 network.train()
                 for batch in order[: steps_per_epoch * size].split(size):
-                    if interruption.asked:
+                    if interruption.requested:
                         raise Stopped
                     set_rates([optimiser], rate_share(schedule.optimiser, step, total))
                     optimiser.zero_grad()
@@ -110,7 +110,7 @@ def fit(
             with torch.no_grad():
                 value = score()
             progress.update(epoch, epochs, f"held out {value:.4g}")
-            # A score that is no number is never the best.
+            # NaN is never the best.
             if value > best:
                 best, kept = value, copy.deepcopy(network.state_dict())
     network.load_state_dict(kept)

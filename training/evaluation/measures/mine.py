@@ -1,8 +1,8 @@
 """MINE (Belghazi et al. 2018): a lower bound on the information I(X; Y) between an image and its code.
 
-A statistics network T(x, y) = ⟨f(x), g(y)⟩ is fitted on training images by the Donsker-Varadhan bound
-between pairs of one image and pairs of different images, and the bound is then evaluated on held-out
-images. Because T is an inner product, all N² pairs of N images are scored by one matrix product.
+A statistics network T(x, y) = ⟨f(x), g(y)⟩ is fitted on training images by the Donsker-Varadhan bound, with
+pairs of one image against pairs of different images. The bound is then evaluated on held-out images. Because
+T is an inner product, all N² pairs of N images are scored by one matrix product.
 
 The code is a function of the image, so the true information is the entropy of the code: far more than any
 sample can show. What is measured is how much of it a small network finds in N images, and that is at most
@@ -20,14 +20,14 @@ from torch import Tensor, nn
 from training.data.views import to_unit
 from training.evaluation.measures.donsker_varadhan import MovingAverageLoss, honest_bound
 from training.evaluation.measures.figure import Figure
-from training.evaluation.measures.fitting import Schedule, fit, parts
-from training.evaluation.measures.subject import Layers, Subject
+from training.evaluation.measures.fitting import FitSchedule, fit, parts
+from training.evaluation.measures.inputs import Layers, MeasureInputs
 from training.recipe import OptimiserRecipe
 from training.system.signals import Interruption
 
 _UNITS, _HIDDEN = 128, 256
 _CHANNELS = (32, 64, 128)
-_SCHEDULE = Schedule(12, OptimiserRecipe(learning_rate=2e-3, weight_decay=1e-2))
+_SCHEDULE = FitSchedule(12, OptimiserRecipe(learning_rate=2e-3, weight_decay=1e-2))
 _ROWS_AT_ONCE = 1_000
 
 
@@ -44,22 +44,22 @@ class StatisticsNetwork(nn.Module):
         self.left, self.right = left, right
 
     def forward(self, x: Tensor, y: Tensor) -> Tensor:
-        """Scores [A, B] of x [A, ...] and y [B, ...]."""
+        """Score x [A, ...] against y [B, ...]: [A, B]."""
         f, g = self.left(x), self.right(y)
         scores: Tensor = f @ g.T / math.sqrt(f.shape[1])
         return scores
 
 
-def measure(subject: Subject) -> list[Figure]:
-    """MINE of the images and their codes."""
-    code = subject.code
+def measure(inputs: MeasureInputs) -> list[Figure]:
+    """Estimate MINE between the images and their codes."""
+    code = inputs.code
     mean, scale = code.training.mean(dim=0), code.training.std(dim=0).clamp_min(1e-4)
-    torch.manual_seed(subject.seed)
-    network = StatisticsNetwork(_of_images(subject.test.pixels.shape[1]), _of_vectors(code.test.shape[1]))
-    pixels = Layers(torch.from_numpy(subject.training.pixels), torch.from_numpy(subject.test.pixels))
+    torch.manual_seed(inputs.seed)
+    network = StatisticsNetwork(_of_images(inputs.test.pixels.shape[1]), _of_vectors(code.test.shape[1]))
+    pixels = Layers(torch.from_numpy(inputs.training.pixels), torch.from_numpy(inputs.test.pixels))
     standardised = Layers((code.training - mean) / scale, (code.test - mean) / scale)
     nats = mutual_information(
-        network, pixels, standardised, seed=subject.seed, interruption=subject.interruption
+        network, pixels, standardised, seed=inputs.seed, interruption=inputs.interruption
     )
     return [
         Figure(
@@ -80,7 +80,7 @@ def mutual_information(
     *,
     seed: int,
     interruption: Interruption,
-    schedule: Schedule = _SCHEDULE,
+    schedule: FitSchedule = _SCHEDULE,
 ) -> float:
     """Fit the network on training pairs, and give the bound on held-out pairs, in nats.
 
@@ -88,11 +88,11 @@ def mutual_information(
         network: untrained.
         x, y: row n of both belongs together.
         seed: of the choice of a validation part and of the batches.
-        interruption: whether somebody asked to stop.
+        interruption: the request to stop, checked before every step.
         schedule: of the fit.
 
     Raises:
-        Stopped: somebody did.
+        Stopped: a stop was requested.
     """
     fitted, chosen = parts(len(x.training), seed)
     descend = MovingAverageLoss()
@@ -111,7 +111,7 @@ def mutual_information(
 
 @torch.no_grad()
 def bound(network: StatisticsNetwork, x: Tensor, y: Tensor) -> float:
-    """The honest bound on N pairs, in nats, with all N (N - 1) pairs of different images for the product."""
+    """Compute the honest bound on N pairs in nats, with all N (N - 1) pairs of different images."""
     f = torch.cat([network.left(rows) for rows in x.split(_ROWS_AT_ONCE)])
     g = torch.cat([network.right(rows) for rows in y.split(_ROWS_AT_ONCE)])
     f = f / math.sqrt(f.shape[1])
@@ -134,7 +134,7 @@ class _Centred(nn.Module):
 
 
 def _of_images(side: int) -> nn.Sequential:
-    """uint8 [B, side, side, 3] to [B, U]: strided convolutions and a hidden layer."""
+    """Map uint8 [B, side, side, 3] to [B, U]: strided convolutions and a hidden layer."""
     layers: list[nn.Module] = [_Centred()]
     channels = 3
     for width in _CHANNELS:
@@ -151,5 +151,5 @@ def _of_images(side: int) -> nn.Sequential:
 
 
 def _of_vectors(dimensions: int) -> nn.Sequential:
-    """float32 [B, D] to [B, U]."""
+    """Map float32 [B, D] to [B, U]."""
     return nn.Sequential(nn.Linear(dimensions, _HIDDEN), nn.ReLU(), nn.Linear(_HIDDEN, _UNITS))

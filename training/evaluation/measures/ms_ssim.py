@@ -5,10 +5,10 @@ At each scale two statistics of a Gaussian window around a pixel are compared (W
     l  = (2 mx my + C1) / (mx² + my² + C1)      luminance
     cs = (2 vxy + C2) / (vx + vy + C2)              contrast and structure
 
-where mx, vx and vxy are the window's mean, variance and covariance, C1 = (0.01 L)², C2 = (0.03 L)², and L = 1
-is the range of the pixels. Between scales the image is averaged over 2 x 2 pixels and halved. The result is
-the product of value_s^w_s over the scales s, where a scale's value is the mean of cs, and at the coarsest the
-mean of l · cs: there alone luminance counts, as in the authors' code. Means are over channels and over all
+Here mx, vx and vxy are the window's mean, variance and covariance. C1 = (0.01 L)² and C2 = (0.03 L)², where
+L = 1 is the range of the pixels. Between scales the image is averaged over 2 x 2 pixels and halved. The
+result is the product of value_s^w_s over the scales s. A scale's value is the mean of cs, at the coarsest the
+mean of l · cs: luminance counts there alone, as in the authors' code. Means are over channels and over all
 positions where the window lies within the image.
 
 The paper's five scales of an 11 x 11 window need images of 176 pixels. Here the window is 7 x 7 with the
@@ -30,7 +30,7 @@ _C1, _C2 = 0.01**2, 0.03**2
 
 
 def ms_ssim(first: Tensor, second: Tensor) -> Tensor:
-    """Similarity of each pair of images.
+    """Compute the similarity of each pair of images.
 
     Args:
         first, second: float32 [B, C, H, W] on the scale 0..1, at least 7 pixels high and wide.
@@ -61,7 +61,7 @@ def ms_ssim(first: Tensor, second: Tensor) -> Tensor:
 
 
 def scale_weights(side: int) -> tuple[float, ...]:
-    """The weight of each scale of images with that shorter side, finest first; they sum to 1.
+    """Compute the weight of each scale of images with that shorter side, finest first; they sum to 1.
 
     Raises:
         ValueError: not even one window fits.
@@ -74,7 +74,7 @@ def scale_weights(side: int) -> tuple[float, ...]:
 
 
 def _statistics(x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
-    """Luminance and contrast-structure at every position of the window."""
+    """Compute luminance and contrast-structure at every position of the window."""
     mean_x, mean_y = _blur(x), _blur(y)
     variance_x, variance_y = _blur(x * x) - mean_x**2, _blur(y * y) - mean_y**2
     covariance = _blur(x * y) - mean_x * mean_y
@@ -84,7 +84,7 @@ def _statistics(x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def _blur(images: Tensor) -> Tensor:
-    """Weighted means over all windows that lie within the image; a Gaussian is a row times a column."""
+    """Compute weighted means over all windows within the image; a Gaussian is a row times a column."""
     distance = torch.arange(_WINDOW, dtype=images.dtype, device=images.device) - _WINDOW // 2
     weights = torch.exp(-(distance**2) / (2 * _DEVIATION**2))
     weights = weights / weights.sum()

@@ -1,10 +1,9 @@
 """The neural dependency measure: how much the dimensions of a code depend on one another.
 
 A discriminator T tells codes from codes whose every dimension was shuffled across images by itself (Brakel
-and Bengio 2017), and the Donsker-Varadhan bound of T on held-out codes is a lower bound on the
-Kullback-Leibler divergence between the two (Hjelm et al. 2019, where it is called NDM): the total
-correlation KL(p(y) ‖ Π_d p(y_d)) in nats, 0 for independent dimensions. It is at most log N
-(`honest_bound`).
+and Bengio 2017). The Donsker-Varadhan bound of T on held-out codes is a lower bound on the divergence between
+the two (Hjelm et al. 2019, where it is called NDM). That divergence is the total correlation
+KL(p(y) ‖ Π_d p(y_d)) in nats, 0 for independent dimensions. The bound is at most log N (`honest_bound`).
 
 Total correlation does not change when a dimension is transformed by itself, so each is first made normal by
 its ranks in the training codes. Then the part that correlations account for needs no network: it is T(y) =
@@ -12,9 +11,9 @@ its ranks in the training codes. Then the part that correlations account for nee
 there, and a network adds what a Gaussian misses.
 
 The mean of that T over held-out codes is a figure of its own. The mean of its e^T over independent normal
-dimensions is 1 and need not be sampled, so it is a lower bound that no log N limits, and it tells encoders
-apart whose dependence is beyond log N. It rests on the marginals being normal, which held-out codes are up
-to ranks.
+dimensions is 1 and need not be sampled. So it is a lower bound that log N does not limit, and it orders
+encoders whose dependence is beyond log N. It rests on normal marginals, which held-out codes have up to
+ranks.
 """
 
 import math
@@ -24,13 +23,13 @@ from torch import Generator, Tensor, nn
 
 from training.evaluation.measures.donsker_varadhan import MovingAverageLoss, honest_bound
 from training.evaluation.measures.figure import Figure
-from training.evaluation.measures.fitting import Schedule, fit, parts
-from training.evaluation.measures.subject import Layers, Subject
+from training.evaluation.measures.fitting import FitSchedule, fit, parts
+from training.evaluation.measures.inputs import Layers, MeasureInputs
 from training.recipe import OptimiserRecipe
 from training.system.signals import Interruption
 
 _HIDDEN = 256
-_SCHEDULE = Schedule(20, OptimiserRecipe(learning_rate=1e-3, weight_decay=1e-2))
+_SCHEDULE = FitSchedule(20, OptimiserRecipe(learning_rate=1e-3, weight_decay=1e-2))
 _SHUFFLES = 16
 # Keeps the inverse finite when one dimension copies another: their correlation counts as 1 - this.
 _RIDGE = 1e-3
@@ -60,19 +59,19 @@ class Discriminator(nn.Module):
         )
 
     def gaussian(self, y: Tensor) -> Tensor:
-        """The Gaussian part alone, [B, D] to [B]."""
+        """Return the Gaussian part alone, [B, D] to [B]."""
         return ((y @ self.half_form) * y).sum(dim=1) + self.offset
 
     def forward(self, y: Tensor) -> Tensor:
-        """[B, D] to [B]."""
+        """Map [B, D] to [B]."""
         scores: Tensor = self.gaussian(y) + self.rest(y).squeeze(1)
         return scores
 
 
-def measure(subject: Subject) -> list[Figure]:
-    """Total correlation of the code."""
-    code = subject.code
-    bound, gaussian = total_correlation(code, seed=subject.seed, interruption=subject.interruption)
+def measure(inputs: MeasureInputs) -> list[Figure]:
+    """Measure the total correlation of the code."""
+    code = inputs.code
+    bound, gaussian = total_correlation(code, seed=inputs.seed, interruption=inputs.interruption)
     images = len(code.test)
     return [
         Figure(
@@ -90,12 +89,12 @@ def measure(subject: Subject) -> list[Figure]:
 
 
 def total_correlation(
-    code: Layers, *, seed: int, interruption: Interruption, schedule: Schedule = _SCHEDULE
+    code: Layers, *, seed: int, interruption: Interruption, schedule: FitSchedule = _SCHEDULE
 ) -> tuple[float, float]:
-    """The honest bound and its Gaussian part, both on held-out codes, in nats.
+    """Fit and compute the honest bound and its Gaussian part, both on held-out codes, in nats.
 
     Raises:
-        Stopped: somebody asked to.
+        Stopped: a stop was requested.
     """
     fitted, chosen = parts(len(code.training), seed)
     known, asked = normal_scores(code.training, code.training), normal_scores(code.training, code.test)
@@ -122,12 +121,12 @@ def _bound(discriminator: Discriminator, y: Tensor, seed: int) -> float:
 
 
 def shuffled(y: Tensor, generator: Generator) -> Tensor:
-    """Each dimension of [B, D] in an order of its own."""
+    """Shuffle each dimension of [B, D] by itself."""
     return y.gather(0, torch.rand(y.shape, generator=generator).argsort(dim=0))
 
 
 def normal_scores(reference: Tensor, values: Tensor) -> Tensor:
-    """Each dimension mapped so that the reference's is standard normal, equal values onto equal ones.
+    """Map each dimension so that the reference's is standard normal, equal values onto equal ones.
 
     Args:
         reference: float32 [N, D].
@@ -145,7 +144,7 @@ def normal_scores(reference: Tensor, values: Tensor) -> Tensor:
 
 
 def _correlation(y: Tensor) -> Tensor:
-    """Of normal scores [N, D], whose mean is 0; a constant dimension depends on nothing."""
+    """Correlate normal scores [N, D], whose mean is 0; a constant dimension depends on nothing."""
     length = y.square().sum(dim=0).sqrt().clamp_min(1e-6)
     correlation: Tensor = (y / length).T @ (y / length)
     correlation.fill_diagonal_(1.0)

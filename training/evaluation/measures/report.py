@@ -7,7 +7,7 @@ from training.evaluation.measures.figure import Figure
 
 
 class MeasureReport(BaseModel):
-    """What `infomax measure` found; `--json` writes it.
+    """Figures of `infomax measure`; `--json` writes it.
 
     Attributes:
         subject: the run's folder or the model's id.
@@ -50,7 +50,7 @@ def show(report: MeasureReport) -> None:
 
 
 def sizes(report: MeasureReport) -> str:
-    """How many images were used, in words."""
+    """Say how many images were used."""
     fitted = _share(report.training_images, report.training_images_given)
     measured = _share(report.test_images, report.test_images_given)
     return (

@@ -8,14 +8,14 @@ from torch import Tensor
 
 from training.evaluation.effective_rank import effective_rank
 from training.evaluation.measures.figure import Figure
-from training.evaluation.measures.subject import Subject
+from training.evaluation.measures.inputs import MeasureInputs
 
 _DEAD = 1e-3
 
 
-def measure(subject: Subject) -> list[Figure]:
-    """Effective rank and share of dead dimensions of the code."""
-    code = subject.code.test
+def measure(inputs: MeasureInputs) -> list[Figure]:
+    """Measure the effective rank and the share of dead dimensions of the code."""
+    code = inputs.code.test
     images = len(code)
     return [
         Figure(
@@ -38,6 +38,6 @@ def measure(subject: Subject) -> list[Figure]:
 
 
 def dead_share(code: Tensor) -> float:
-    """Share of the dimensions of float32 [N, Y] that hardly vary; all of them when nothing does."""
+    """Measure the share of dimensions of float32 [N, Y] that hardly vary; 1 when nothing does."""
     variance = code.double().var(dim=0)
     return float((variance <= _DEAD * variance.mean()).double().mean())

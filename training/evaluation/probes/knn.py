@@ -9,7 +9,7 @@ _QUERIES_AT_ONCE = 1000
 
 
 def knn_accuracy(bank: Tensor, bank_labels: Tensor, queries: Tensor, labels: Tensor, k: int = K) -> float:
-    """Share of queries that the majority of their k nearest vectors classifies rightly.
+    """Measure the share of queries that the majority of their k nearest vectors classifies correctly.
 
     Args:
         bank, queries: float32 [N, D] and [Q, D].

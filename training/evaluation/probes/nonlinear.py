@@ -2,8 +2,8 @@
 section 4.2).
 
 As in the authors' `ClassificationEval`: a linear layer, dropout of 0.1, batch normalisation, ReLU, a linear
-layer, Adam. Unlike there, the number of epochs is chosen on a validation part of the training data and the
-rate falls along a cosine, because a few tens of epochs have to do.
+layer, Adam. Unlike there, a validation part of the training data chooses the number of epochs, and the rate
+falls along a cosine, because a few tens of epochs have to do.
 """
 
 from dataclasses import dataclass
@@ -39,7 +39,7 @@ class NonlinearProbe:
     epochs: int
 
     def accuracy(self, vectors: Tensor, labels: Tensor) -> float:
-        """Share of vectors, float32 [N, D], that are given their label, int64 [N]."""
+        """Measure the share of vectors, float32 [N, D], that are given their label, int64 [N]."""
         return _accuracy(self.network, (vectors - self.mean) / self.scale, labels)
 
 

@@ -2,8 +2,8 @@
 
 How strongly the weights are held down is chosen on a validation part of the training data; then the
 classifier is fitted anew on all of it and the test set is read once. The objective is convex and minimised by
-L-BFGS over all images at once (Liu and Nocedal 1989), so there is no learning rate, no batch and no number of
-epochs to choose, and a few hundred images are treated as fairly as fifty thousand.
+L-BFGS over all images at once (Liu and Nocedal 1989). So learning rate, batch and number of epochs need not
+be chosen, and a few hundred images are treated as fairly as fifty thousand.
 """
 
 from collections.abc import Callable
@@ -45,13 +45,13 @@ class LinearProbe:
     penalty: float
 
     def accuracy(self, vectors: Tensor, labels: Tensor) -> float:
-        """Share of vectors, float32 [N, D], that are given their label, int64 [N]."""
+        """Measure the share of vectors, float32 [N, D], that are given their label, int64 [N]."""
         weights = self.weights / self.scale
         return _accuracy(vectors, labels, weights, self.biases - weights @ self.mean)
 
 
 def statistics(vectors: Tensor) -> tuple[Tensor, Tensor]:
-    """Mean and deviation of each dimension of [N, D], the deviation large enough to divide by."""
+    """Compute mean and deviation of each dimension of [N, D], the deviation large enough to divide by."""
     return vectors.mean(dim=0), vectors.std(dim=0).clamp_min(1e-4)
 
 
@@ -83,7 +83,7 @@ def fit_penalised(
 def _choose(
     part: tuple[Tensor, Tensor], held_out: tuple[Tensor, Tensor], classes: int, title: str, loss: Loss
 ) -> tuple[float, Tensor, Tensor]:
-    """The penalty with the best held-out accuracy, and its classifier to go on from.
+    """Choose the penalty with the best held-out accuracy, and its classifier to continue from.
 
     Weaker penalties are no longer tried once two in a row were worse than the best.
     """

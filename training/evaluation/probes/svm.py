@@ -19,7 +19,7 @@ def fit_svm(
 
 
 def squared_hinge(scores: Tensor, labels: Tensor) -> Tensor:
-    """Mean over images of sum_c max(0, 1 - y_c s_c)^2, where y_c is 1 for the class of the image, else -1.
+    """Average sum_c max(0, 1 - y_c s_c)^2 over images; y_c is 1 for the image's class, else -1.
 
     One machine against the rest for each class, trained together (L2-SVM; Tang 2013, equation 9; the default
     of LIBLINEAR). Squared, it is smooth enough for L-BFGS.

@@ -6,20 +6,22 @@ import torch
 
 from training.data import ImageSet
 from training.evaluation.probes import fit_linear, knn_accuracy
-from training.experiments.ablation.cell import Cell
+from training.experiments.ablation.result import AblationResult
 from training.export.embedding_graph import embedded, frozen_graph
 from training.loop.execution import Execution
-from training.loop.resume import train_or_go_on
+from training.loop.resume import train_or_resume
 from training.recipe import Recipe
 
 
-def run(without: str, recipe: Recipe, images: ImageSet, folder: Path, execution: Execution) -> Cell | None:
+def run(
+    without: str, recipe: Recipe, images: ImageSet, folder: Path, execution: Execution
+) -> AblationResult | None:
     """Train, or go on training, in `folder`, and measure; None when a signal stopped it.
 
     Raises:
         TrainingError: the loss is not finite, or there are too few images.
     """
-    trained = train_or_go_on(recipe, images, folder, execution=execution)
+    trained = train_or_resume(recipe, images, folder, execution=execution)
     if trained is None:
         return None
     known, asked = images.split(recipe.validation_share, recipe.seed)
@@ -32,7 +34,7 @@ def run(without: str, recipe: Recipe, images: ImageSet, folder: Path, execution:
         probe = fit_linear(bank[layer], labels, len(images.class_names), recipe.seed, f"linear {layer}")
         return probe.accuracy(queries[layer], truth)
 
-    return Cell(
+    return AblationResult(
         without=without,
         seed=recipe.seed,
         recipe=recipe.model_dump_json(),

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from statistics import mean, stdev
 
-from training.experiments.ablation.cell import Cell
+from training.experiments.ablation.result import AblationResult
 from training.experiments.ablation.tricks import FULL
 from training.recipe import Recipe
 
@@ -15,8 +15,8 @@ _COLUMNS = {
 }
 
 
-def render(cells: Sequence[Cell], recipe: Recipe, command: str) -> str:
-    """Finished cells, at least one, as Markdown with what one has to know to read them."""
+def render(cells: Sequence[AblationResult], recipe: Recipe, command: str) -> str:
+    """Render finished cells, at least one, as Markdown with what a reader has to know."""
     names = list(dict.fromkeys(cell.without for cell in cells))
     lines = [
         _row(("without", *_COLUMNS, "seconds", "seeds")),
@@ -41,7 +41,7 @@ def render(cells: Sequence[Cell], recipe: Recipe, command: str) -> str:
     )
 
 
-def _figures(name: str, cells: Sequence[Cell]) -> str:
+def _figures(name: str, cells: Sequence[AblationResult]) -> str:
     values = [_spread([100 * getattr(cell, field) for cell in cells]) for field in _COLUMNS.values()]
     seconds = f"{mean(cell.seconds for cell in cells):.0f}"
     return _row((name, *values, seconds, ", ".join(str(cell.seed) for cell in cells)))

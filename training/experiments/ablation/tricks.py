@@ -26,7 +26,7 @@ class Trick:
     estimator: str | None = None
 
     def used_by(self, recipe: Recipe) -> bool:
-        """Whether undoing it leaves another recipe, and one that still has something to learn."""
+        """Tell whether undoing it leaves another recipe, and one that still has something to learn."""
         if self.estimator not in (None, recipe.objective.estimator):
             return False
         try:
@@ -51,10 +51,10 @@ TRICKS = (
 
 
 def without(recipe: Recipe, trick: Trick) -> Recipe:
-    """The recipe with the trick undone, checked like any other.
+    """Undo a trick of a recipe; what is left is checked like any other.
 
     Raises:
-        RecipeError: what is left of it is no recipe.
+        RecipeError: what is left of it is not a recipe.
     """
     content = recipe.model_dump()
     for key, value in trick.undone.items():
@@ -75,7 +75,7 @@ def without(recipe: Recipe, trick: Trick) -> Recipe:
 
 
 def choose(recipe: Recipe, only: tuple[str, ...]) -> tuple[Trick, ...]:
-    """The tricks of those names, or all that the recipe uses.
+    """Choose the tricks of those names, or all that the recipe uses.
 
     Raises:
         RecipeError: there is no such trick, or the recipe does not use it.

@@ -5,7 +5,7 @@ from numpy.typing import NDArray
 
 
 def cheapest_assignment(costs: NDArray[np.floating]) -> NDArray[np.int64]:
-    """One column for each row, all different, with the smallest sum of costs.
+    """Choose one column for each row, all different, with the smallest sum of costs.
 
     Time grows as N^3; for 128 rows it takes milliseconds.
 

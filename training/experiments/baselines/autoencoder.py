@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F  # noqa: N812  (torch's own convention)
 from torch import Generator, Tensor
 
-from training.experiments.baselines.decoder import Decoder
+from training.experiments.baselines.decoder import ImageDecoder
 from training.model.encoders import Encoder
 from training.model.trainable import Trainable
 
@@ -22,12 +22,12 @@ class Autoencoder(Trainable):
     def __init__(self, encoder: Encoder, code_units: int) -> None:
         super().__init__()
         self.encoder = encoder
-        self.decoder = Decoder(code_units)
+        self.decoder = ImageDecoder(code_units)
 
     def forward(
         self, views: Sequence[Tensor], _generator: Generator, _rows: Tensor
     ) -> tuple[Tensor, dict[str, float], Tensor]:
-        """Mean squared error of a pixel's channel on the scale 0..1."""
+        """Return the mean squared error of a pixel's channel on the scale 0..1."""
         images = torch.cat(list(views))
         code = self.encoder(images).code
         return F.mse_loss(self.decoder(code), images), {}, code

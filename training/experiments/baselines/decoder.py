@@ -7,11 +7,11 @@ _CHANNELS = (256, 128, 64)
 _SMALLEST = 4
 
 
-class Decoder(nn.Module):
+class ImageDecoder(nn.Module):
     """The paper's encoder for 32 x 32 pixels turned round, as in DCGAN (Radford et al. 2016).
 
-    A linear layer to 256 maps of 4 x 4, then transposed convolutions with kernel 4 and stride 2 to 128 and
-    64 channels and to RGB, with batch normalisation and ReLU between.
+    A linear layer to 256 maps of 4 x 4, then transposed convolutions (kernel 4, stride 2) to 128 and 64
+    channels and to RGB. Batch normalisation and ReLU stand between them.
 
     Args:
         code_units: Y, of a code.
@@ -32,7 +32,7 @@ class Decoder(nn.Module):
         )
 
     def forward(self, code: Tensor) -> Tensor:
-        """Codes [B, Y] to images float32 [B, 3, 32, 32] on the scale 0..1."""
+        """Map codes [B, Y] to images float32 [B, 3, 32, 32] on the scale 0..1."""
         image: Tensor = torch.sigmoid(self.grow(self.widen(code)))
         return image
 

@@ -40,12 +40,12 @@ class NoiseAsTargets(Trainable):
     def forward(
         self, views: Sequence[Tensor], _generator: Generator, rows: Tensor
     ) -> tuple[Tensor, dict[str, float], Tensor]:
-        """Mean squared distance of codes at unit length to their targets (equation 5), after the exchange.
+        """Return the mean squared distance of unit codes to their targets (equation 5), after the exchange.
 
         `exchanged` is the share of images that were given another target.
         """
         code = self.encoder(torch.cat(list(views))).code
-        # In float32 from here on, whatever precision the encoder computes in: cosines decide the exchange.
+        # In float32 from here on, also after an encoder in bfloat16: cosines decide the exchange.
         unit = F.normalize(code.float(), dim=1)
         mean = torch.stack(unit.chunk(len(views))).mean(dim=0).detach()
         rows = rows.to(unit.device)

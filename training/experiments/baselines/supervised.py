@@ -29,7 +29,7 @@ class Supervised(Trainable):
     def forward(
         self, views: Sequence[Tensor], _generator: Generator, rows: Tensor
     ) -> tuple[Tensor, dict[str, float], Tensor]:
-        """Mean cross-entropy in nats, and the share of images that are classified rightly."""
+        """Return the mean cross-entropy in nats, and the share of images that are classified correctly."""
         code = self.encoder(torch.cat(list(views))).code
         scores = self.classifier(code)
         labels = self._labels[rows.to(scores.device)].repeat(len(views))

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import torch
 from torch import Generator, Tensor, nn
 
-from training.experiments.baselines.decoder import Decoder
+from training.experiments.baselines.decoder import ImageDecoder
 from training.model.encoders import Encoder
 from training.model.trainable import Trainable
 
@@ -31,12 +31,12 @@ class VariationalAutoencoder(Trainable):
         # Starts with narrow posteriors, so that the decoder sees the code before it sees noise.
         nn.init.zeros_(self.log_variance.weight)
         nn.init.constant_(self.log_variance.bias, -2.0)
-        self.decoder = Decoder(code_units)
+        self.decoder = ImageDecoder(code_units)
 
     def forward(
         self, views: Sequence[Tensor], generator: Generator, _rows: Tensor
     ) -> tuple[Tensor, dict[str, float], Tensor]:
-        """Minus the evidence lower bound, in nats for each of the image's numbers, and its two terms.
+        """Return minus the evidence lower bound, in nats for each of the image's numbers, and its two terms.
 
         `kl_nats` is the divergence of one image's code, `error` the mean squared error.
         """
@@ -54,7 +54,7 @@ class VariationalAutoencoder(Trainable):
 
 
 def kl_to_standard_normal(mean: Tensor, log_variance: Tensor) -> Tensor:
-    """KL(N(mean, variance) || N(0, 1)) in nats of each row of [B, Y], dimensions independent: [B].
+    """Compute KL(N(mean, variance) || N(0, 1)) in nats of each row of [B, Y], dimensions independent: [B].
 
     (Kingma and Welling 2014, appendix B.)
     """

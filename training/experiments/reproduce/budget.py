@@ -33,7 +33,7 @@ class Budget(BaseModel):
     precision: Precision = "float32"
 
     def command(self, name: str, out: Path) -> str:
-        """What has to be typed for one experiment."""
+        """Write the command for one experiment."""
         return (
             f"infomax reproduce {name} --train {self.train} --test {self.test} --out {out} "
             f"--images {self.images} --epochs {self.epochs} --batch-size {self.batch_size} --seed {self.seed}"

@@ -57,7 +57,7 @@ class Experiment:
     objective: ObjectiveRecipe | None = None
 
     def recipe(self, budget: Budget) -> Recipe:
-        """The paper's encoder, one view without augmentation, Adam."""
+        """Describe the run: the paper's encoder, one view without augmentation, Adam."""
         name = (
             self.name if self.objective else f"{self.name}: a baseline, for which [objective] does not count"
         )
@@ -75,7 +75,7 @@ class Experiment:
 
 
 def encoder_of(recipe: Recipe) -> Encoder:
-    """The untrained encoder of a recipe."""
+    """Build the untrained encoder of a recipe."""
     return build_encoder(recipe.encoder.name, recipe.encoder.code_units, recipe.input_size)
 
 
@@ -112,7 +112,7 @@ def _local_method(estimator: str) -> str:
 
 
 def _experiments() -> Iterator[Experiment]:
-    """In the order in which they are run: with a time limit, what matters most comes first."""
+    """List experiments in the order of their runs: with a time limit, what matters most comes first."""
     yield Experiment("random", "random encoder", None)
     yield Experiment("supervised", "fully supervised", _supervised)
     for estimator in ("jsd", "infonce", "dv"):
@@ -138,7 +138,7 @@ EXPERIMENTS = {experiment.name: experiment for experiment in _experiments()}
 
 
 def choose(name: str) -> tuple[Experiment, ...]:
-    """The experiment of that name, or every one.
+    """Choose the experiment of that name, or every one.
 
     Raises:
         RecipeError: there is no such experiment.

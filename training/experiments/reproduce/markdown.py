@@ -10,12 +10,12 @@ from training.experiments.reproduce.probing import LAYERS, PROBES
 from training.experiments.reproduce.quoted import NOTE, PAPER
 from training.experiments.reproduce.result import Result
 
-# Of an accuracy of one half on a single image, in points: the largest there is.
+# The largest standard error of an accuracy on a single image, in points: that of one half.
 _STANDARD_ERROR = 50.0
 
 
 def render(results: Sequence[Result]) -> str:
-    """A table of finished experiments of one budget, at least one, and what one has to know to read it."""
+    """Render finished experiments of one budget, at least one, as a table with what a reader has to know."""
     budget = results[0].budget
     cells = [f"{layer} {name}" for layer in LAYERS for name in PROBES]
     head = ("method", *cells, "paper: conv / fc / Y", "command", "seed", "training, probes (min)")
@@ -56,7 +56,7 @@ def render(results: Sequence[Result]) -> str:
 
 
 def _command(budget: Budget) -> str:
-    """The command with file names in place of paths, which mean nothing on another machine."""
+    """Return the command with file names in place of paths, which mean nothing on another machine."""
     elsewhere = budget.model_copy(update={"train": Path(budget.train).name, "test": Path(budget.test).name})
     return elsewhere.command("NAME", Path("reproduced"))
 

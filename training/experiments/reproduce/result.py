@@ -44,7 +44,7 @@ class Result(BaseModel):
     scores: tuple[Score, ...]
 
     def accuracy(self, layer: str, probe: str) -> float:
-        """Of one classifier on one layer.
+        """Return the accuracy of one classifier on one layer.
 
         Raises:
             KeyError: it was not measured.
@@ -58,7 +58,7 @@ def write(out: Path, result: Result) -> None:
 
 
 def read(out: Path, name: str) -> Result | None:
-    """The result of an experiment, or None when it is not finished.
+    """Read the result of an experiment, or None when it is not finished.
 
     Raises:
         TrainingError: the file is damaged.

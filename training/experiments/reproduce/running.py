@@ -15,7 +15,7 @@ from training.experiments.reproduce.experiments import Build, Experiment, encode
 from training.experiments.reproduce.probing import probe
 from training.experiments.reproduce.result import Result, Score
 from training.loop.execution import choose
-from training.loop.resume import train_or_go_on
+from training.loop.resume import train_or_resume
 from training.loop.trainer import channel_statistics
 from training.model.encoders import Encoder
 from training.model.trainable import Trainable
@@ -27,8 +27,8 @@ RUNS = "runs"
 
 
 @dataclass(frozen=True)
-class Images:
-    """What all experiments of a comparison read.
+class ExperimentImages:
+    """Images that all experiments of a comparison read.
 
     Attributes:
         training: the budget's share of the labelled training images.
@@ -40,7 +40,7 @@ class Images:
 
 
 def run(
-    experiment: Experiment, budget: Budget, images: Images, out: Path, interruption: Interruption
+    experiment: Experiment, budget: Budget, images: ExperimentImages, out: Path, interruption: Interruption
 ) -> None:
     """Finish an experiment and write its result as `<out>/<name>.json`, or stop where it can go on.
 
@@ -52,13 +52,13 @@ def run(
     recipe = experiment.recipe(budget)
     encoder, training_seconds = _encoder(experiment, recipe, budget, images.training, out)
     if encoder is None:
-        interruption.asked = True
+        interruption.requested = True
         return
     started = time.monotonic()
     scores: list[Score] = []
     for score in probe(encoder, images.training, images.test, budget.seed):
         scores.append(score)
-        if interruption.asked:
+        if interruption.requested:
             return
     found = Result(
         name=experiment.name,
@@ -76,7 +76,7 @@ def run(
 def _encoder(
     experiment: Experiment, recipe: Recipe, budget: Budget, images: ImageSet, out: Path
 ) -> tuple[Encoder | None, float]:
-    """The encoder in evaluation mode and the seconds that it took; None when a signal stopped it."""
+    """Train the encoder, and return it with the seconds that it took; None when a signal stopped it."""
     training, _ = images.split(recipe.validation_share, recipe.seed)
     if experiment.build is None:
         torch.manual_seed(recipe.seed)
@@ -86,7 +86,7 @@ def _encoder(
     assert training.labels is not None  # noqa: S101  (checked before anything was decoded)
     build = partial(_build, experiment.build, torch.from_numpy(training.labels))
     execution = choose("auto", budget.precision, compiled=False)
-    trained = train_or_go_on(recipe, images, out / RUNS / experiment.name, build, execution)
+    trained = train_or_resume(recipe, images, out / RUNS / experiment.name, build, execution)
     if trained is None:
         return None, 0.0
     return trained.encoder, trained.seconds

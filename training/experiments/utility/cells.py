@@ -15,7 +15,7 @@ TITLES: dict[Method, str] = {
 }
 
 
-class Cell(BaseModel):
+class UtilityCell(BaseModel):
     """One classifier: what it was trained by, and how well it does.
 
     Attributes:

@@ -22,8 +22,8 @@ from training.recipe import OptimiserRecipe, Recipe, ViewRecipe
 _EVALUATED_AT_ONCE = 512
 
 
-class Schedule(BaseModel):
-    """How a classifier is trained; the same with few labels and many but for the number of steps.
+class ClassifierSchedule(BaseModel):
+    """Schedule of a classifier, the same with few labels and many but for the number of steps.
 
     Long enough for training from scratch, which needs it more than fine-tuning does: a schedule that only
     fine-tuning gets to the end of would make pretraining look better than it is.
@@ -48,15 +48,15 @@ class Schedule(BaseModel):
     precision: Precision = "float32"
 
     def steps(self, labels: int) -> int:
-        """Steps for a number of labelled images."""
+        """Return the number of steps for a number of labelled images."""
         return max(self.fewest_steps, math.ceil(self.epochs * labels / self.batch_size))
 
 
-def schedule_for(recipe: Recipe, precision: Precision = "float32") -> Schedule:
-    """The schedule for a run's encoder: mirrored only where its own views may be, mild in colour."""
+def schedule_for(recipe: Recipe, precision: Precision = "float32") -> ClassifierSchedule:
+    """Derive the schedule from a run's recipe: mirrored only where its views may be, mild in colour."""
     flip = 0.5 if recipe.augmentation is None else recipe.augmentation.flip
     views = ViewRecipe(min_crop=0.4, flip=flip, brightness=0.2, contrast=0.2, saturation=0.2, hue=0, grey=0)
-    return Schedule(views=views, precision=precision)
+    return ClassifierSchedule(views=views, precision=precision)
 
 
 class Classifier(nn.Module):
@@ -75,7 +75,7 @@ class Classifier(nn.Module):
 
     @torch.no_grad()
     def accuracy(self, pixels: Tensor, labels: Tensor) -> float:
-        """Share of uint8 images [N, H, W, 3] that are given their label, int64 [N]."""
+        """Measure the share of uint8 images [N, H, W, 3] that are given their label, int64 [N]."""
         self.eval()
         right = 0
         for chunk, truth in zip(
@@ -87,7 +87,7 @@ class Classifier(nn.Module):
 
 
 def from_scratch(trained: TrainedEncoder, classes: int, seed: int) -> Classifier:
-    """A classifier of the same architecture whose every weight is random.
+    """Build a classifier of the same architecture whose every weight is random.
 
     The images' mean and deviation, which no label tells, are those of the run.
     """
@@ -99,7 +99,7 @@ def from_scratch(trained: TrainedEncoder, classes: int, seed: int) -> Classifier
 
 
 def pretrained(trained: TrainedEncoder, classes: int, seed: int) -> Classifier:
-    """The classifier of `from_scratch` with the same seed, but with the weights of a run's encoder."""
+    """Return the classifier of `from_scratch` with the same seed, but with the weights of a run's encoder."""
     classifier = from_scratch(trained, classes, seed)
     classifier.encoder.load_state_dict(trained.encoder.state_dict())
     return classifier
@@ -109,7 +109,7 @@ def fit(
     classifier: Classifier,
     pixels: Tensor,
     labels: Tensor,
-    schedule: Schedule,
+    schedule: ClassifierSchedule,
     optimiser: OptimiserRecipe,
     seed: int,
     each_step: Callable[[], bool],
@@ -158,7 +158,7 @@ def fit(
 
 
 def _batches(count: int, batch_size: int, steps: int, generator: Generator) -> Tensor:
-    """int64 [steps, batch_size]: shuffled passes over the rows, one after another without a gap."""
+    """Draw shuffled passes over the rows, one after another without a gap: int64 [steps, batch_size]."""
     passes = math.ceil(steps * batch_size / count)
     order = torch.cat([torch.randperm(count, generator=generator) for _ in range(passes)])
     return order[: steps * batch_size].view(steps, batch_size)

@@ -8,8 +8,8 @@ from pydantic import BaseModel, ConfigDict, ValidationError, computed_field
 
 from training.data import ImageSet
 from training.errors import TrainingError
-from training.experiments.utility.cells import Cell, Method
-from training.experiments.utility.classifier import Schedule
+from training.experiments.utility.cells import Method, UtilityCell
+from training.experiments.utility.classifier import ClassifierSchedule
 from training.experiments.utility.points import Point, points
 from training.model.encoders import Encoder
 from training.system.atomic_file import write_whole
@@ -17,8 +17,8 @@ from training.system.atomic_file import write_whole
 FILE = "utility.json"
 
 
-class Subject(BaseModel):
-    """What the accuracies are of; those of another subject belong to another curve.
+class CurveSubject(BaseModel):
+    """Identity of a curve: accuracies of another subject belong to another curve.
 
     Attributes:
         encoder: SHA-256 of the pretrained weights.
@@ -37,7 +37,7 @@ class Subject(BaseModel):
     training_images: int
     test_images: int
     classes: int
-    schedule: Schedule
+    schedule: ClassifierSchedule
 
 
 class UtilityCurve(BaseModel):
@@ -45,26 +45,26 @@ class UtilityCurve(BaseModel):
 
     Attributes:
         subject: what was measured.
-        cells: all that was measured so far, in the order of `Cell.place`.
+        cells: all that was measured so far, in the order of `UtilityCell.place`.
     """
 
     model_config = ConfigDict(frozen=True)
 
-    subject: Subject
-    cells: tuple[Cell, ...] = ()
+    subject: CurveSubject
+    cells: tuple[UtilityCell, ...] = ()
 
     @computed_field  # type: ignore[prop-decorator]  # mypy does not see through a decorated property
     @property
     def points(self) -> tuple[Point, ...]:
-        """What the cells say; in the file for whoever reads it without this code."""
+        """Figures by number of labels; they are in the file for readers without this code."""
         return points(self.cells)
 
     def has(self, labels: int, seed: int, method: Method) -> bool:
-        """Whether a cell is measured."""
+        """Tell whether a cell is measured."""
         return any((c.labels, c.seed, c.method) == (labels, seed, method) for c in self.cells)
 
-    def with_cell(self, cell: Cell) -> "UtilityCurve":
-        """The curve with one more cell, the same whatever was measured first."""
+    def with_cell(self, cell: UtilityCell) -> "UtilityCurve":
+        """Add a cell; the order of additions does not change the curve."""
         cells = sorted((*self.cells, cell), key=lambda c: c.place)
         return self.model_copy(update={"cells": tuple(cells)})
 
@@ -94,7 +94,7 @@ def save(folder: Path, curve: UtilityCurve) -> Path:
 
 
 def weights_digest(encoder: Encoder) -> str:
-    """SHA-256 of every weight and statistic of an encoder."""
+    """Hash (SHA-256) every weight and statistic of an encoder."""
     digest = hashlib.sha256()
     for name, tensor in sorted(encoder.state_dict().items()):
         digest.update(f"\0{name}\0{tuple(tensor.shape)}\0".encode())
@@ -103,7 +103,7 @@ def weights_digest(encoder: Encoder) -> str:
 
 
 def images_digest(images: ImageSet) -> str:
-    """SHA-256 of the pixels and labels of a set, wherever its files lie."""
+    """Hash (SHA-256) the pixels and labels of a set, wherever its files lie."""
     digest = hashlib.sha256(f"{images.pixels.shape}\0{images.class_names}".encode())
     digest.update(images.pixels.tobytes())
     if images.labels is not None:

@@ -31,12 +31,12 @@ class Equivalent(BaseModel):
     bound: Bound = "exactly"
 
     def utility(self, given: int) -> float:
-        """U(n) for the n labels that the pretrained encoder was given; a bound where n̂ is one."""
+        """Return U(n) for the n labels that the pretrained encoder was given; a bound where n̂ is one."""
         return self.labels / given - 1
 
 
 def equivalent_labels(labels: Sequence[int], accuracies: Sequence[float], reached: float) -> Equivalent:
-    """Where the curve of training from scratch reaches an accuracy.
+    """Find where the curve of training from scratch reaches an accuracy.
 
     More labels do not hurt, so a dip of the curve is noise: it is raised to the best accuracy so far, which
     never favours pretraining. Between two points the curve is straight over log n. Of several numbers of

@@ -16,11 +16,11 @@ from training.errors import TrainingError
 from training.evaluation.encoding import encodings
 from training.evaluation.probes import fit_linear
 from training.evaluation.quality import shared_labels
-from training.experiments.utility.cells import TITLES, Cell, Method
-from training.experiments.utility.classifier import Schedule, fit, from_scratch, pretrained
+from training.experiments.utility.cells import TITLES, Method, UtilityCell
+from training.experiments.utility.classifier import ClassifierSchedule, fit, from_scratch, pretrained
 from training.experiments.utility.curve import (
     FILE,
-    Subject,
+    CurveSubject,
     UtilityCurve,
     images_digest,
     load,
@@ -33,8 +33,8 @@ from training.system.signals import Interruption, watch
 
 
 @dataclass(frozen=True)
-class Outcome:
-    """How a call of `measure` ended.
+class UtilityResult:
+    """Result of a call of `measure`.
 
     Attributes:
         curve: all that is in the file.
@@ -46,44 +46,44 @@ class Outcome:
 
 
 @dataclass(frozen=True)
-class _Set:
+class _LabelledPixels:
     """uint8 images [N, H, W, 3] with their classes, int64 [N]."""
 
     pixels: Tensor
     labels: Tensor
 
-    def take(self, rows: Tensor) -> "_Set":
-        return _Set(self.pixels[rows], self.labels[rows])
+    def take(self, rows: Tensor) -> "_LabelledPixels":
+        return _LabelledPixels(self.pixels[rows], self.labels[rows])
 
 
 @dataclass(frozen=True)
-class _Bench:
-    """What every cell is measured with."""
+class _CellMeasurer:
+    """Encoder, images and schedule that every cell is measured with."""
 
     trained: TrainedEncoder
-    training: _Set
-    test: _Set
+    training: _LabelledPixels
+    test: _LabelledPixels
     classes: int
-    schedule: Schedule
+    schedule: ClassifierSchedule
 
     def rows(self, count: int, seed: int) -> Tensor:
         return torch.from_numpy(labelled_rows(self.training.labels.numpy(), count, seed))
 
-    def features(self, images: _Set) -> Tensor:
-        """The layer that classifiers read, float32 [N, D], of the frozen encoder."""
+    def features(self, images: _LabelledPixels) -> Tensor:
+        """Encode the layer that classifiers read, float32 [N, D], with the frozen encoder."""
         layer = self.trained.recipe.embedding_layer
         batches = encodings(self.trained.encoder, images.pixels)
         return torch.cat([encoding.vectors(layer) for encoding in batches])
 
-    def probe(self, count: int, seed: int, features: Tensor, asked: Tensor) -> Cell:
+    def probe(self, count: int, seed: int, features: Tensor, asked: Tensor) -> UtilityCell:
         rows = self.rows(count, seed)
         title = f"{TITLES['linear']}, {count} labels, seed {seed}"
         probe = fit_linear(features[rows], self.training.labels[rows], self.classes, seed, title)
         accuracy = probe.accuracy(asked, self.test.labels)
-        return Cell(labels=count, seed=seed, method="linear", accuracy=accuracy)
+        return UtilityCell(labels=count, seed=seed, method="linear", accuracy=accuracy)
 
-    def train(self, count: int, seed: int, method: Method, steps: "_Steps") -> Cell | None:
-        """A cell of a classifier that is trained as a whole; None when it was interrupted."""
+    def train(self, count: int, seed: int, method: Method, steps: "_StepProgress") -> UtilityCell | None:
+        """Measure a cell of a classifier that is trained as a whole; None when it was interrupted."""
         scratch = method == "scratch"
         classifier = (from_scratch if scratch else pretrained)(self.trained, self.classes, seed)
         optimiser = self.schedule.scratch if scratch else self.schedule.fine_tuned
@@ -91,10 +91,10 @@ class _Bench:
         if not fit(classifier, part.pixels, part.labels, self.schedule, optimiser, seed, steps.count):
             return None
         accuracy = classifier.accuracy(self.test.pixels, self.test.labels)
-        return Cell(labels=count, seed=seed, method=method, accuracy=accuracy)
+        return UtilityCell(labels=count, seed=seed, method=method, accuracy=accuracy)
 
 
-class _Steps:
+class _StepProgress:
     """Counts the steps of all trainings, which cost the same each: the remaining time is worth believing."""
 
     def __init__(self, progress: Progress, interruption: Interruption, total: int) -> None:
@@ -103,10 +103,10 @@ class _Steps:
         self.status = ""
 
     def count(self) -> bool:
-        """One more step was taken; False when the user asked to stop."""
+        """Count one more step; False when a stop was requested."""
         self._done += 1
         self._progress.update(self._done, self._total, self.status)
-        return not self._interruption.asked
+        return not self._interruption.requested
 
 
 def measure(
@@ -115,9 +115,9 @@ def measure(
     test: ImageSet,
     counts: Sequence[int],
     seeds: int,
-    schedule: Schedule,
+    schedule: ClassifierSchedule,
     folder: Path,
-) -> Outcome:
+) -> UtilityResult:
     """Measure what the folder's `utility.json` lacks; it is written after each cell.
 
     Args:
@@ -135,10 +135,10 @@ def measure(
     """
     labels, truth = shared_labels(training, test)
     check_label_counts(counts, labels)
-    bench = _Bench(
+    bench = _CellMeasurer(
         trained,
-        _Set(torch.from_numpy(training.pixels), torch.from_numpy(labels)),
-        _Set(torch.from_numpy(test.pixels), torch.from_numpy(truth)),
+        _LabelledPixels(torch.from_numpy(training.pixels), torch.from_numpy(labels)),
+        _LabelledPixels(torch.from_numpy(test.pixels), torch.from_numpy(truth)),
         len(training.class_names),
         schedule,
     )
@@ -147,27 +147,27 @@ def measure(
         for cell in _cells(bench, _missing(curve, counts, seeds), interruption):
             curve = curve.with_cell(cell)
             save(folder, curve)
-    return Outcome(curve, finished=not _missing(curve, counts, seeds))
+    return UtilityResult(curve, finished=not _missing(curve, counts, seeds))
 
 
 def _cells(
-    bench: _Bench, missing: Sequence[tuple[int, int, Method]], interruption: Interruption
-) -> Iterator[Cell]:
+    bench: _CellMeasurer, missing: Sequence[tuple[int, int, Method]], interruption: Interruption
+) -> Iterator[UtilityCell]:
     """Measure one cell after another, the cheap probes first, until all are done or the user asks to stop."""
     probes = [(count, seed) for count, seed, method in missing if method == "linear"]
     if probes:
         features, asked = bench.features(bench.training), bench.features(bench.test)
         for count, seed in probes:
-            if interruption.asked:
+            if interruption.requested:
                 return
             yield bench.probe(count, seed, features, asked)
     trainings = [place for place in missing if place[2] != "linear"]
     total = sum(bench.schedule.steps(count) for count, _, _ in trainings)
     with Progress("utility") as progress:
-        steps = _Steps(progress, interruption, total)
+        steps = _StepProgress(progress, interruption, total)
         for count, seed, method in trainings:
             steps.status = f"{TITLES[method]}, {count} labels, seed {seed}"
-            cell = None if interruption.asked else bench.train(count, seed, method, steps)
+            cell = None if interruption.requested else bench.train(count, seed, method, steps)
             if cell is None:
                 return
             progress.note(f"{steps.status}: {cell.accuracy:.2%} right")
@@ -175,7 +175,7 @@ def _cells(
 
 
 def _missing(curve: UtilityCurve, counts: Sequence[int], seeds: int) -> list[tuple[int, int, Method]]:
-    """Cells that were asked for and are not measured: labels, seed and method."""
+    """List the cells that were requested and are not measured: labels, seed and method."""
     return [
         (count, seed, method)
         for count in sorted(set(counts))
@@ -185,8 +185,8 @@ def _missing(curve: UtilityCurve, counts: Sequence[int], seeds: int) -> list[tup
     ]
 
 
-def _subject(bench: _Bench, training: ImageSet, test: ImageSet) -> Subject:
-    return Subject(
+def _subject(bench: _CellMeasurer, training: ImageSet, test: ImageSet) -> CurveSubject:
+    return CurveSubject(
         encoder=weights_digest(bench.trained.encoder),
         layer=bench.trained.recipe.embedding_layer,
         training=images_digest(training),
@@ -198,8 +198,8 @@ def _subject(bench: _Bench, training: ImageSet, test: ImageSet) -> Subject:
     )
 
 
-def _begin(folder: Path, subject: Subject) -> UtilityCurve:
-    """The curve to go on with.
+def _begin(folder: Path, subject: CurveSubject) -> UtilityCurve:
+    """Load the curve to continue.
 
     Raises:
         TrainingError: the folder's curve is of another encoder, other images or another schedule.
@@ -208,7 +208,7 @@ def _begin(folder: Path, subject: Subject) -> UtilityCurve:
     if curve is None:
         return UtilityCurve(subject=subject)
     differing = [
-        name for name in Subject.model_fields if getattr(curve.subject, name) != getattr(subject, name)
+        name for name in CurveSubject.model_fields if getattr(curve.subject, name) != getattr(subject, name)
     ]
     if differing:
         raise TrainingError(

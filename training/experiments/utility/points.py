@@ -5,25 +5,25 @@ from collections.abc import Sequence
 
 from pydantic import BaseModel, ConfigDict
 
-from training.experiments.utility.cells import METHODS, PRETRAINED, Cell, Method
+from training.experiments.utility.cells import METHODS, PRETRAINED, Method, UtilityCell
 from training.experiments.utility.equivalent import Equivalent, equivalent_labels
 
 _Accuracies = dict[tuple[int, int, Method], float]
 
 
-class _Record(BaseModel):
+class _FrozenModel(BaseModel):
     model_config = ConfigDict(frozen=True)
 
 
-class Spread(_Record):
+class MeanAndDeviation(_FrozenModel):
     """An accuracy over the seeds: mean and sample standard deviation, which one seed does not have."""
 
     mean: float
     deviation: float | None
 
 
-class Worth(_Record):
-    """What pretraining is worth with n labels.
+class Worth(_FrozenModel):
+    """Worth of pretraining with n labels.
 
     Attributes:
         equivalent: labels that training from scratch needs for the same mean accuracy.
@@ -36,7 +36,7 @@ class Worth(_Record):
     by_seed: tuple[Equivalent, ...]
 
 
-class Point(_Record):
+class Point(_FrozenModel):
     """Everything about one number of labels.
 
     Attributes:
@@ -46,12 +46,12 @@ class Point(_Record):
     """
 
     labels: int
-    accuracy: dict[Method, Spread]
+    accuracy: dict[Method, MeanAndDeviation]
     worth: dict[Method, Worth]
 
 
-def points(cells: Sequence[Cell]) -> tuple[Point, ...]:
-    """Mean, spread and worth for each number of labels, ascending.
+def points(cells: Sequence[UtilityCell]) -> tuple[Point, ...]:
+    """Compute mean, deviation and worth for each number of labels, ascending.
 
     A number of labels counts once its first seed is complete, and all points are of the same seeds: those
     that are complete for each of them. So a curve that is still being measured can be read.
@@ -82,7 +82,7 @@ def _point(measured: _Accuracies, count: int, counts: Sequence[int], seeds: Sequ
     return Point(labels=count, accuracy=accuracy, worth=worth)
 
 
-def _spread(measured: _Accuracies, count: int, seeds: Sequence[int], method: Method) -> Spread:
+def _spread(measured: _Accuracies, count: int, seeds: Sequence[int], method: Method) -> MeanAndDeviation:
     values = [measured[count, seed, method] for seed in seeds]
     deviation = statistics.stdev(values) if len(values) > 1 else None
-    return Spread(mean=statistics.fmean(values), deviation=deviation)
+    return MeanAndDeviation(mean=statistics.fmean(values), deviation=deviation)

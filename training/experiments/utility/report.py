@@ -4,7 +4,7 @@ from contract.table import print_table
 from training.experiments.utility.cells import METHODS, PRETRAINED, TITLES
 from training.experiments.utility.curve import UtilityCurve
 from training.experiments.utility.equivalent import Equivalent
-from training.experiments.utility.points import Point, Spread, Worth
+from training.experiments.utility.points import MeanAndDeviation, Point, Worth
 
 _SIGNS = {"exactly": "", "more than": "> ", "fewer than": "< "}
 _WORDS = {"exactly": "", "more than": "more than ", "fewer than": "less than "}
@@ -22,13 +22,13 @@ def _row(point: Point) -> tuple[str, ...]:
     return (f"{point.labels}", *accuracies, *utilities)
 
 
-def _percent(spread: Spread) -> str:
+def _percent(spread: MeanAndDeviation) -> str:
     deviation = "" if spread.deviation is None else f" ± {100 * spread.deviation:.1f}"
     return f"{100 * spread.mean:.1f}{deviation} %"
 
 
 def _utility(worth: Worth, given: int) -> str:
-    """U(n), with its range over the seeds."""
+    """Return U(n), with its range over the seeds."""
     each = sorted((one.utility(given), _SIGNS[one.bound]) for one in worth.by_seed)
     (low, low_sign), (high, high_sign) = each[0], each[-1]
     text = f"{_SIGNS[worth.equivalent.bound]}{worth.utility:.2f}"
@@ -36,7 +36,7 @@ def _utility(worth: Worth, given: int) -> str:
 
 
 def sentence(curve: UtilityCurve) -> str:
-    """What pretraining is worth with the fewest labels measured, where it matters most."""
+    """Say what pretraining is worth with the fewest labels measured, where it matters most."""
     point = curve.points[0]
     worths = [f"{_times(point.worth[m].equivalent, point.labels)} with {_USES[m]}" for m in PRETRAINED]
     return f"With {point.labels} labels pretraining is worth {' and '.join(worths)}."

@@ -17,8 +17,8 @@ def labelled_rows(labels: NDArray[np.int64], count: int, seed: int) -> NDArray[n
     """Draw `count` rows with the classes as equally frequent as possible.
 
     A class that has fewer images than its share gives all of them, and the others make up for it. Subsets of
-    one seed are nested: whoever has 100 labels has bought the first 50 of them before, and the curve over the
-    number of labels is not rough because each point has other images.
+    one seed are nested: the first 50 of 100 labels are those of the subset of 50. So other images at each
+    point do not make the curve over the number of labels rough.
 
     Args:
         labels: int64 [N], the class of every image.
@@ -40,7 +40,7 @@ def labelled_rows(labels: NDArray[np.int64], count: int, seed: int) -> NDArray[n
 
 
 def default_label_counts(total: int, classes: int) -> tuple[int, ...]:
-    """Up to six numbers of labels in about equal ratios, from 50 to all `total`; two leading digits each."""
+    """Choose up to six numbers of labels in about equal ratios, from 50 to `total`, of two leading digits."""
     first = max(_START, FEWEST, classes)
     if total <= first:
         return (total,)

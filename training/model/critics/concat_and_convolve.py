@@ -30,7 +30,7 @@ class ConcatAndConvolve(Critic):
         self._temperature = temperature or 1.0
 
     def forward(self, patches: Tensor, target: Tensor) -> Tensor:
-        """[A, C, P] and [B, Y] to [A, ranks x B, P]."""
+        """Map [A, C, P] and [B, Y] to [A, ranks x B, P]."""
         # A linear map of a concatenation is the sum of one map of each part. So each part is mapped once
         # and only the sum is made for every pair; the concatenation itself never exists.
         weight = self.concatenated.weight

@@ -27,7 +27,7 @@ class EncodeAndDot(Critic):
         self._temperature = temperature or 1.0
 
     def forward(self, patches: Tensor, target: Tensor) -> Tensor:
-        """[A, C, P] and [B, Y] to [A, ranks x B, P]."""
+        """Map [A, C, P] and [B, Y] to [A, ranks x B, P]."""
         count, channels, positions = patches.shape
         local = self.local(patches.transpose(1, 2).reshape(-1, channels)).float()
         global_ = ranks.gather(self.global_(target).float())

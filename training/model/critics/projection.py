@@ -25,6 +25,6 @@ class Projection(nn.Module):
         self._cosine = cosine
 
     def forward(self, vectors: Tensor) -> Tensor:
-        """[N, inputs] to [N, units]."""
+        """Map [N, inputs] to [N, units]."""
         projected: Tensor = self.nonlinear(vectors) + self.shortcut(vectors)
         return F.normalize(projected, dim=1) if self._cosine else projected

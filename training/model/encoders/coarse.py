@@ -14,17 +14,17 @@ _FIRST_MAP = 16
 
 
 def coarse64(code_units: int = 64) -> Encoder:
-    """64 x 64: the first layer sees 8 x 8 pixels every 4; C(x) is 128 x 8 x 8, the last map 256 x 4 x 4."""
+    """Build for 64 x 64: the first sees 8 x 8 pixels every 4; C(x) 128 x 8 x 8, last map 256 x 4 x 4."""
     return _coarse(64, code_units)
 
 
 def coarse96(code_units: int = 64) -> Encoder:
-    """96 x 96: the first layer sees 12 x 12 pixels every 6; the maps are those of `coarse64`."""
+    """Build for 96 x 96: the first layer sees 12 x 12 pixels every 6; maps are those of `coarse64`."""
     return _coarse(96, code_units)
 
 
 def coarse128(code_units: int = 64) -> Encoder:
-    """128 x 128: the first layer sees 16 x 16 pixels every 8; the maps are those of `coarse64`."""
+    """Build for 128 x 128: the first layer sees 16 x 16 pixels every 8; maps are those of `coarse64`."""
     return _coarse(128, code_units)
 
 

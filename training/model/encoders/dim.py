@@ -9,17 +9,17 @@ from training.model.encoders.strided import strided
 
 
 def dim32(code_units: int = 64) -> Encoder:
-    """32 x 32: convolutions of 64, 128 and 256 channels, fc 1024; C(x) is the second map, 128 x 8 x 8."""
+    """Build for 32 x 32: convolutions of 64, 128, 256 channels; C(x) is the second map, 128 x 8 x 8."""
     return strided(32, local_channels=(64, 128), conv_channels=(256,), code_units=code_units)
 
 
 def dim64(code_units: int = 64) -> Encoder:
-    """64 x 64: convolutions of 64, 128, 256 and 512 channels, fc 1024; C(x) is the third map, 256 x 8 x 8."""
+    """Build for 64 x 64: convolutions of 64 to 512 channels, fc 1024; C(x) is the third map, 256 x 8 x 8."""
     return strided(64, local_channels=(64, 128, 256), conv_channels=(512,), code_units=code_units)
 
 
 def dim96(code_units: int = 64) -> Encoder:
-    """96 x 96: convolutions of 48, 96, 192 and 256 channels, fc 1024; C(x) is the third map, 192 x 12 x 12.
+    """Build for 96 x 96: convolutions of 48, 96, 192, 256 channels; C(x) is the third map, 192 x 12 x 12.
 
     The last map, 256 x 6 x 6, is about as long as that of `dim64`, and so are the weights of fc behind it.
     """
@@ -27,7 +27,7 @@ def dim96(code_units: int = 64) -> Encoder:
 
 
 def dim128(code_units: int = 64) -> Encoder:
-    """128 x 128: `dim64` behind a convolution of 32 channels; C(x) is the fourth map, 256 x 8 x 8.
+    """Build for 128 x 128: `dim64` behind a convolution of 32 channels; C(x) is the fourth map, 256 x 8 x 8.
 
     All maps but the first have the shapes of those of `dim64`, so that probes of both compare like with like.
     """

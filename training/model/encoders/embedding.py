@@ -17,14 +17,14 @@ _IMAGES_AN_AXIS = 4
 _FLOOR = 1e-4
 
 
-class Embedding(nn.Module):
+class EmbeddingHead(nn.Module):
     """Centre, turn to the principal axes, whiten in part, and scale to length one.
 
     Behind a rectifier all numbers are positive, so that any two vectors are similar, and a few axes carry
-    most of the variance and decide all cosines. Without what all images share, and with the axes' deviations
-    s brought closer together, to s ** (1 - WHITENING), cosines tell images apart by more of what the encoder
-    knows (whitening before a search by cosine: Jegou and Chum 2012, "Negative evidences and co-occurrences
-    in image retrieval").
+    most of the variance and decide all cosines. Centring takes away what all images share. Whitening brings
+    the axes' deviations s closer together, to s ** (1 - WHITENING), and cosines then tell images apart by
+    more of what the encoder knows. (Whitening before a search by cosine: Jegou and Chum 2012, "Negative
+    evidences and co-occurrences in image retrieval".)
 
     Before `fit` it takes the vector's first numbers and only scales them.
 
@@ -63,5 +63,5 @@ class Embedding(nn.Module):
         self.axes.copy_((axes * scales)[:, : self.units])
 
     def forward(self, vectors: Tensor) -> Tensor:
-        """float32 [B, D] to [B, units]."""
+        """Map float32 [B, D] to [B, units]."""
         return F.normalize((vectors - self.centre) @ self.axes, dim=1)

@@ -56,7 +56,7 @@ class Encoder(nn.Module):
         return Encoding(features, conv, fc, self.code(fc))
 
     def patch_grid(self) -> PatchGrid:
-        """Where the patches of C(x) lie in the input (Araujo et al. 2019, equations 2 and 4)."""
+        """Compute where the patches of C(x) lie in the input (Araujo et al. 2019, equations 2 and 4)."""
         field, jump, start = 1.0, 1.0, 0.5
         for kernel, stride, padding in self._kernels:
             field += (kernel - 1) * jump

@@ -21,6 +21,6 @@ class Encoding(NamedTuple):
     code: Tensor
 
     def vectors(self, layer: str) -> Tensor:
-        """One layer as vectors, float32 [B, D]: a map is flattened."""
+        """Return one layer as vectors, float32 [B, D]; a map is flattened."""
         values: Tensor = getattr(self, layer)
         return values.flatten(1)

@@ -5,7 +5,7 @@ from torch import Tensor
 
 
 class Moments:
-    """What batches of vectors of length D add up to.
+    """Sums over batches of vectors of length D.
 
     Sums are of differences from the first batch's mean, so that vectors far from zero lose no digits.
 

@@ -48,7 +48,7 @@ class Quarters(nn.Module):
 
 
 def residual32(code_units: int = 64) -> Encoder:
-    """32 x 32: the paper's strided stages of 64, 128 and 256 channels, one residual block before the last
+    """Build for 32 x 32: the paper's strided stages of 64, 128 and 256 channels, one block before the last
     stage and two behind it.
 
     C(x) is 128 x 8 x 8 and the last map 256 x 4 x 4, as in `dim32`. fc sees that map in its four quarters, so

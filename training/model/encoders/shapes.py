@@ -8,7 +8,7 @@ from training.model.encoders.encoding import Encoding
 
 @torch.no_grad()
 def layer_shapes(encoder: Encoder, size: int | None = None) -> Encoding:
-    """Layers of one empty image, for their shapes; evaluation mode leaves the running statistics alone.
+    """Encode one empty image for the shapes of its layers; the running statistics stay as they are.
 
     Its height and width are `size`, or the encoder's own.
     """
@@ -21,7 +21,7 @@ def layer_shapes(encoder: Encoder, size: int | None = None) -> Encoding:
 
 
 def takes(encoder: Encoder, size: int) -> bool:
-    """Whether an encoder on the meta device can encode images of another height and width too."""
+    """Tell whether an encoder on the meta device can encode images of another height and width too."""
     try:
         with torch.device("meta"):
             layer_shapes(encoder, size)

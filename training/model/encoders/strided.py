@@ -16,7 +16,7 @@ def strided(
     code_units: int,
     first: tuple[int, int, int] = HALVING,
 ) -> Encoder:
-    """An encoder of halving convolutions with these channels; `first` is what the first one does instead."""
+    """Build an encoder of halving convolutions with these channels; `first` replaces the first one."""
     kernels = [first] + [HALVING] * (len(local_channels) - 1)
     inputs = (3, *local_channels)
     local = [convolution(i, o, k) for i, o, k in zip(inputs, local_channels, kernels, strict=False)]
@@ -34,10 +34,10 @@ def strided(
 
 
 def convolution(inputs: int, outputs: int, kernel: tuple[int, int, int] = HALVING) -> nn.Sequential:
-    """A convolution of that kernel, stride and padding, normalised and rectified."""
+    """Build a convolution of that kernel, stride and padding, normalised and rectified."""
     return nn.Sequential(nn.Conv2d(inputs, outputs, *kernel, bias=False), nn.BatchNorm2d(outputs), nn.ReLU())
 
 
 def hidden(inputs: int, units: int = HIDDEN_UNITS) -> nn.Sequential:
-    """The layer fc: a map of so many numbers, flattened, to so many units."""
+    """Build the layer fc: a flattened map of `inputs` numbers to `units`."""
     return nn.Sequential(nn.Flatten(), nn.Linear(inputs, units, bias=False), nn.BatchNorm1d(units), nn.ReLU())

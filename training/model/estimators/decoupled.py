@@ -14,7 +14,7 @@ class DecoupledInfoNCE(InfoNCE):
     """
 
     def loss(self, scores: Tensor) -> Tensor:
-        """Mean over joint pairs of the patch's log-mean-exp over the other global vectors, less T."""
+        """Average over joint pairs the patch's log-mean-exp over the other global vectors, less T."""
         scores = check_scores(scores)
         own = joint(scores)
         normaliser = log_mean_exp(independent(scores), dim=1).squeeze(1)

@@ -17,13 +17,12 @@ class DonskerVaradhan(Estimator):
     """E_joint[T] - log E_independent[e^T] of each patch position, averaged over the positions.
 
     The local objective is a mean over positions of one estimate for each (Hjelm et al. 2019,
-    equation 8), so each position has a logarithm of its own. One logarithm over all positions would
-    also be a bound, but by Jensen's inequality a looser one, and one in which a position with large
-    scores hides the others.
+    equation 8), so each position has a logarithm of its own. One logarithm over all positions would also
+    be a bound, but by Jensen's inequality a looser one. In it a position with large scores hides the others.
     """
 
     def loss(self, scores: Tensor) -> Tensor:
-        """Minus the bound, in nats."""
+        """Return minus the bound, in nats."""
         scores = check_scores(scores)
         own = joint(scores)
         kept = counted(own)
@@ -31,7 +30,7 @@ class DonskerVaradhan(Estimator):
         return (_log_normaliser(scores).flatten() - mean).mean()
 
     def bound(self, scores: Tensor) -> Tensor:
-        """The bound on this batch's pairs.
+        """Return the bound on this batch's pairs.
 
         A lower bound on the information as far as the mean of e^T is the true one; of a finite batch,
         where that mean rests on few large terms, it is overestimated (McAllester and Stratos 2020).
@@ -39,11 +38,11 @@ class DonskerVaradhan(Estimator):
         return -self.loss(scores).detach()
 
     def log_ratio(self, scores: Tensor) -> Tensor:
-        """T less the log-mean-exp of its position: the optimal T is free up to one constant."""
+        """Return T minus the log-mean-exp of its position: the optimal T is free up to one constant."""
         scores = check_scores(scores)
         return scores - _log_normaliser(scores)
 
 
 def _log_normaliser(scores: Tensor) -> Tensor:
-    """log E_independent[e^T] of each position: [B, B, P] to [1, 1, P]."""
+    """Compute log E_independent[e^T] of each position: [B, B, P] to [1, 1, P]."""
     return log_mean_exp(independent(scores), dim=(0, 1))

@@ -20,7 +20,7 @@ class Estimator(ABC):
 
     @abstractmethod
     def loss(self, scores: Tensor) -> Tensor:
-        """The scalar to be minimised, float32.
+        """Return the scalar to be minimised, float32.
 
         Raises:
             RecipeError: there is no negative, because the batch has fewer than two images.
@@ -32,14 +32,14 @@ class Estimator(ABC):
 
     @abstractmethod
     def log_ratio(self, scores: Tensor) -> Tensor:
-        """What T says about log p(a, b) / (p(a) p(b)) once it is optimal, in nats, [B, B, P].
+        """Read log p(a, b) / (p(a) p(b)) off T, were it optimal, in nats, [B, B, P].
 
         -inf stays -inf.
         """
 
 
 def check_scores(scores: Tensor) -> Tensor:
-    """The scores in float32, which exponentials need even under autocast.
+    """Check the scores, and return them in float32, which exponentials need even under autocast.
 
     Raises:
         RecipeError: they are not square, or have no negatives.
@@ -53,22 +53,22 @@ def check_scores(scores: Tensor) -> Tensor:
 
 
 def counted(scores: Tensor) -> Tensor:
-    """Which scores are not masked, bool of the same shape. NaN counts, so that a broken critic shows."""
+    """Tell which scores are not masked, bool of the same shape. NaN counts, so a broken critic shows."""
     return scores != -math.inf
 
 
 def joint(scores: Tensor) -> Tensor:
-    """The scores of joint pairs: [B, B, P] to [B, P]."""
+    """Take the scores of joint pairs: [B, B, P] to [B, P]."""
     return scores.diagonal(dim1=0, dim2=1).transpose(0, 1)
 
 
 def independent(scores: Tensor) -> Tensor:
-    """The scores [B, B, P] with the joint pairs masked too."""
+    """Return the scores [B, B, P] with the joint pairs masked too."""
     own = torch.eye(len(scores), dtype=torch.bool, device=scores.device)
     return scores.masked_fill(own.unsqueeze(2), -math.inf)
 
 
 def log_mean_exp(scores: Tensor, dim: int | tuple[int, ...]) -> Tensor:
-    """log of the mean of e^T over the scores along `dim` that are not masked; the dimensions are kept."""
+    """Compute log of the mean of e^T over the scores along `dim` that are not masked; dimensions are kept."""
     number = counted(scores).sum(dim, keepdim=True)
     return torch.logsumexp(scores, dim, keepdim=True) - number.log()

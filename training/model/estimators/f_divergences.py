@@ -4,10 +4,10 @@ With p the joint density, q that of independent pairs and u = p / q, the diverge
 
     E_p[g(T)] - E_q[f*(g(T))]
 
-is a lower bound on it for every critic T: f* is the conjugate of f and g maps any score into its domain
-(tables 1 and 2). The bound is tight where g(T) = f'(u), so that an optimal
-critic tells u. Only Kullback and Leibler's divergence is the mutual information itself; the others order
-encoders by another measure of the same dependence.
+is a lower bound on it for every critic T. Here f* is the conjugate of f, and g maps any score into its domain
+(tables 1 and 2). The bound is tight where g(T) = f'(u), so that an optimal critic tells u. Only Kullback and
+Leibler's divergence is the mutual information itself; the others order encoders by another measure of the
+same dependence.
 """
 
 import math
@@ -34,29 +34,29 @@ class FDivergence(Estimator):
 
     @abstractmethod
     def joint_term(self, scores: Tensor) -> Tensor:
-        """g(T), of any shape."""
+        """Return g(T), of any shape."""
 
     @abstractmethod
     def independent_term(self, scores: Tensor) -> Tensor:
-        """f*(g(T)), of any shape."""
+        """Return f*(g(T)), of any shape."""
 
     @abstractmethod
     def optimal_log_ratio(self, scores: Tensor) -> Tensor:
-        """log u for which g(T) = f'(u), of any shape."""
+        """Return log u for which g(T) = f'(u), of any shape."""
 
     def loss(self, scores: Tensor) -> Tensor:
-        """Minus the lower bound on the divergence; 0 when T tells nothing."""
+        """Return minus the lower bound on the divergence; 0 when T tells nothing."""
         scores = check_scores(scores)
         own, other = joint(scores), independent(scores)
         own, other = own[counted(own)], other[counted(other)]
         return self.independent_term(other).mean() - self.joint_term(own).mean()
 
     def bound(self, scores: Tensor) -> Tensor | None:
-        """The bound on the divergence where that is the mutual information, else None."""
+        """Return the bound on the divergence where that is the mutual information, else None."""
         return -self.loss(scores).detach() if self.is_information else None
 
     def log_ratio(self, scores: Tensor) -> Tensor:
-        """log u as the optimal critic has it."""
+        """Return log u as the optimal critic has it."""
         scores = check_scores(scores)
         kept = counted(scores)
         ratio = self.optimal_log_ratio(torch.where(kept, scores, 0.0))
@@ -70,15 +70,15 @@ class JensenShannon(FDivergence):
     """
 
     def joint_term(self, scores: Tensor) -> Tensor:
-        """log 2 - softplus(-T)."""
+        """Return log 2 - softplus(-T)."""
         return math.log(2) - F.softplus(-scores)
 
     def independent_term(self, scores: Tensor) -> Tensor:
-        """softplus(T) - log 2."""
+        """Return softplus(T) - log 2."""
         return F.softplus(scores) - math.log(2)
 
     def optimal_log_ratio(self, scores: Tensor) -> Tensor:
-        """T itself."""
+        """Return T itself."""
         return scores
 
 
@@ -88,15 +88,15 @@ class KullbackLeibler(FDivergence):
     is_information = True
 
     def joint_term(self, scores: Tensor) -> Tensor:
-        """T + 1."""
+        """Return T + 1."""
         return tempered(scores) + 1
 
     def independent_term(self, scores: Tensor) -> Tensor:
-        """e^T."""
+        """Return e^T."""
         return tempered(scores).exp()
 
     def optimal_log_ratio(self, scores: Tensor) -> Tensor:
-        """T itself."""
+        """Return T itself."""
         return tempered(scores)
 
 
@@ -104,15 +104,15 @@ class ReverseKullbackLeibler(FDivergence):
     """The divergence of independent from joint pairs, known as lautum information."""
 
     def joint_term(self, scores: Tensor) -> Tensor:
-        """-e^-T."""
+        """Return -e^-T."""
         return -(-tempered(scores)).exp()
 
     def independent_term(self, scores: Tensor) -> Tensor:
-        """T - 1."""
+        """Return T - 1."""
         return tempered(scores) - 1
 
     def optimal_log_ratio(self, scores: Tensor) -> Tensor:
-        """T itself."""
+        """Return T itself."""
         return tempered(scores)
 
 
@@ -120,15 +120,15 @@ class SquaredHellinger(FDivergence):
     """E_q[(sqrt(u) - 1)^2], at most 2."""
 
     def joint_term(self, scores: Tensor) -> Tensor:
-        """1 - e^-T."""
+        """Return 1 - e^-T."""
         return 1 - (-tempered(scores)).exp()
 
     def independent_term(self, scores: Tensor) -> Tensor:
-        """e^T - 1."""
+        """Return e^T - 1."""
         return tempered(scores).exp() - 1
 
     def optimal_log_ratio(self, scores: Tensor) -> Tensor:
-        """2 T."""
+        """Return 2 T."""
         return 2 * tempered(scores)
 
 
@@ -136,20 +136,20 @@ class ChiSquared(FDivergence):
     """Pearson's E_q[(u - 1)^2]. T grows with the ratio and not with its logarithm, so large ones are hard."""
 
     def joint_term(self, scores: Tensor) -> Tensor:
-        """T."""
+        """Return T."""
         return scores
 
     def independent_term(self, scores: Tensor) -> Tensor:
-        """T + T^2 / 4."""
+        """Return T + T^2 / 4."""
         return scores + scores.square() / 4
 
     def optimal_log_ratio(self, scores: Tensor) -> Tensor:
-        """log(1 + T / 2); a T of -2 or less claims a ratio of 0 and is told as -10 nats."""
+        """Return log(1 + T / 2); a T of -2 or less claims a ratio of 0 and counts as -10 nats."""
         return (1 + scores / 2).clamp_min(math.exp(-_LINEAR_NATS)).log()
 
 
 def tempered(scores: Tensor) -> Tensor:
-    """Scores as they are up to 10 nats either way, and growing as a logarithm beyond.
+    """Keep scores up to 10 nats either way, and let them grow as a logarithm beyond.
 
     A monotone map of the scores, so what it feeds stays a bound. Its exponential continues beyond 10 nats
     as the tangent: it neither overflows nor loses the gradient that brings a runaway score back.

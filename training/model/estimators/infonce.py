@@ -20,19 +20,19 @@ class InfoNCE(Estimator):
     """
 
     def loss(self, scores: Tensor) -> Tensor:
-        """Mean over joint pairs of -log softmax over b at b = a."""
+        """Return the mean over joint pairs of -log softmax over b at b = a."""
         scores = check_scores(scores)
         own = joint(scores)
         return (torch.logsumexp(scores, dim=1) - own)[counted(own)].mean()
 
     def bound(self, scores: Tensor) -> Tensor:
-        """log B - loss, at most log B (van den Oord et al. 2018, section 2.3)."""
+        """Return log B - loss, at most log B (van den Oord et al. 2018, section 2.3)."""
         scores = check_scores(scores)
         own = joint(scores)
         return (own - log_mean_exp(scores, dim=1).squeeze(1))[counted(own)].mean().detach()
 
     def log_ratio(self, scores: Tensor) -> Tensor:
-        """T less its log-mean-exp over the batch's other global vectors.
+        """Return T minus its log-mean-exp over the batch's other global vectors.
 
         The optimal T is the log ratio up to any function of the patch, which this removes: the mean of
         the ratio over independent pairs is 1.

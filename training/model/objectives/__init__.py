@@ -2,8 +2,8 @@
 
 from training.model.objectives.global_ import Global
 from training.model.objectives.local import Local
-from training.model.objectives.measured import Measured
 from training.model.objectives.pairwise import Pairwise
 from training.model.objectives.prior import PriorMatching
+from training.model.objectives.value import ObjectiveValue
 
-__all__ = ["Global", "Local", "Measured", "Pairwise", "PriorMatching"]
+__all__ = ["Global", "Local", "ObjectiveValue", "Pairwise", "PriorMatching"]

@@ -5,7 +5,7 @@ from torch import Tensor, nn
 from training.distributed import ranks
 from training.model.critics import Critic
 from training.model.estimators import Estimator
-from training.model.objectives.measured import Measured
+from training.model.objectives.value import ObjectiveValue
 
 
 class Global(nn.Module):
@@ -16,7 +16,7 @@ class Global(nn.Module):
         self.critic = critic
         self._estimator = estimator
 
-    def forward(self, features: Tensor, target: Tensor) -> Measured:
-        """features: [B, C, M, M]; target: [B, Y]; row b of both comes from one image."""
+    def forward(self, features: Tensor, target: Tensor) -> ObjectiveValue:
+        """Score features [B, C, M, M] against target [B, Y]; row b of both comes from one image."""
         scores = ranks.gather(self.critic(features.flatten(1).unsqueeze(2), target))
-        return Measured(self._estimator.loss(scores), self._estimator.bound(scores.detach()))
+        return ObjectiveValue(self._estimator.loss(scores), self._estimator.bound(scores.detach()))

@@ -6,7 +6,7 @@ from torch import Generator, Tensor, nn
 from training.distributed import ranks
 from training.model.critics import Critic
 from training.model.estimators import Estimator
-from training.model.objectives.measured import Measured
+from training.model.objectives.value import ObjectiveValue
 
 
 class Local(nn.Module):
@@ -23,8 +23,8 @@ class Local(nn.Module):
         self._estimator = estimator
         self._positions = positions
 
-    def forward(self, features: Tensor, target: Tensor, generator: Generator) -> Measured:
-        """features: [B, C, M, M]; target: [B, Y]; row b of both comes from one image."""
+    def forward(self, features: Tensor, target: Tensor, generator: Generator) -> ObjectiveValue:
+        """Score patches of features [B, C, M, M] against target [B, Y]; rows b are of one image."""
         # Channels last, as the map lies in memory: picking patches, and the gradient's way back, copy rows.
         patches = features.permute(0, 2, 3, 1).flatten(1, 2)
         count = patches.shape[1]
@@ -32,4 +32,4 @@ class Local(nn.Module):
             chosen = torch.randperm(count, generator=generator)[: self._positions]
             patches = patches.index_select(1, chosen.to(patches.device))
         scores = ranks.gather(self.critic(patches.transpose(1, 2), target))
-        return Measured(self._estimator.loss(scores), self._estimator.bound(scores.detach()))
+        return ObjectiveValue(self._estimator.loss(scores), self._estimator.bound(scores.detach()))

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from training.distributed import ranks
 from training.model.critics import Projection
 from training.model.estimators import Estimator
-from training.model.objectives.measured import Measured
+from training.model.objectives.value import ObjectiveValue
 
 
 class Pairwise(nn.Module):
@@ -24,8 +24,8 @@ class Pairwise(nn.Module):
         self._temperature = temperature
         self._estimator = estimator
 
-    def forward(self, first: Tensor, second: Tensor) -> Measured:
-        """first, second: [B, Y]; row b of both comes from one image."""
+    def forward(self, first: Tensor, second: Tensor) -> ObjectiveValue:
+        """Score first [B, Y] against second [B, Y]; row b of both comes from one image."""
         own = self.projection(torch.cat([first, second]))
         vectors = torch.cat([ranks.gather(view) for view in own.float().chunk(2)])
         count = len(vectors) // 2
@@ -35,4 +35,4 @@ class Pairwise(nn.Module):
         itself = torch.zeros_like(scores, dtype=torch.bool)
         itself[rows, rows.roll(count)] = True
         scores = scores.masked_fill(itself, -math.inf).unsqueeze(2)
-        return Measured(self._estimator.loss(scores), self._estimator.bound(scores.detach()))
+        return ObjectiveValue(self._estimator.loss(scores), self._estimator.bound(scores.detach()))

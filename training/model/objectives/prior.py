@@ -30,7 +30,7 @@ class PriorMatching(nn.Module):
         self._prior = prior
 
     def forward(self, code: Tensor) -> Tensor:
-        """The encoder's loss on codes [N, Y]: -log of the discriminator's belief that they are the prior's.
+        """Compute the encoder's loss on codes [N, Y]: -log of the discriminator's belief in the prior.
 
         Non-saturating (Goodfellow et al. 2014, section 3): it has a gradient also where the discriminator is
         sure. The discriminator's own parameters take part as constants.
@@ -40,7 +40,7 @@ class PriorMatching(nn.Module):
         return F.softplus(-logits).mean()
 
     def discriminate(self, code: Tensor, generator: Generator) -> tuple[Tensor, Tensor]:
-        """The discriminator's loss on codes [N, Y], which get no gradient, and as many samples of the prior.
+        """Compute the discriminator's loss on codes [N, Y], without gradient, and as many prior samples.
 
         Returns:
             The cross-entropy, 2 log 2 when it cannot tell them; and its accuracy, 0.5 then.

@@ -9,7 +9,7 @@ from training.loop.execution import Precision
 from training.system.atomic_file import write_whole
 
 
-class Cell(BaseModel):
+class AblationResult(BaseModel):
     """A finished run and its figures on validation images.
 
     Attributes:
@@ -38,17 +38,19 @@ class Cell(BaseModel):
 
 
 def path(out: Path, without: str, seed: int) -> Path:
-    """Where a cell is kept."""
+    """Name the file of a result."""
     return out / f"{without.replace(' ', '-')}-{seed}.json"
 
 
-def write(out: Path, cell: Cell) -> None:
+def write(out: Path, cell: AblationResult) -> None:
     """Write a cell atomically."""
     write_whole(path(out, cell.without, cell.seed), cell.model_dump_json(indent=2) + "\n")
 
 
-def read(out: Path, without: str, seed: int, recipe: str, images: int, precision: Precision) -> Cell | None:
-    """The cell, or None when it is not finished.
+def read(
+    out: Path, without: str, seed: int, recipe: str, images: int, precision: Precision
+) -> AblationResult | None:
+    """Read the result, or None when it is not finished.
 
     Raises:
         TrainingError: the file is damaged, or was made by another recipe, budget or precision.
@@ -57,7 +59,7 @@ def read(out: Path, without: str, seed: int, recipe: str, images: int, precision
     if not file.is_file():
         return None
     try:
-        cell = Cell.model_validate_json(file.read_text())
+        cell = AblationResult.model_validate_json(file.read_text())
     except ValidationError as error:
         raise TrainingError(f"{file} is damaged; remove it to measure it anew.") from error
     if (cell.recipe, cell.images, cell.precision) != (recipe, images, precision):

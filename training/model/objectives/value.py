@@ -5,7 +5,7 @@ from typing import NamedTuple
 from torch import Tensor
 
 
-class Measured(NamedTuple):
+class ObjectiveValue(NamedTuple):
     """One term of the loss.
 
     Attributes:

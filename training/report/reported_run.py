@@ -11,8 +11,8 @@ from training.recipe import Recipe
 
 
 @dataclass(frozen=True)
-class Subject:
-    """What a report is about.
+class ReportedRun:
+    """Run that a report is about.
 
     Attributes:
         folder: of the run.
@@ -37,7 +37,7 @@ class Subject:
         return self.recipe.epochs * self.steps // self.total_steps
 
 
-def load_subject(folder: Path) -> Subject:
+def load_reported_run(folder: Path) -> ReportedRun:
     """Read a run out of its folder.
 
     Raises:
@@ -55,4 +55,4 @@ def load_subject(folder: Path) -> Subject:
             "to report; name the folder of an `infomax train` run."
         ) from error
     steps, total, seconds = state["step"], state["total_steps"], state["seconds"]
-    return Subject(folder, recipe, learner.eval(), steps, total, seconds, read_points(folder))
+    return ReportedRun(folder, recipe, learner.eval(), steps, total, seconds, read_points(folder))

@@ -30,7 +30,7 @@ class Layers:
 
 
 @dataclass(frozen=True)
-class Subject:
+class MeasureInputs:
     """A frozen encoder and the images that it is measured with.
 
     Attributes:
@@ -38,7 +38,7 @@ class Subject:
         training: images that networks are fitted and chosen on.
         test: images that neither the encoder nor any of these networks has seen.
         seed: of every random choice.
-        interruption: whether somebody asked to stop.
+        interruption: the request to stop.
     """
 
     encoder: FrozenEncoder
@@ -60,26 +60,26 @@ class Subject:
 
     @cached_property
     def maps(self) -> tuple[int, int]:
-        """How many training and held-out images have their maps looked at."""
+        """Numbers of training and held-out images whose maps are measured."""
         fitted, measured = min(_MAPS_TRAINING, len(self.training)), min(_MAPS_TEST, len(self.test))
         (one,) = self.encoder.run(self.test.pixels[:1], ("features",))
         share = min(1.0, _MAP_BYTES / ((fitted + measured) * one.nbytes))
         return max(1, int(share * fitted)), max(1, int(share * measured))
 
     def encode(self, training: NDArray[np.uint8], test: NDArray[np.uint8], output: str) -> Layers:
-        """One output of other pixels uint8 [N, H, W, 3], such as of images with a part covered."""
+        """Encode other pixels uint8 [N, H, W, 3], such as of images with a part covered."""
         known, asked = (self.encoder.encode(pixels, (output,))[output] for pixels in (training, test))
         return Layers(torch.from_numpy(known), torch.from_numpy(asked))
 
 
 def draw(images: ImageSet, most: int, seed: int) -> ImageSet:
-    """At most that many images at random, in random order: files are often sorted by class."""
+    """Draw at most that many images, in random order: files are often sorted by class."""
     return images.take(np.random.default_rng(seed).permutation(len(images))[:most])
 
 
-def subject_of(
+def draw_inputs(
     encoder: FrozenEncoder, training: ImageSet, test: ImageSet, seed: int, interruption: Interruption
-) -> Subject:
+) -> MeasureInputs:
     """Draw the images that are used.
 
     Raises:
@@ -90,4 +90,6 @@ def subject_of(
             raise DataError(
                 f"There are {len(images)} {name} images; measures need at least {least}, so name more."
             )
-    return Subject(encoder, draw(training, _TRAINING, seed), draw(test, _TEST, seed), seed, interruption)
+    return MeasureInputs(
+        encoder, draw(training, _TRAINING, seed), draw(test, _TEST, seed), seed, interruption
+    )

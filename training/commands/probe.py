@@ -95,7 +95,13 @@ def _calibration(
     _, rows = calibration.bank_rows(len(fitted), size, recipe.seed)
     other_bank = encoder.encode(fitted.take(rows).pixels, ("code",))["code"]
     return calibration.measure(
-        encoder, critic, sets.test.pixels, other_bank, bank_size=card.calibration.bank, split=sets.split
+        encoder,
+        critic,
+        sets.test.pixels,
+        other_bank,
+        bank_size=card.calibration.bank,
+        split=sets.split,
+        seed=recipe.seed,
     )
 
 

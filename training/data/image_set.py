@@ -45,7 +45,7 @@ class ImageSet:
 
     def sample(self, most: int, seed: int) -> "ImageSet":
         """Draw at most that many of the images; they keep their order."""
-        return self.take(np.sort(np.random.default_rng(seed).permutation(len(self))[:most]))
+        return self.take(sample_rows(len(self), most, seed))
 
     def split(self, fraction: float, seed: int) -> tuple["ImageSet", "ImageSet"]:
         """Part at random, the same way for the same seed, each part in the original order.
@@ -62,6 +62,15 @@ class ImageSet:
         """
         drawn, kept = split_rows(len(self), fraction, seed)
         return self.take(kept), self.take(drawn)
+
+
+def sample_rows(count: int, most: int, seed: int) -> NDArray[np.int64]:
+    """Draw at most `most` of the rows 0..count-1, ascending int64.
+
+    Folders come sorted by class, so the first rows of a set show one class or two of it. Whatever looks at
+    a part of a set draws that part here.
+    """
+    return np.sort(np.random.default_rng(seed).permutation(count)[:most])
 
 
 def split_rows(count: int, fraction: float, seed: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:

@@ -33,6 +33,7 @@ def measure(
     *,
     bank_size: int,
     split: str,
+    seed: int,
 ) -> Calibration:
     """Measure every figure of `contract.card.Calibration` on held-out images.
 
@@ -43,12 +44,12 @@ def measure(
         other_bank: codes float32 [K, Y] of training images outside the critic's bank.
         bank_size: codes in the critic's own bank.
         split: name of these images for the card.
+        seed: of the pairs of different images.
     """
     outputs = ("features", "code")
     plain = encoder.encode(pixels, outputs)
     mirrored = encoder.encode(np.ascontiguousarray(pixels[:, :, ::-1]), outputs)
-    # Turned round as a whole, so that no image meets its own code, however the batches fall.
-    others = np.roll(plain["code"], 1, axis=0)
+    others = plain["code"][other_rows(len(pixels), seed)]
     other_global = _project_codes(critic, other_bank, plain["features"][:1])
     maps, shuffled, bank_shift, flip_error = [], [], [], []
     for start in range(0, len(pixels), _BATCH):
@@ -78,6 +79,17 @@ def measure(
         images=len(pixels),
         split=split,
     )
+
+
+def other_rows(count: int, seed: int) -> NDArray[np.int64]:
+    """Draw another row for each of `count` rows, all different, at least 2: int64 [count].
+
+    The rows form one random cycle. Rows that lie beside each other are often of one class.
+    """
+    order = np.random.default_rng(seed).permutation(count)
+    others = np.empty_like(order)
+    others[order] = np.roll(order, 1)
+    return others
 
 
 def _map(critic: onnxruntime.InferenceSession, features: Floats, code: Floats) -> Floats:

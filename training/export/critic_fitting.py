@@ -3,11 +3,15 @@
 import copy
 import math
 
+import numpy as np
 import torch
 from torch import Generator, Tensor
 
 from contract.progress import Progress
+from training.data.image_set import sample_rows
 from training.model.serving_critic import ServingCritic, held_out_bound, infonce_loss
+
+_STANDARDISED_ON = 5_000
 
 
 def fit(
@@ -29,7 +33,11 @@ def fit(
     torch.manual_seed(seed)
     generator = Generator().manual_seed(seed)
     critic = ServingCritic(features.shape[1], code.shape[1])
-    critic.standardise(features[:5000], code[:5000])
+    rows = torch.from_numpy(sample_rows(len(code), _STANDARDISED_ON, seed))
+    critic.standardise(features[rows], code[rows])
+    # The bound compares images of one batch, so batches of sorted images would hold one class each.
+    order = torch.from_numpy(np.random.default_rng(seed).permutation(len(held_out[1])))
+    shuffled = held_out[0][order], held_out[1][order]
     batch_size = min(batch_size, len(code))
     steps = epochs * (len(code) // batch_size)
     optimiser = torch.optim.AdamW(critic.parameters(), lr=2e-3, weight_decay=1e-2)
@@ -46,7 +54,7 @@ def fit(
                 loss.backward()
                 optimiser.step()
                 schedule.step()
-            bound = held_out_bound(critic, *held_out, batch_size)
+            bound = held_out_bound(critic, *shuffled, batch_size)
             progress.update(epoch + 1, epochs, f"held-out bound {bound:.3f} nats")
             if bound > best_bound:
                 best_bound, best = bound, copy.deepcopy(critic.state_dict())

@@ -62,14 +62,14 @@ def make(fp32: onnx.ModelProto, sets: Int8ImageSets, seed: int, largest_loss: fl
     Args:
         fp32: the encoder graph.
         sets: images to do it with.
-        seed: of the linear classifiers that measure the loss.
+        seed: of the images that give the ranges, and of the classifiers that measure the loss.
         largest_loss: that is allowed, in percentage points.
 
     Raises:
         ExportError: it loses more.
         DataError: the labels of the sets do not fit together.
     """
-    model = quantise(fp32, sets.fitted.pixels)
+    model = quantise(fp32, sets.fitted.pixels, seed)
     loss = measure_loss(
         exported(session_of(fp32)),
         exported(session_of(model)),
@@ -91,6 +91,7 @@ def describe(
     *,
     bank_size: int,
     split: str,
+    seed: int,
 ) -> Int8Encoder:
     """Describe an int8 encoder for the card.
 
@@ -102,6 +103,7 @@ def describe(
         inference: what the int8 encoder costs to run.
         bank_size: codes in the critic's own bank.
         split: name of the held-out images for the card.
+        seed: of the pairs of different images that the maps are measured with.
     """
     encoder = quantised.frozen
     maps = calibration.measure(
@@ -111,6 +113,7 @@ def describe(
         encoder.encode(bank_images, ("code",))["code"],
         bank_size=bank_size,
         split=split,
+        seed=seed,
     )
     return Int8Encoder(
         weights=digest(quantised.model, INT8_ENCODER_FILE),

@@ -23,6 +23,8 @@ import onnx
 from numpy.typing import NDArray
 from onnxruntime.quantization import CalibrationDataReader, CalibrationMethod, QuantType, quantize_static
 
+from training.data.image_set import sample_rows
+
 CALIBRATION_IMAGES = 512
 SCHEME = (
     "static QDQ: convolutions and products of uint8 activations with int8 weights of 7 bits, scaled for each "
@@ -35,21 +37,23 @@ _QUANTISED = ("Conv", *_PRODUCTS, "Relu", "Add", "MaxPool", "AveragePool", "Glob
 _PERCENTILE = 99.999
 
 
-def quantise(encoder: onnx.ModelProto, pixels: NDArray[np.uint8]) -> onnx.ModelProto:
+def quantise(encoder: onnx.ModelProto, pixels: NDArray[np.uint8], seed: int) -> onnx.ModelProto:
     """Build the same graph with 8-bit arithmetic.
 
     Args:
         encoder: the encoder in float32.
-        pixels: training images, uint8 [N, H, W, 3]; the first 512 give the ranges.
+        pixels: training images, uint8 [N, H, W, 3]; some of them give the ranges.
+        seed: of the draw of those.
     """
     with tempfile.TemporaryDirectory(prefix="infomax-quantise-") as folder, _quietly():
         source, target = Path(folder) / "fp32.onnx", Path(folder) / "int8.onnx"
         prepared = _prepared(encoder)
+        rows = sample_rows(len(pixels), CALIBRATION_IMAGES, seed)
         onnx.save(prepared, source)
         quantize_static(
             source,
             target,
-            _CalibrationReader(encoder.graph.input[0].name, pixels[:CALIBRATION_IMAGES]),
+            _CalibrationReader(encoder.graph.input[0].name, pixels[rows]),
             op_types_to_quantize=list(_QUANTISED),
             nodes_to_exclude=_kept_in_floats(prepared.graph),
             per_channel=True,

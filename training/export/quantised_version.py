@@ -66,6 +66,7 @@ def quantised_version(
         costs["int8"],
         bank_size=old.calibration.bank,
         split=split,
+        seed=recipe.seed,
     )
     card = ModelCard.model_validate(
         old.model_dump()

@@ -69,7 +69,8 @@ def export(
     _check_images(training, fit_images, held_out)
     seed, split = trained.recipe.seed, release.held_out
     graph = embedded(trained.encoder, trained.recipe.embedding_layer, fit_images, seed)
-    encoder_model, macs = _encoder_model(graph, held_out)
+    examples = held_out.sample(_EXAMPLES, seed).pixels
+    encoder_model, macs = _encoder_model(graph, examples)
     quantised = None
     if largest_int8_loss is not None:
         # First of all: a loss that is too large ends the export.
@@ -82,14 +83,20 @@ def export(
     critic = _fit_critic(seen, encoder.encode(validation.pixels, ("features", "code")), seed)
     bank = calibration.bank_size(len(fit_images))
     own_rows, other_rows = calibration.bank_rows(len(fit_images), bank, seed)
-    critic_model = _critic_model(graph, critic, torch.from_numpy(seen["code"][own_rows]), held_out)
+    critic_model = _critic_model(graph, critic, torch.from_numpy(seen["code"][own_rows]), examples)
     graphs = Graphs(encoder_model, critic_model, encoder_session, session_of(critic_model), macs)
     maps = calibration.measure(
-        encoder, graphs.critic_session, held_out.pixels, seen["code"][other_rows], bank_size=bank, split=split
+        encoder,
+        graphs.critic_session,
+        held_out.pixels,
+        seen["code"][other_rows],
+        bank_size=bank,
+        split=split,
+        seed=seed,
     )
     del seen
     quality = measure_quality(encoder, training, held_out, split=split, seed=seed)
-    measured = _measured(graphs, maps, quality, held_out, quantised, fit_images.take(other_rows))
+    measured = _measured(graphs, maps, quality, held_out, quantised, fit_images.take(other_rows), seed)
     card = build_card(trained, release, len(training), graphs, measured, held_out.pixels[0])
     return write_folder(card, encoder_model, critic_model, models, quantised.model if quantised else None)
 
@@ -101,6 +108,7 @@ def _measured(
     held_out: ImageSet,
     quantised: Quantised | None,
     bank_images: ImageSet,
+    seed: int,
 ) -> CardFigures:
     """Measure all figures of the card; `bank_images` gave the independent bank of `maps`."""
     encoders: dict[Precision, onnx.ModelProto] = {"fp32": graphs.encoder}
@@ -115,6 +123,7 @@ def _measured(
         costs["int8"],
         bank_size=maps.bank,
         split=maps.split,
+        seed=seed,
     )
     return CardFigures(maps, quality, costs["fp32"], int8)
 
@@ -153,9 +162,9 @@ def _fit_critic(
     return critic
 
 
-def _encoder_model(graph: EncoderGraph, held_out: ImageSet) -> tuple[onnx.ModelProto, int]:
+def _encoder_model(graph: EncoderGraph, pixels: NDArray[np.uint8]) -> tuple[onnx.ModelProto, int]:
     """Export to an ONNX graph that computes the same, and count its multiply-accumulates."""
-    examples = (torch.from_numpy(held_out.pixels[:_EXAMPLES]),)
+    examples = (torch.from_numpy(pixels),)
     model = convert(graph, (examples[0][:2],), ("image",), graph.OUTPUTS)
     check_equal(model, graph, examples)
     with torch.no_grad(), FlopCounterMode(display=False) as counter:
@@ -164,11 +173,11 @@ def _encoder_model(graph: EncoderGraph, held_out: ImageSet) -> tuple[onnx.ModelP
 
 
 def _critic_model(
-    encoder_graph: EncoderGraph, critic: ServingCritic, bank: torch.Tensor, held_out: ImageSet
+    encoder_graph: EncoderGraph, critic: ServingCritic, bank: torch.Tensor, pixels: NDArray[np.uint8]
 ) -> onnx.ModelProto:
     graph = CriticGraph(critic, bank).eval()
     with torch.no_grad():
-        outputs = encoder_graph(torch.from_numpy(held_out.pixels[:_EXAMPLES]))
+        outputs = encoder_graph(torch.from_numpy(pixels))
     layers = dict(zip(encoder_graph.OUTPUTS, outputs, strict=True))
     examples = (layers["features"], layers["code"])
     model = convert(graph, tuple(e[:2] for e in examples), ("features", "code"), graph.OUTPUTS)

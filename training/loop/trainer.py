@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from torch import Generator, Tensor
 
 from training.data import ImageSet
-from training.data.image_set import split_rows
+from training.data.image_set import sample_rows, split_rows
 from training.data.views import to_unit
 from training.distributed import ranks
 from training.errors import TrainingError
@@ -33,7 +33,8 @@ from training.system.out_of_memory import ran_out
 from training.system.signals import watch
 
 _CHECKPOINT_SECONDS = 120.0
-_WHITENED_ON = 5000
+_STATISTICS_ON = 10_000
+_WHITENED_ON = 5_000
 
 
 @dataclass(frozen=True)
@@ -89,7 +90,7 @@ def train(
         with ranks.first_before_others():
             if ranks.first():
                 run.begin()
-        _fit_input(run.learner.encoder, training.pixels, whitened=recipe.encoder.whitened)
+        _fit_input(run.learner.encoder, training.pixels, recipe)
     try:
         _loop(run, training, validation, steps_per_epoch)
     except (MemoryError, RuntimeError) as error:
@@ -142,7 +143,7 @@ def _loop(run: Run, training: ImageSet, validation: ImageSet, steps_per_epoch: i
                     run.save()
                     saved_at = time.monotonic()
             if ranks.first():
-                record.measured(run.step, monitor(run.learner.encoder, training, validation))
+                record.measured(run.step, monitor(run.learner.encoder, training, validation, run.recipe.seed))
             run.save()
 
 
@@ -151,15 +152,17 @@ def epoch_order(recipe: Recipe, epoch: int, count: int) -> Tensor:
     return torch.randperm(count, generator=Generator().manual_seed(recipe.seed * 1_000_003 + epoch))
 
 
-def _fit_input(encoder: Encoder, pixels: NDArray[np.uint8], *, whitened: bool) -> None:
+def _fit_input(encoder: Encoder, pixels: NDArray[np.uint8], recipe: Recipe) -> None:
     """Tell the encoder how the images' colours are spread and, if asked, whiten its first layer."""
-    encoder.set_statistics(*channel_statistics(pixels))
-    if whitened:
-        sample = to_unit(torch.from_numpy(pixels[:_WHITENED_ON])).to(encoder.mean.device)
+    encoder.set_statistics(*channel_statistics(pixels, recipe.seed))
+    if recipe.encoder.whitened:
+        rows = sample_rows(len(pixels), _WHITENED_ON, recipe.seed)
+        sample = to_unit(torch.from_numpy(pixels[rows])).to(encoder.mean.device)
         whiten(first_convolution(encoder), (sample - encoder.mean) / encoder.std)
 
 
-def channel_statistics(pixels: NDArray[np.uint8]) -> tuple[Tensor, Tensor]:
+def channel_statistics(pixels: NDArray[np.uint8], seed: int) -> tuple[Tensor, Tensor]:
     """Compute mean and deviation of each channel of uint8 [N, H, W, 3]: float32 [3] on the scale 0..1."""
-    sample = torch.from_numpy(pixels[:: max(1, len(pixels) // 10_000)].copy()).float() / 255
+    rows = sample_rows(len(pixels), _STATISTICS_ON, seed)
+    sample = torch.from_numpy(pixels[rows]).float() / 255
     return sample.mean(dim=(0, 1, 2)), sample.std(dim=(0, 1, 2))

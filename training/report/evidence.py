@@ -125,7 +125,7 @@ def gather(run: ReportedRun, training: ImageSet, held_out: ImageSet, split: str)
         embeddings=queries["embedding"],
         neighbours=nearest(bank["embedding"], queries["embedding"], shown, _HITS),
         map_rows=tuple(shown),
-        maps=mi_maps(learner, recipe, asked.pixels[shown], known.pixels[:_OTHERS]),
+        maps=mi_maps(learner, recipe, asked.pixels[shown], known.sample(_OTHERS, recipe.seed).pixels),
         findings=tuple(sorted(chain(*checked.values()), key=lambda one: one.severity != "failure")),
         passed=tuple(check for check, findings in checked.items() if not findings),
     )

@@ -213,7 +213,7 @@ def test_classes_that_do_not_fit_are_refused_before_any_work(
 
 @pytest.mark.parametrize("name", ["", "My Model", "../up", "a/b", "x" * 65])
 def test_a_name_that_no_folder_or_setting_can_hold(name: str) -> None:
-    with pytest.raises(ExportError, match="The model.s name is"):
+    with pytest.raises(ExportError, match=r"The model.s name is"):
         replace(RELEASE, name=name)
 
 

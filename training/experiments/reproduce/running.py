@@ -81,7 +81,7 @@ def _encoder(
     if experiment.build is None:
         torch.manual_seed(recipe.seed)
         encoder = encoder_of(recipe)
-        encoder.set_statistics(*channel_statistics(training.pixels))
+        encoder.set_statistics(*channel_statistics(training.pixels, recipe.seed))
         return encoder.eval(), 0.0
     assert training.labels is not None  # noqa: S101  (checked before anything was decoded)
     build = partial(_build, experiment.build, torch.from_numpy(training.labels))

@@ -7,9 +7,12 @@ import stat
 from dataclasses import dataclass
 from pathlib import Path
 
+from service.index.errors import IndexStartError
+
 logger = logging.getLogger(__name__)
 
 _UNPRIVILEGED = "nobody"
+_NOBODY = 65534
 _OTHERS_ENTER = stat.S_IXOTH
 _OTHERS_READ = stat.S_IROTH
 
@@ -27,21 +30,67 @@ class SystemUser:
         return None if self.uid is None else []
 
     def own(self, folder: Path) -> None:
-        """Give a folder to this account, closed to every other."""
+        """Give a folder to this account, closed to every other.
+
+        Raises:
+            IndexStartError: this process may not.
+        """
         folder.chmod(stat.S_IRWXU)
         if self.uid is not None and self.gid is not None:
-            os.chown(folder, self.uid, self.gid)
+            try:
+                os.chown(folder, self.uid, self.gid)
+            except PermissionError as error:
+                raise self.refused() from error
+
+    def refused(self) -> IndexStartError:
+        """What to say where this process is root and may not act as another user."""
+        return IndexStartError(
+            f"PostgreSQL refuses to run as root, and this root may not act as user {self.uid} (it lacks "
+            "CAP_CHOWN, CAP_SETUID and CAP_SETGID). Start Infomax as another user, for instance with "
+            "docker run --user 10001, or set INFOMAX_DATABASE_URL."
+        )
 
 
 def choose_account(cluster: Path) -> SystemUser:
-    """Whoever owns the cluster folder, `nobody` for a new one; ourselves unless we are root."""
+    """Choose the owner of the cluster folder, `nobody` for a new one; this process's user unless it is root.
+
+    Raises:
+        IndexStartError: root has no other user to choose.
+    """
     if os.geteuid() != 0:
         return SystemUser(None, None)
     if cluster.exists() and cluster.stat().st_uid != 0:
         owner = cluster.stat()
         return SystemUser(owner.st_uid, owner.st_gid)
-    entry = pwd.getpwnam(_UNPRIVILEGED)
-    return SystemUser(entry.pw_uid, entry.pw_gid)
+    try:
+        entry = pwd.getpwnam(_UNPRIVILEGED)
+        uid, gid = entry.pw_uid, entry.pw_gid
+    except KeyError:
+        uid = gid = _NOBODY
+    return SystemUser(_mapped(uid, Path("/proc/self/uid_map")), _mapped(gid, Path("/proc/self/gid_map")))
+
+
+def _mapped(wanted: int, id_map: Path) -> int:
+    """An id that this user namespace has: the wanted one, or else its last one.
+
+    Raises:
+        IndexStartError: it has none but root's.
+    """
+    try:
+        rows = [[int(field) for field in line.split()] for line in id_map.read_text().splitlines()]
+    except OSError:
+        # Not Linux, or no /proc: there are no such namespaces, or nothing says so.
+        return wanted
+    if not rows or any(first <= wanted < first + count for first, _, count in rows):
+        return wanted
+    last = max(first + count - 1 for first, _, count in rows)
+    if last == 0:
+        raise IndexStartError(
+            "PostgreSQL refuses to run as root, and this user namespace has no other user. Start the "
+            "container as another user, for instance with podman run --userns=keep-id --user 1000, or set "
+            "INFOMAX_DATABASE_URL."
+        )
+    return last
 
 
 def let_enter(account: SystemUser, folder: Path) -> None:

@@ -3,12 +3,17 @@
 import hashlib
 import logging
 import os
+import re
 import shutil
 import signal
+import stat
 import subprocess
+import threading
 import time
+from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
+from typing import IO
 
 import psutil
 
@@ -24,6 +29,7 @@ ENVIRONMENT = {"PATH": os.defpath, "LC_ALL": "C", "TZ": "UTC"}
 _SHUTDOWN_SECONDS = 30.0
 _KILL_SECONDS = 5.0
 _POLL_SECONDS = 0.02
+_FAILURE = re.compile(r"\b(FATAL|PANIC|error):", re.IGNORECASE)
 
 
 def programs() -> Path:
@@ -50,23 +56,26 @@ class Cluster:
 
     Attributes:
         folder: where it lies.
+        log: what its programs write.
         name: PostgreSQL's `cluster_name`, shown in the command line of each of its processes, by which
             they are found again after their owner was killed.
     """
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
+        self.log = folder.with_suffix(".log")
         self.name = "infomax-" + hashlib.sha256(os.fsencode(folder)).hexdigest()[:12]
 
-    def prepare(self, account: SystemUser) -> None:
+    def prepare(self, account: SystemUser, stopping: threading.Event) -> None:
         """Create the cluster if there is none, and check that these programs can read it.
 
         Raises:
-            IndexStartError: it cannot be made, or another PostgreSQL version made it.
+            IndexStartError: it cannot be made, another PostgreSQL version made it, or `stopping` was set.
         """
         if not self.folder.exists():
-            self._create(account)
+            self._create(account, stopping)
         self.check_version()
+        self._close_to_others()
 
     def check_version(self) -> None:
         """Check that these programs can read what is there.
@@ -121,27 +130,31 @@ class Cluster:
         except psutil.Error:
             return False
 
-    def _create(self, account: SystemUser) -> None:
+    def _create(self, account: SystemUser, stopping: threading.Event) -> None:
         """Make it beside its place and move it there, so that a half-made one is never used."""
         draft = self.folder.with_suffix(".new")
         shutil.rmtree(draft, ignore_errors=True)
         draft.mkdir()
         account.own(draft)
-        made = subprocess.run(  # noqa: S603
-            [
-                *(programs() / "initdb", "-D", draft, "-U", SUPERUSER),
-                *("--auth=trust", "--encoding=UTF8", "--no-locale", "--no-instructions", "--data-checksums"),
-            ],
-            capture_output=True,
-            check=False,
-            cwd="/",
-            env=ENVIRONMENT,
-            user=account.uid,
-            group=account.gid,
-            extra_groups=account.extra_groups,
-        )
-        if made.returncode != 0:
-            raise IndexStartError(f"PostgreSQL cannot set up {draft}: {last_line(made.stderr)}")
+        with self.log.open("ab") as output:
+            start = output.tell()
+            initdb = spawn(
+                [
+                    *(programs() / "initdb", "-D", draft, "-U", SUPERUSER),
+                    *("--auth=trust", "--encoding=UTF8", "--no-locale", "--no-instructions"),
+                    "--data-checksums",
+                ],
+                account,
+                output=output,
+            )
+        while initdb.poll() is None:
+            if stopping.wait(_POLL_SECONDS):
+                # It has servers of its own.
+                os.killpg(initdb.pid, signal.SIGKILL)
+                initdb.wait()
+                raise IndexStartError("The set-up of PostgreSQL was stopped.")
+        if initdb.returncode != 0:
+            raise IndexStartError(f"PostgreSQL cannot set up {draft}: {self.said(start)} (see {self.log})")
         draft.rename(self.folder)
         # The new name must be on the disk before anything under it is acknowledged.
         directory = os.open(self.folder.parent, os.O_RDONLY)
@@ -150,11 +163,57 @@ class Cluster:
         finally:
             os.close(directory)
 
+    def said(self, start: int) -> str:
+        """What the programs wrote last into the log behind an offset, for an error message."""
+        return last_line(self.log.read_bytes()[start:])
+
+    def _close_to_others(self) -> None:
+        """Take back what a volume's fsGroup opened to a group: PostgreSQL refuses such a folder."""
+        status = self.folder.stat()
+        if not status.st_mode & (stat.S_IWGRP | stat.S_IRWXO):
+            return
+        mode = stat.S_IMODE(status.st_mode)
+        try:
+            self.folder.chmod(stat.S_IRWXU)
+        except PermissionError as error:
+            raise IndexStartError(
+                f"{self.folder} has the mode {mode:o} and belongs to user {status.st_uid}, which is another "
+                f"user than {os.geteuid()}. Run chmod 700 on it as its owner, and start Infomax as that user."
+            ) from error
+        logger.warning("chmod 700 %s: its mode was %o, which PostgreSQL refuses", self.folder, mode)
+
+
+def spawn(command: Sequence[str | Path], account: SystemUser, output: IO[bytes]) -> subprocess.Popen[bytes]:
+    """Start one of PostgreSQL's programs as the account.
+
+    Raises:
+        IndexStartError: this process may not act as the account.
+    """
+    try:
+        return subprocess.Popen(  # noqa: S603
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+            cwd="/",
+            env=ENVIRONMENT,
+            # A Ctrl-C in the terminal is for the parent, which stops the server last.
+            start_new_session=True,
+            user=account.uid,
+            group=account.gid,
+            extra_groups=account.extra_groups,
+        )
+    except PermissionError as error:
+        if account.uid is None:
+            raise
+        raise account.refused() from error
+
 
 def last_line(output: bytes) -> str:
-    """What a program said last, for an error message."""
-    lines = [line for line in output.decode(errors="replace").splitlines() if line.strip()]
-    return lines[-1].strip() if lines else "it said nothing"
+    """What a program said last, for an error message; its last failure where it names one."""
+    lines = [line.strip() for line in output.decode(errors="replace").splitlines() if line.strip()]
+    failures = [line for line in lines if _FAILURE.search(line)]
+    return (failures or lines or ["it said nothing"])[-1]
 
 
 def _signal(process: psutil.Process, number: signal.Signals) -> None:

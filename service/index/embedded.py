@@ -8,45 +8,24 @@ server running when its owner is killed, and as root opens every folder above th
 import itertools
 import logging
 import os
-import shutil
-import signal
-import subprocess
 import sys
-import tempfile
 import threading
-import time
 from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
 from typing import BinaryIO
 
-import psycopg
-
 from service.index.account import SystemUser, choose_account, let_enter, let_read
-from service.index.cluster import ENVIRONMENT, POSTGRES_MAJOR, SUPERUSER, Cluster, last_line, programs
+from service.index.cluster import POSTGRES_MAJOR, Cluster, programs
 from service.index.errors import IndexInUseError, IndexStartError
+from service.index.libpq import forget_variables
+from service.index.server import ServerProcess, url_of
+from service.system.run_folder import RunFolder
 
 logger = logging.getLogger(__name__)
 
-# Replaying the log after a crash takes its time; a server that is still at it is not given up.
-_START_SECONDS = 300.0
-_POLL_SECONDS = 0.05
 _LONGEST_PAUSE_SECONDS = 30.0
-# How a server is asked to end, ever less politely, and how many seconds each request is given.
-_FAREWELLS = ((signal.SIGINT, 30.0), (signal.SIGQUIT, 5.0), (signal.SIGKILL, 5.0))
-# Clients get an acknowledgement only when their data is on the disk. The log keeps warnings, and no
-# statements, which hold users' data.
-_OPTIONS = {
-    "listen_addresses": "",
-    "unix_socket_permissions": "0700",
-    "fsync": "on",
-    "full_page_writes": "on",
-    "synchronous_commit": "on",
-    "log_min_messages": "warning",
-    "log_min_error_statement": "panic",
-    "log_checkpoints": "off",
-    "timezone": "UTC",
-}
+_JOIN_SECONDS = 10.0
 
 
 class EmbeddedPostgres:
@@ -62,11 +41,11 @@ class EmbeddedPostgres:
         self.folder = folder.absolute()
         self.url = ""
         self._cluster = Cluster(self.folder / "postgres")
-        self._log = self.folder / "postgres.log"
         self._connections = connections
         self._account = SystemUser(None, None)
         self._sockets = Path()
-        self._process: subprocess.Popen[bytes] | None = None
+        self._server: ServerProcess | None = None
+        self._failure: Exception | None = None
         self._watcher: threading.Thread | None = None
         self._stopping = threading.Event()
         self._cleanup = ExitStack()
@@ -104,10 +83,14 @@ class EmbeddedPostgres:
     @property
     def pid(self) -> int | None:
         """Process id of the server; None while it is down."""
-        return None if self._process is None or self._process.poll() is not None else self._process.pid
+        process = None if self._server is None else self._server.process
+        return None if process is None or process.poll() is not None else process.pid
 
     def start(self) -> str:
         """Create the cluster if there is none, recover it if it crashed, and wait until it answers.
+
+        All of it happens in a thread: an exception that a signal raises in the main thread finds no
+        half-started server.
 
         Returns:
             the connection URL.
@@ -119,17 +102,23 @@ class EmbeddedPostgres:
             raise IndexStartError(
                 "The embedded index runs on Linux and macOS; set INFOMAX_DATABASE_URL to a PostgreSQL server."
             )
+        forget_variables()
         self._stopping.clear()
-        with ExitStack() as undo:
-            try:
-                self.folder.mkdir(parents=True, exist_ok=True)
-                undo.enter_context(self._claim())
-                self._prepare()
-                undo.callback(shutil.rmtree, self._sockets, ignore_errors=True)
-                self._launch()
-            except OSError as error:
-                raise _unusable(self.folder, error) from error
-            self._cleanup = undo.pop_all()
+        self._failure = None
+        # Not Thread.join: in Python 3.11 one that a signal interrupts takes the thread for ended (bpo-45274).
+        over = threading.Event()
+        starting = threading.Thread(target=self._start, args=[over], name="embedded-postgres-start")
+        try:
+            starting.start()
+            over.wait()
+        except BaseException:
+            self._stopping.set()
+            # One that has no ident was most likely not begun.
+            over.wait(_JOIN_SECONDS if starting.ident is None else None)
+            self.stop()
+            raise
+        if self._failure is not None:
+            raise self._failure
         self._watcher = threading.Thread(target=self._watch, name="embedded-postgres", daemon=True)
         self._watcher.start()
         return self.url
@@ -137,14 +126,39 @@ class EmbeddedPostgres:
     def stop(self) -> None:
         """Shut the server down in order; what was acknowledged is safe without it as well."""
         self._stopping.set()
-        for number, patience in _FAREWELLS:
-            if self._watcher is None or not self._watcher.is_alive():
-                break
-            if self._process is not None:
-                self._process.send_signal(number)
-            self._watcher.join(patience)
-        self._watcher = None
+        if self._server is not None:
+            self._server.end()
+        if self._watcher is not None:
+            self._watcher.join(_JOIN_SECONDS)
+            self._watcher = None
+        self._server = None
         self._cleanup.close()
+
+    def _start(self, over: threading.Event) -> None:
+        try:
+            with ExitStack() as undo:
+                self._begin(undo)
+                self._cleanup = undo.pop_all()
+        except OSError as error:
+            self._failure = _unusable(self.folder, error)
+        except Exception as error:
+            self._failure = error
+        finally:
+            over.set()
+
+    def _begin(self, undo: ExitStack) -> None:
+        self.folder.mkdir(parents=True, exist_ok=True)
+        undo.enter_context(self._claim())
+        self._account = choose_account(self._cluster.folder)
+        let_enter(self._account, self.folder)
+        let_enter(self._account, programs())
+        let_read(self._account, programs().parent)
+        self._cluster.prepare(self._account, self._stopping)
+        self._sockets = undo.enter_context(RunFolder()).path
+        self._account.own(self._sockets)
+        let_enter(self._account, self._sockets.parent)
+        self.url = url_of(self._sockets)
+        self._launch()
 
     def _claim(self) -> BinaryIO:
         """Lock the folder for this process; the kernel takes the lock back however the process ends."""
@@ -161,69 +175,15 @@ class EmbeddedPostgres:
             ) from error
         return handle
 
-    def _prepare(self) -> None:
-        self._account = choose_account(self._cluster.folder)
-        let_enter(self._account, self.folder)
-        let_enter(self._account, programs())
-        let_read(self._account, programs().parent)
-        self._cluster.prepare(self._account)
-        # Not under the data folder: the name of a socket may have some hundred bytes only.
-        prefix = f"{self._cluster.name}-"
-        for left_behind in Path(tempfile.gettempdir()).glob(f"{prefix}*"):
-            # Of a run that was killed: whoever holds the claim is the only one who can need such a folder.
-            shutil.rmtree(left_behind, ignore_errors=True)
-        self._sockets = Path(tempfile.mkdtemp(prefix=prefix))
-        self._account.own(self._sockets)
-        let_enter(self._account, self._sockets.parent)
-        self.url = f"postgresql://{SUPERUSER}@/postgres?host={self._sockets}"
-
     def _launch(self) -> None:
-        """Start the server process and wait until it answers."""
         self._cluster.clear_remains()
-        options = {
-            **_OPTIONS,
-            "unix_socket_directories": str(self._sockets),
-            "max_connections": str(self._connections),
-            "cluster_name": self._cluster.name,
-        }
-        assignments = itertools.chain.from_iterable(
-            ("-c", f"{name}={value}") for name, value in options.items()
-        )
-        with self._log.open("ab") as log:
-            log_start = log.tell()
-            self._process = subprocess.Popen(  # noqa: S603
-                [programs() / "postgres", "-D", self._cluster.folder, *assignments],
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                cwd="/",
-                env=ENVIRONMENT,
-                # A Ctrl-C in the terminal is for the parent, which stops the server last.
-                start_new_session=True,
-                user=self._account.uid,
-                group=self._account.gid,
-                extra_groups=self._account.extra_groups,
-            )
-        deadline = time.monotonic() + _START_SECONDS
-        while not self._answers():
-            if self._process.poll() is not None:
-                said = last_line(self._log.read_bytes()[log_start:])
-                raise IndexStartError(f"PostgreSQL did not start: {said} (see {self._log})")
-            if time.monotonic() > deadline or self._stopping.is_set():
-                self._process.send_signal(signal.SIGQUIT)
-            time.sleep(_POLL_SECONDS)
-
-    def _answers(self) -> bool:
-        try:
-            psycopg.connect(self.url, connect_timeout=5).close()
-        except psycopg.OperationalError:
-            return False
-        return True
+        self._server = ServerProcess(self._cluster, self._account, self._sockets, self._connections)
+        self._server.wait_until_ready(self._stopping)
 
     def _watch(self) -> None:
         """Start the server again whenever it ends without having been asked to."""
-        while self._process is not None:
-            self._process.wait()
+        while self._server is not None:
+            self._server.process.wait()
             for attempt in itertools.count():
                 if self._stopping.wait(min(attempt**2, _LONGEST_PAUSE_SECONDS)):
                     return
@@ -236,6 +196,15 @@ class EmbeddedPostgres:
 
 
 def _unusable(folder: Path, reason: object) -> IndexStartError:
+    owner = folder.stat().st_uid if folder.exists() else os.geteuid()
+    if (folder / "postgres").exists():
+        # The owner of the data itself, where this process may see it.
+        owner = (folder / "postgres").stat().st_uid
+    if isinstance(reason, PermissionError) and owner != os.geteuid():
+        return IndexStartError(
+            f"{folder} belongs to user {owner}, and this process, as user {os.geteuid()}, may not use it "
+            f"({reason}). Start Infomax as that user, or set INFOMAX_DATA_DIR to another folder."
+        )
     return IndexStartError(
         f"The index cannot be kept under {folder} ({reason}); set INFOMAX_DATA_DIR to another folder."
     )

@@ -6,13 +6,11 @@ import os
 import signal
 import socket
 import sys
-import tempfile
 from collections.abc import Callable
 from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from multiprocessing import resource_tracker
 from multiprocessing.context import SpawnProcess
-from pathlib import Path
 
 from prometheus_client.multiprocess import mark_process_dead
 
@@ -28,6 +26,7 @@ from service.processes.metrics_server import MetricsServer
 from service.processes.supervisor import Supervisor
 from service.processes.worker import Job, work
 from service.settings import Settings
+from service.system.run_folder import RunFolder
 from service.system.signals import Signals, StopRequested
 from service.work_sharing.load_table import TABLE, LoadTable
 
@@ -85,7 +84,7 @@ def _prepare(settings: Settings, stack: ExitStack, on_ready: Callable[[Serving],
         guard[1].close()
     listener = stack.enter_context(_listen(settings.host, settings.port, "PORT"))
     count = settings.worker_count(on_gpu=any(version.placement.on_gpu for version in versions))
-    shared = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="infomax-")))
+    shared = stack.enter_context(RunFolder()).path
     LoadTable.create(shared / TABLE, count)
     metrics_dir = shared / "metrics"
     metrics_dir.mkdir()
@@ -122,7 +121,10 @@ def _database(settings: Settings, workers: int, stack: ExitStack) -> str:
         url = settings.database_url.get_secret_value()
     else:
         connections = max(_CONNECTIONS, workers * CONNECTIONS_PER_PROCESS + _CONNECTIONS_BESIDES)
-        url = stack.enter_context(EmbeddedPostgres(settings.data_dir, connections)).url
+        server = EmbeddedPostgres(settings.data_dir, connections)
+        # Before it starts: a signal may come between its start and the next line.
+        stack.callback(server.stop)
+        url = server.start()
     migrate(url)
     return url
 

@@ -17,8 +17,9 @@ class StopRequested(BaseException):
 class Signals:
     """Takes the signals over while it is entered.
 
-    Until `wait_for_them` is called one that ends the service raises `StopRequested` in the main thread; from
-    then on signals are counted and `fileno` becomes readable.
+    The first one that ends the service raises `StopRequested` in the main thread, unless `wait_for_them` was
+    called before. From then on signals are counted and `fileno` becomes readable: what the first has begun to
+    end, the database for one, is not cut short by the second.
 
     Attributes:
         stops: signals received that end the service.
@@ -73,6 +74,7 @@ class Signals:
             return
         self.stops += 1
         if not self._counting:
+            self._counting = True
             raise StopRequested
 
 

@@ -6,15 +6,14 @@ import signal
 import stat
 import subprocess
 import sys
-import tempfile
 import textwrap
 from pathlib import Path
 
 import psycopg
 import pytest
+from psycopg.conninfo import conninfo_to_dict
 
 from contract.card import ModelCard
-from service.index.cluster import Cluster
 from service.index.embedded import EmbeddedPostgres
 from service.index.errors import IndexStartError, IndexUnavailableError
 from service.index.schema import migrate
@@ -58,7 +57,8 @@ def test_what_is_acknowledged_is_on_the_disk(postgres: EmbeddedPostgres) -> None
 
 def test_nobody_else_can_reach_it(postgres: EmbeddedPostgres) -> None:
     assert scalar(postgres.url, "SHOW listen_addresses") == ""
-    sockets = Path(str(scalar(postgres.url, "SHOW unix_socket_directories")))
+    sockets = sockets_of(postgres.url)
+    assert scalar(postgres.url, "SHOW unix_socket_directories") == f'"{sockets}"'
     for closed in (sockets, postgres.folder / "postgres"):
         assert stat.S_IMODE(closed.stat().st_mode) == stat.S_IRWXU
     assert sockets.stat().st_uid == (postgres.folder / "postgres").stat().st_uid
@@ -113,7 +113,7 @@ def test_while_the_database_is_away_requests_fail_by_code_and_succeed_after(
     index_url: str, card: ModelCard
 ) -> None:
     vectors = directions(card, 5)
-    sockets = Path(index_url.rpartition("=")[2])
+    sockets = sockets_of(index_url)
     elsewhere = sockets.with_suffix(".away")
 
     def take_away() -> None:
@@ -158,6 +158,7 @@ def test_the_remains_of_a_killed_owner_do_not_stop_the_next_start(tmp_path: Path
         with psycopg.connect(server.url, autocommit=True) as connection:
             connection.execute("CREATE TABLE kept (number integer)")
             connection.execute("INSERT INTO kept VALUES (7)")
+        print(server.url, flush=True)
         if sys.argv[2] == "both":
             os.kill(server.pid, signal.SIGKILL)
         os.kill(os.getpid(), signal.SIGKILL)
@@ -165,18 +166,22 @@ def test_the_remains_of_a_killed_owner_do_not_stop_the_next_start(tmp_path: Path
     )
     for victims in ("owner", "both"):
         folder = tmp_path / victims
-        ended = subprocess.run([sys.executable, "-c", owner, str(folder), victims], check=False)
+        command = [sys.executable, "-c", owner, str(folder), victims]
+        ended = subprocess.run(command, check=False, stdout=subprocess.PIPE, text=True)
         assert ended.returncode == -signal.SIGKILL
-        (left_behind,) = socket_folders(folder)
+        left_behind = sockets_of(ended.stdout.strip())
+        assert left_behind.exists()
         with EmbeddedPostgres(folder) as server:
             assert scalar(server.url, "SELECT number FROM kept") == 7
             assert not left_behind.exists()
-        assert socket_folders(folder) == []
+            own = sockets_of(server.url)
+            assert own.exists()
+        assert not own.exists()
 
 
-def socket_folders(folder: Path) -> list[Path]:
-    """Folders for sockets that runs on this data folder have made and not removed."""
-    return list(Path(tempfile.gettempdir()).glob(f"{Cluster(folder / 'postgres').name}-*"))
+def sockets_of(url: str) -> Path:
+    """The folder of a server's socket."""
+    return Path(str(conninfo_to_dict(url)["host"]))
 
 
 def test_a_lock_file_whose_process_id_was_given_away_does_not_stop_the_next_start(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ import logging
 import os
 import sys
 import threading
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from types import TracebackType
 from typing import BinaryIO
@@ -196,15 +196,19 @@ class EmbeddedPostgres:
 
 
 def _unusable(folder: Path, reason: object) -> IndexStartError:
-    owner = folder.stat().st_uid if folder.exists() else os.geteuid()
-    if (folder / "postgres").exists():
-        # The owner of the data itself, where this process may see it.
-        owner = (folder / "postgres").stat().st_uid
-    if isinstance(reason, PermissionError) and owner != os.geteuid():
+    if isinstance(reason, PermissionError):
         return IndexStartError(
-            f"{folder} belongs to user {owner}, and this process, as user {os.geteuid()}, may not use it "
-            f"({reason}). Start Infomax as that user, or set INFOMAX_DATA_DIR to another folder."
+            f"The index under {folder} may not be used by user {os.geteuid()} ({reason}){_owner(folder)}. "
+            "Start Infomax as the owner of that folder, or set INFOMAX_DATA_DIR to another one."
         )
     return IndexStartError(
         f"The index cannot be kept under {folder} ({reason}); set INFOMAX_DATA_DIR to another folder."
     )
+
+
+def _owner(folder: Path) -> str:
+    """Whose the data is, where this process may see it."""
+    for place in (folder / "postgres", folder):
+        with suppress(OSError):
+            return f"; {place} belongs to user {place.stat().st_uid}"
+    return ""

@@ -146,9 +146,8 @@ def test_of_several_ids_of_a_namespace_one_that_is_there_is_taken(tmp_path: Path
 def test_a_folder_of_another_user_is_told_apart_from_a_broken_one(tmp_path: Path) -> None:
     with EmbeddedPostgres(tmp_path / "data"):
         pass
-    owner = (tmp_path / "data" / "postgres").stat().st_uid
     said = said_by(["setpriv", "--reuid=12345", "--clear-groups"], tmp_path / "data")
-    assert f"belongs to user {owner}, and this process, as user 12345, may not use it" in said
+    assert "may not be used by user 12345" in said
 
 
 @pytest.mark.parametrize(

@@ -108,6 +108,11 @@ INDEX_SIZE = Gauge(
     ["model"],
     multiprocess_mode="livemax",
 )
+INDEX_READ_ONLY = Gauge(
+    "infomax_index_read_only",
+    "1 where the index refuses writes, because its disk is full or it is a replica; reads go on.",
+    multiprocess_mode="livemax",
+)
 INDEX_SEARCH_SECONDS = Histogram(
     "infomax_index_search_seconds", "Time of one nearest-neighbour query.", buckets=_SHORT_SECONDS
 )

@@ -52,7 +52,8 @@ class Runtime:
                 entry: open_model(settings.model_copy(update={"model": entry}))
                 for entry in settings.served_models
             }
-        database = Database(database_url, settings.index_seconds)
+        folder = settings.data_dir if settings.database_url is None else None
+        database = Database(database_url, settings.index_seconds, folder)
         return cls(settings, ModelRegistry(settings, database, models, peers), database)
 
     async def start(self) -> None:

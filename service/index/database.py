@@ -3,6 +3,7 @@
 import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 
 import orjson
 import psycopg
@@ -11,7 +12,8 @@ from psycopg.types.json import set_json_dumps, set_json_loads
 from psycopg_pool import AsyncConnectionPool
 
 from service.index.connection import TRANSPORT, BoundedConnection
-from service.index.errors import IndexUnavailableError
+from service.index.errors import IndexReadOnlyError, IndexUnavailableError
+from service.index.write_state import WriteState
 
 logger = logging.getLogger(__name__)
 
@@ -45,11 +47,19 @@ class Database:
 
     Attributes:
         url: where the database is.
+        writes: whether it takes writes.
     """
 
-    def __init__(self, url: str, seconds: float = DEFAULT_SECONDS) -> None:
-        """`seconds` bounds what one call may take, from its first statement to its last answer."""
+    def __init__(self, url: str, seconds: float = DEFAULT_SECONDS, folder: Path | None = None) -> None:
+        """Connect to nothing yet.
+
+        Args:
+            url: where the database is.
+            seconds: what one call may take, from its first statement to its last answer.
+            folder: of the embedded database, where it is that.
+        """
         self.url = url
+        self.writes = WriteState(folder)
         self._seconds = seconds
         self._pool = AsyncConnectionPool(
             url,
@@ -82,23 +92,28 @@ class Database:
             return False
 
     @asynccontextmanager
-    async def connection(self) -> AsyncIterator[BoundedConnection]:
+    async def connection(self, *, writes: bool = False) -> AsyncIterator[BoundedConnection]:
         """Lend a live connection in autocommit mode; wait for one if the database was away a moment.
 
+        Args:
+            writes: whether success shows that the database takes writes.
+
         Raises:
-            IndexUnavailableError: the database does not answer in time, refuses, is read-only, or its disk is
-                full.
+            IndexUnavailableError: the database does not answer in time, or refuses.
+            IndexReadOnlyError: its disk is full, or it is a read-only replica.
         """
         try:
             async with self._pool.connection() as connection:
                 with connection.budget(self._seconds + _MARGIN_SECONDS):
                     yield connection
-        except (
-            psycopg.OperationalError,
-            psycopg.InterfaceError,
-            psycopg.errors.ReadOnlySqlTransaction,
-        ) as error:
-            raise IndexUnavailableError(str(error).strip().split("\n", 1)[0]) from error
+        except (psycopg.errors.DiskFull, psycopg.errors.ReadOnlySqlTransaction) as error:
+            reason = _first_line(error)
+            self.writes.refused(reason)
+            raise IndexReadOnlyError(reason) from error
+        except (psycopg.OperationalError, psycopg.InterfaceError) as error:
+            raise IndexUnavailableError(_first_line(error)) from error
+        if writes:
+            self.writes.succeeded()
 
     async def _configure(self, connection: BoundedConnection) -> None:
         await register_vector_async(connection)
@@ -114,3 +129,7 @@ class Database:
             # What ended or froze this one has most likely met the others too: they are not tried one by one.
             await self._pool.drain()
             raise
+
+
+def _first_line(error: psycopg.Error) -> str:
+    return str(error).strip().split("\n", 1)[0]

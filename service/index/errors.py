@@ -22,3 +22,16 @@ class IndexUnavailableError(ServiceError):
             f"The index does not answer ({reason}); try again later.",
             retry_after=2,
         )
+
+
+class IndexReadOnlyError(IndexUnavailableError):
+    """The database refuses writes; reads go on."""
+
+    def __init__(self, reason: str) -> None:
+        # Another sentence than its base's.
+        super(IndexUnavailableError, self).__init__(
+            503,
+            "index_unavailable",
+            f"The index takes no writes ({reason}). Make room on its disk, then send the request again.",
+            retry_after=2,
+        )

@@ -14,6 +14,7 @@ from psycopg.types.json import Jsonb
 from contract.card import ModelCard
 from contract.precision import Precision
 from service.index import graph, queries
+from service.index.connection import BoundedConnection
 from service.index.database import Database
 from service.index.errors import IndexUnavailableError
 from service.index.items import (
@@ -26,7 +27,7 @@ from service.index.items import (
     StoredItem,
 )
 from service.index.space import Space, find_or_create, identity_of
-from service.metrics import INDEX_SEARCH_SECONDS, INDEX_SIZE
+from service.metrics import INDEX_READ_ONLY, INDEX_SEARCH_SECONDS, INDEX_SIZE
 
 logger = logging.getLogger(__name__)
 
@@ -106,7 +107,7 @@ class Index:
             )
             for item in sorted(items, key=lambda item: item.id)
         ]
-        async with self._connection() as (connection, space):
+        async with self._connection(writes=True) as (connection, space):
             statement = queries.PUT.format(table=space.table, space=sql.Literal(space.number))
             async with connection.transaction(), connection.cursor() as cursor:
                 await cursor.executemany(statement, rows)
@@ -123,7 +124,7 @@ class Index:
 
     async def delete(self, item_id: str) -> bool:
         """Remove the item of that id; False where there was none."""
-        async with self._connection() as (connection, space):
+        async with self._connection(writes=True) as (connection, space):
             cursor = await connection.execute(queries.DELETE.format(table=space.table), [item_id])
             return cursor.rowcount == 1
 
@@ -136,7 +137,7 @@ class Index:
 
     async def delete_all(self, prefix: str) -> int:
         """Remove the items whose ids begin with `prefix`; how many there were."""
-        async with self._connection() as (connection, space):
+        async with self._connection(writes=True) as (connection, space):
             cursor = await connection.execute(
                 queries.DELETE_ALL.format(table=space.table), {"prefix": prefix}
             )
@@ -201,6 +202,7 @@ class Index:
                 items = int(row[0]) if row else 0
                 self._has_graph = await graph.exists(connection, space)
             self._size.set(items)
+            INDEX_READ_ONLY.set(self._database.writes.obstacle is not None)
             if items > self._exact_items and not self._has_graph and space.dimensions <= graph.MAX_DIMENSIONS:
                 await graph.build(self._database, space)
 
@@ -218,8 +220,8 @@ class Index:
                 await asyncio.wait_for(self._closing.wait(), _MAINTENANCE_SECONDS)
 
     @asynccontextmanager
-    async def _connection(self) -> AsyncIterator[tuple[AsyncConnection, Space]]:
-        async with self._database.connection() as connection:
+    async def _connection(self, *, writes: bool = False) -> AsyncIterator[tuple[BoundedConnection, Space]]:
+        async with self._database.connection(writes=writes) as connection:
             if self._space is None:
                 self._space = await find_or_create(connection, self._identity)
             yield connection, self._space

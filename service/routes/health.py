@@ -26,11 +26,16 @@ async def livez() -> Response:
 @router.get("/readyz", summary="Whether requests are answered", responses=description.answers(accept.JSON))
 @router.head("/readyz", include_in_schema=False)
 async def readyz(request: Request) -> Response:
-    """503 `not_ready` says in `detail` why not."""
-    readiness = await runtime_of(request).readiness()
+    """503 `not_ready` says in `detail` why not; an index that takes no writes is ready, and says so."""
+    runtime = runtime_of(request)
+    readiness = await runtime.readiness()
     if not readiness.ready:
         raise not_ready(readiness.reason)
-    return _json({"status": "ready"})
+    obstacle = runtime.database.writes.obstacle
+    if obstacle is None:
+        return _json({"status": "ready"})
+    detail = f"The index takes no writes ({obstacle}); reads go on."
+    return _json({"status": "ready", "index": "read_only", "detail": detail})
 
 
 @router.get(

@@ -240,10 +240,14 @@ def test_a_full_disk_costs_answers_of_the_index_and_no_acknowledged_item(
             server,
         )
         assert refusals == {(503, "index_unavailable")}
+        # Reads go on, and readiness says what does not.
         assert client.post("/v1/embeddings", content=photo(), headers=JPEG).status_code == 200
+        assert client.post("/v1/neighbours", content=photo(), headers=JPEG).status_code == 200
+        ready = client.get("/readyz")
+        assert (ready.status_code, ready.json()["index"]) == (200, "read_only")
         ballast.unlink()
         wait_for(lambda: put(client, "last", acknowledged, refusals), server)
-        wait_for(server.is_ready, server)
+        wait_for(lambda: client.get("/readyz").json() == {"status": "ready"}, server)
         assert refusals == {(503, "index_unavailable")}
         assert stored(client, acknowledged) == acknowledged
         assert server.terminate() == 0

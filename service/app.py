@@ -1,20 +1,14 @@
 """The HTTP application of one process: its parts, its routes, and what surrounds every request."""
 
-import reprlib
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from importlib.metadata import version
 
-from fastapi import APIRouter, FastAPI, Request
-from fastapi.exceptions import RequestValidationError
-from starlette.exceptions import HTTPException
-from starlette.responses import Response
+from fastapi import APIRouter, FastAPI
 
-from service.errors import ServiceError, refusal
 from service.http.authentication import AuthenticationMiddleware, KeyedApplication, authentication_parts
-from service.http.fast_routes import FastRoutes
 from service.http.middleware import RequestMiddleware
-from service.inputs.parameters import refused
+from service.http.routing import RoutingMiddleware
 from service.routes import (
     batch,
     bulk_items,
@@ -77,17 +71,15 @@ def create_app(runtime: Runtime) -> FastAPI:
         description=_DESCRIPTION,
         version=version("infomax"),
         lifespan=lifespan,
-        # service.routes.docs has a page of its own, and one is enough.
+        # Those of service.routes.docs.
+        openapi_url=None,
         docs_url=None,
         redoc_url=None,
-        # FastAPI would look at every request whether somebody wants it; Prometheus is what there is here.
+        # FastAPI would look for OpenTelemetry on every request; the metrics here are Prometheus's.
         telemetry={"tracing": False, "metrics": False, "logs": False},
     )
     app.state.runtime = runtime
-    app.add_exception_handler(ServiceError, _refuse)
-    app.add_exception_handler(HTTPException, _refuse_route)
-    app.add_exception_handler(RequestValidationError, _refuse_parameters)
-    app.add_middleware(FastRoutes, routers=(embeddings.router,))
+    app.add_middleware(RoutingMiddleware, routers=ROUTERS)
     if guard:
         keys, usage_file = guard
         app.add_middleware(
@@ -103,29 +95,6 @@ def create_app(runtime: Runtime) -> FastAPI:
         client_seconds=runtime.settings.client_seconds,
     )
     for router in ROUTERS:
+        # For the OpenAPI document; no request comes so far.
         app.include_router(router)
     return app
-
-
-async def _refuse(request: Request, error: Exception) -> Response:
-    return refusal(error, request.scope)
-
-
-async def _refuse_route(request: Request, error: Exception) -> Response:
-    """Starlette's own refusals: no such route, or not with this method."""
-    assert isinstance(error, HTTPException)  # noqa: S101 (it is registered for these alone)
-    code = {404: "no_such_route", 405: "method_not_allowed"}.get(error.status_code, "bad_request")
-    reason = ServiceError(error.status_code, code, f"{request.method} {request.url.path}: {error.detail}.")
-    answer = refusal(reason, request.scope)
-    answer.headers.update(error.headers or {})
-    return answer
-
-
-async def _refuse_parameters(request: Request, error: Exception) -> Response:
-    """FastAPI's own refusals: a parameter that is missing or not of its type; the first is named."""
-    assert isinstance(error, RequestValidationError)  # noqa: S101 (it is registered for these alone)
-    first = error.errors()[0]
-    place, *path = (str(part) for part in first["loc"])
-    name = ".".join(path) or place
-    given = "is missing" if first["type"] == "missing" else f"is {reprlib.repr(first['input'])}"
-    return refusal(refused(f"The {place} parameter {name} {given}: {first['msg']}."), request.scope)

@@ -6,12 +6,13 @@ import re
 from importlib.metadata import distribution
 from pathlib import Path
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Request
 from fastapi.openapi.docs import get_swagger_ui_html
-from starlette.exceptions import HTTPException
 from starlette.responses import FileResponse, Response
 
 from service.http.content_security_policy import page_policy
+from service.http.routing import no_such_route
+from service.outputs.json import json_response
 
 router = APIRouter(tags=["service"])
 
@@ -42,13 +43,20 @@ _PAGE, _HEADERS = _page()
 
 
 @router.get("/docs", include_in_schema=False)
-async def docs() -> Response:
+async def docs(_request: Request) -> Response:
     return Response(_PAGE, headers=_HEADERS, media_type="text/html")
 
 
 @router.get("/docs/{name}", include_in_schema=False)
-async def docs_file(name: str) -> Response:
-    """The two files that the page loads."""
+async def docs_file(request: Request) -> Response:
+    """Answer one of the two files that the page loads."""
+    name = request.path_params["name"]
     if name not in (_SCRIPT_FILE, _STYLE_FILE):
-        raise HTTPException(404, "Not Found")
+        raise no_such_route(request.method, request.scope["path"])
     return FileResponse(_FOLDER / name, headers={"Cache-Control": "private, max-age=3600"})
+
+
+@router.get("/openapi.json", include_in_schema=False)
+async def openapi(request: Request) -> Response:
+    """Answer the OpenAPI document that the page shows."""
+    return json_response(request.app.openapi())

@@ -18,13 +18,11 @@ router = APIRouter(tags=["service"])
 
 
 @router.get("/livez", summary="Whether the process answers", responses=description.answers(accept.JSON))
-@router.head("/livez", include_in_schema=False)
-async def livez() -> Response:
+async def livez(_request: Request) -> Response:
     return _json({"status": "alive"})
 
 
 @router.get("/readyz", summary="Whether requests are answered", responses=description.answers(accept.JSON))
-@router.head("/readyz", include_in_schema=False)
 async def readyz(request: Request) -> Response:
     """503 `not_ready` says in `detail` why not; an index that takes no writes is ready, and says so."""
     runtime = runtime_of(request)

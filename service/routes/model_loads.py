@@ -43,12 +43,15 @@ _BODY = {
     "/v1/models/{name:path}/load",
     summary="Serve another version of a model, once it is warm and has passed its self-test",
     responses=description.answers(accept.JSON),
-    openapi_extra={"requestBody": _BODY, "parameters": description.query(**_OPTIONS)},
+    openapi_extra={
+        "requestBody": _BODY,
+        "parameters": [description.in_path("name"), *description.query(**_OPTIONS)],
+    },
 )
-async def load_model(request: Request, name: str) -> Response:
+async def load_model(request: Request) -> Response:
     """Answered once every process serves the version; where it is refused, the one before it serves on."""
     require_admin(request)
-    runtime = runtime_of(request)
+    runtime, name = runtime_of(request), request.path_params["name"]
     body = await read_body(request, runtime.settings.max_request_bytes)
     members = json_object(body) if body else {}
     parameters = parse(LoadParameters, merge(request.query_params.multi_items(), members.items()))

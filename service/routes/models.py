@@ -34,9 +34,10 @@ async def models(request: Request) -> Response:
     "/{name:path}",
     summary="One model, by its name or name/version",
     responses=description.answers(accept.JSON),
+    openapi_extra={"parameters": [description.in_path("name")]},
 )
-async def model(request: Request, name: str) -> Response:
-    runtime = runtime_of(request)
+async def model(request: Request) -> Response:
+    runtime, name = runtime_of(request), request.path_params["name"]
     for status in runtime.load_requests.statuses:
         if status.id == name and all(served.id != name for served in runtime.models):
             return json_response(_describe_status(status))

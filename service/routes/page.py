@@ -1,10 +1,10 @@
 """`/`: a page for people. A photo in; out, where its information lies, which images are like it, and why."""
 
-from fastapi import APIRouter
-from starlette.exceptions import HTTPException
+from fastapi import APIRouter, Request
 from starlette.responses import FileResponse
 
 from service.http.content_security_policy import page_policy
+from service.http.routing import no_such_route
 from service.outputs.lines import NDJSON
 from service.page import FILES, FOLDER
 
@@ -15,13 +15,14 @@ _HEADERS = page_policy(images="blob:")
 
 
 @router.get("/", include_in_schema=False)
-async def page() -> FileResponse:
+async def page(_request: Request) -> FileResponse:
     return FileResponse(FOLDER / "index.html", headers=_HEADERS)
 
 
 @router.get("/page/{name}", include_in_schema=False)
-async def page_file(name: str) -> FileResponse:
-    """One of the files that the page loads."""
+async def page_file(request: Request) -> FileResponse:
+    """Answer one of the files that the page loads."""
+    name = request.path_params["name"]
     if name not in FILES:
-        raise HTTPException(404, f"the page has no file {name}")
+        raise no_such_route(request.method, request.scope["path"])
     return FileResponse(FOLDER / name, media_type=NDJSON if name.endswith(".ndjson") else None)

@@ -78,14 +78,14 @@ def _of_model(
 
 
 @router.get("", summary="What serves, and which extensions it has", responses=_JSON)
-async def server() -> Response:
+async def server(_request: Request) -> Response:
     return json_response(
         {"name": "infomax", "version": package_version("infomax"), "extensions": ["binary_tensor_data"]}
     )
 
 
 @router.get("/health/live", summary="Whether the process answers", responses=_JSON)
-async def live() -> Response:
+async def live(_request: Request) -> Response:
     return json_response({"live": True})
 
 

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from service.inference.pipeline import Pipeline
-from service.inference.results import Embedded, Lane, Want
+from service.inference.results import Embedded, Priority, Want
 from service.settings import load_settings
 
 IMAGES = Path(__file__).parent / "images"
@@ -51,7 +51,7 @@ async def _embed(files: list[bytes]) -> list[Embedded]:
     await pipeline.start()
     answers: list[Embedded] = []
     for start in range(0, len(files), _CHUNK):
-        for outcome in await pipeline.embed(files[start : start + _CHUNK], Want.MAP, Lane.BULK):
+        for outcome in await pipeline.embed(files[start : start + _CHUNK], Want.MAP, Priority.BULK):
             if not isinstance(outcome, Embedded):
                 raise SystemExit(f"an image cannot be used: {outcome.message}")
             answers.append(outcome)

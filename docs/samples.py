@@ -22,6 +22,8 @@ def main(data: Path) -> None:
     taken: Counter[str] = Counter()
     lines = []
     for image in pq.read_table(data, columns=["img"]).column("img").to_pylist():
+        if image is None:
+            continue
         label = Path(image["path"]).parent.name
         taken[label] += 1
         if taken[label] <= _EACH:

@@ -42,7 +42,7 @@ function show(nats, mean, meaning) {
 }
 
 function showOwn() {
-  show(shown.own.nats, shown.own.mean, "What each patch tells about this photo");
+  show(shown.own.nats, shown.own.mean, "How typical each patch is of this photo");
 }
 
 function showNeighbour(button, neighbour) {

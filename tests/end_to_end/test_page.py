@@ -83,7 +83,7 @@ def test_a_photo_is_answered_with_its_map(
         (value, row, column) for row, line in enumerate(answer["nats"]) for column, value in enumerate(line)
     ]
     expect(page.locator("#meaning")).to_have_text(
-        f"What each patch tells about this photo: {printed(answer['mean'])} on average."
+        f"How typical each patch is of this photo: {printed(answer['mean'])} on average."
     )
     canvas = page.locator("#map")
     box = canvas.bounding_box()
@@ -126,7 +126,7 @@ def test_images_are_added_and_found_and_a_neighbour_is_explained(
     )
     expect(neighbours.nth(2)).to_have_attribute("aria-pressed", "true")
     neighbours.nth(2).click()
-    expect(page.locator("#meaning")).to_have_text(re.compile("^What each patch tells"))
+    expect(page.locator("#meaning")).to_have_text(re.compile("^How typical each patch is"))
     stored = httpx.get(f"{server.url}/v1/items/photo%201.jpg").json()["metadata"]["thumbnail"]
     picture = Image.open(io.BytesIO(base64.b64decode(stored.removeprefix("data:image/jpeg;base64,"))))
     assert picture.size == (32, 32)

@@ -5,29 +5,33 @@ applied; transparency composited over a stated background; 16-bit grey scaled to
 CMYK, palette and grey converted to RGB; colour profiles ignored, as nearly all training pipelines do.
 """
 
-import warnings
 from dataclasses import dataclass
-from io import BytesIO
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageFile, ImageOps, UnidentifiedImageError
+from PIL import Image
 
 from contract.errors import ImageError
+from contract.image_formats import ALLOWED_FORMATS, read_header
+from contract.image_formats.encoded_file import EncodedFile
+from contract.image_formats.failures import corrupt, undecodable
 from contract.preprocessing import Preprocessing
 
-# Formats whose decoders run no outside program and are widely fuzzed. Pillow opens the MPO of some
-# phones as JPEG, which it is, with further pictures behind the first.
-ALLOWED_FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF")
-_JPEG_FORMATS = ("JPEG", "MPO")
-_JPEG_START_OF_SCAN = b"\xff\xda"
-# Up to here bytes.count is the faster way to count them.
-_COUNTED_BYTES = 2**13
-_ORIENTATION_TAG = 0x0112
+__all__ = ["ALLOWED_FORMATS", "DecodedImage", "ImageLimits", "decode", "open_rgb"]
 
-# Pillow warns at 89 megapixels; the stated limit takes that warning's place. Here and not around the call,
-# since the filters are shared by all threads.
-warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
+_TURNS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+_SIDES_SWAPPED = (5, 6, 7, 8)
+
+# Pillow warns at 89 megapixels and refuses twice as many; the stated limit takes the place of both.
+Image.MAX_IMAGE_PIXELS = None
 
 
 @dataclass(frozen=True)
@@ -52,7 +56,7 @@ class DecodedImage:
     Attributes:
         pixels: uint8 [height, width, 3], RGB.
         original_width, original_height: size in pixels after the EXIF orientation was applied.
-        format: Pillow's name of the encoded format.
+        format: name of the encoded format.
     """
 
     pixels: NDArray[np.uint8]
@@ -65,18 +69,17 @@ def decode(data: bytes, rule: Preprocessing, limits: ImageLimits | None = None) 
     """Decode one encoded image by the model's rule.
 
     Raises:
-        ImageError: with code `empty_image`, `image_too_large`, `unsupported_format`,
+        ImageError: with code `empty_image`, `image_too_large`, `unsupported_format`, `unsupported_variant`,
             `too_many_pixels`, `too_many_scans`, `truncated_image` or `corrupt_image`.
     """
-    image = open_upright(data, limits or ImageLimits(), draft_size=_draft_size(rule))
-    width, height = image.info["infomax_original_size"]
+    file = _checked(data, limits or ImageLimits())
+    file.draft_size = _draft_size(rule)
+    image = _upright(file)
     pixels = _to_rgb(image, rule.background).resize((rule.width, rule.height), Image.Resampling.BILINEAR)
-    return DecodedImage(
-        pixels=np.asarray(pixels),
-        original_width=width,
-        original_height=height,
-        format=image.info["infomax_format"],
-    )
+    width, height = file.width, file.height
+    if file.orientation in _SIDES_SWAPPED:
+        width, height = height, width
+    return DecodedImage(np.asarray(pixels), width, height, file.format)
 
 
 def open_rgb(
@@ -87,107 +90,45 @@ def open_rgb(
     Raises:
         ImageError: as `decode`.
     """
-    return _to_rgb(open_upright(data, limits or ImageLimits(), draft_size=None), background)
+    return _to_rgb(_upright(_checked(data, limits or ImageLimits())), background)
 
 
-def open_upright(data: bytes, limits: ImageLimits, draft_size: tuple[int, int] | None) -> Image.Image:
-    """Check, open, load and turn one image; `draft_size` allows a smaller JPEG decode of at least that size.
-
-    The result's `info` carries `infomax_original_size` (width, height after turning) and
-    `infomax_format`, because both are lost by loading and turning.
-
-    Raises:
-        ImageError: as `decode`.
-    """
-    image = _open(data, limits)
-    image_format = image.format or "unknown"
-    original_size = image.size
-    try:
-        if draft_size is not None:
-            image.draft("RGB", draft_size)
-        if image_format in _JPEG_FORMATS:
-            # One piece in place of dozens: nothing is copied, and the interpreter lock is left once.
-            image.decodermaxblock = len(data)
-        image.load()
-        if image.getexif().get(_ORIENTATION_TAG, 1) in (5, 6, 7, 8):
-            original_size = original_size[::-1]
-        ImageOps.exif_transpose(image, in_place=True)
-    except Exception as error:
-        # Pillow's decoders raise an open set of types on hostile bytes; all of them mean one thing.
-        raise _undecodable(error) from error
-    image.info["infomax_original_size"] = original_size
-    image.info["infomax_format"] = image_format
-    return image
-
-
-def _open(data: bytes, limits: ImageLimits) -> ImageFile.ImageFile:
+def _checked(data: bytes, limits: ImageLimits) -> EncodedFile:
+    """Read the header and hold it against the limits."""
     if not data:
-        raise ImageError("empty_image", "The image has 0 bytes; send the encoded file's content.")
+        raise ImageError("empty_image", "The image has 0 bytes. Send the content of the encoded file.")
     if len(data) > limits.max_bytes:
         raise ImageError(
             "image_too_large",
-            f"The image has {len(data):,} bytes, the limit is {limits.max_bytes:,}; "
-            "send a smaller file or raise INFOMAX_MAX_IMAGE_BYTES.",
+            f"The image has {len(data):,} bytes, the limit is {limits.max_bytes:,}. "
+            "Send a smaller file or raise INFOMAX_MAX_IMAGE_BYTES.",
             limit=limits.max_bytes,
         )
-    try:
-        image = Image.open(BytesIO(data), formats=ALLOWED_FORMATS)
-    except UnidentifiedImageError as error:
+    file = read_header(data)
+    pixels = file.width * file.height
+    if file.width <= 0 or file.height <= 0:
+        raise corrupt(file.format, f"its header says {file.width} x {file.height} pixels")
+    if pixels > limits.max_pixels:
         raise ImageError(
-            "unsupported_format",
-            f"The bytes (starting {data[:8].hex(' ')}) are no image in an accepted format; "
-            f"accepted are {', '.join(ALLOWED_FORMATS)}.",
-        ) from error
-    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
-        raise _too_many_pixels("The image has hundreds of millions of pixels", limits) from error
-    except Exception as error:
-        raise _undecodable(error) from error
-    width, height = image.size
-    if width * height > limits.max_pixels:
-        raise _too_many_pixels(f"The image is {width} x {height} = {width * height:,} pixels", limits)
-    if image.format in _JPEG_FORMATS:
-        scans = _scans(data)
-        if scans > limits.max_scans:
-            raise ImageError(
-                "too_many_scans",
-                f"The JPEG has {scans} scans, the limit is {limits.max_scans}; "
-                "save it again as a baseline JPEG.",
-                limit=limits.max_scans,
-            )
-    return image
-
-
-def _too_many_pixels(what: str, limits: ImageLimits) -> ImageError:
-    return ImageError(
-        "too_many_pixels",
-        f"{what}, the limit is {limits.max_pixels:,}; scale it down or raise INFOMAX_MAX_IMAGE_PIXELS.",
-        limit=limits.max_pixels,
-    )
-
-
-def _scans(data: bytes) -> int:
-    """How many start-of-scan markers there are.
-
-    Of 12 megapixels bytes.count takes four milliseconds, a tenth of their decoding, in which no other thread
-    runs. NumPy takes a tenth of that and lets them run.
-    """
-    if len(data) <= _COUNTED_BYTES:
-        return data.count(_JPEG_START_OF_SCAN)
-    marker = int.from_bytes(_JPEG_START_OF_SCAN, "little")
-    pairs = (np.frombuffer(data, "<u2", (len(data) - odd) // 2, odd) for odd in (0, 1))
-    return sum(int(np.count_nonzero(pair == marker)) for pair in pairs)
-
-
-def _undecodable(error: Exception) -> ImageError:
-    if "truncated" in str(error).lower() or isinstance(error, EOFError):
-        return ImageError(
-            "truncated_image", f"The image ends before its last pixel ({error}); send the whole file."
+            "too_many_pixels",
+            f"The image is {file.width} x {file.height} = {pixels:,} pixels, the limit is "
+            f"{limits.max_pixels:,}. Scale it down or raise INFOMAX_MAX_IMAGE_PIXELS.",
+            limit=limits.max_pixels,
         )
-    return ImageError(
-        "corrupt_image",
-        f"The image cannot be decoded ({type(error).__name__}: {error}); "
-        "check the file with an image viewer.",
-    )
+    file.max_scans = limits.max_scans
+    return file
+
+
+def _upright(file: EncodedFile) -> Image.Image:
+    try:
+        image = file.load()
+        turn = _TURNS.get(file.orientation)
+        return image if turn is None else image.transpose(turn)
+    except ImageError:
+        raise
+    except Exception as error:
+        # Pillow's decoders raise an open set of types on hostile bytes; all of them mean one thing.
+        raise undecodable(file.format, error) from error
 
 
 def _draft_size(rule: Preprocessing) -> tuple[int, int] | None:

@@ -185,7 +185,7 @@ def test_a_jpeg_of_very_many_scans_is_refused(size: tuple[int, int]) -> None:
     most = ImageLimits().max_scans
     for padding in (b"", b"\xff"):  # markers at even and at odd places; fill bytes may precede one
         bomb = data[:scan] + padding + data[scan:-2] * (most + 1) + data[-2:]
-        with pytest.raises(ImageError, match=f"The JPEG has {most + 1} scans, the limit is {most}"):
+        with pytest.raises(ImageError, match=f"The JPEG has more than {most} scans"):
             decode(bomb, RULE)
     decode(encoded(landscape(64, 64), "JPEG", progressive=True), RULE)
 

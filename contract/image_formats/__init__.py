@@ -1,0 +1,34 @@
+"""Accepted formats: one file for each, with what its header says and how its pixels are loaded.
+
+Each decoder is given the file without metadata that nobody uses, so that damage in it costs no image.
+"""
+
+from contract.errors import ImageError
+from contract.image_formats.bmp import BmpFile
+from contract.image_formats.encoded_file import EncodedFile
+from contract.image_formats.gif import GifFile
+from contract.image_formats.jpeg import JpegFile
+from contract.image_formats.png import PngFile
+from contract.image_formats.webp import WebpFile
+
+# Their decoders run no outside program and are widely fuzzed.
+FORMATS: tuple[type[EncodedFile], ...] = (JpegFile, PngFile, WebpFile, BmpFile, GifFile)
+ALLOWED_FORMATS = tuple(one.format for one in FORMATS)
+_SHOWN_BYTES = 8
+
+
+def read_header(data: bytes) -> EncodedFile:
+    """Find an image's format by its first bytes and its size by its header; nothing is decoded.
+
+    Raises:
+        ImageError: with code `unsupported_format`, `unsupported_variant`, `truncated_image` or
+            `corrupt_image`.
+    """
+    for one in FORMATS:
+        if one.matches(data):
+            return one(data)
+    raise ImageError(
+        "unsupported_format",
+        f"The bytes (starting {data[:_SHOWN_BYTES].hex(' ')}) are not an image in an accepted format. "
+        f"Accepted are {', '.join(ALLOWED_FORMATS)}.",
+    )

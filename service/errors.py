@@ -26,6 +26,7 @@ _ITEM_STATUS = {
     "image_too_large": 413,
     "too_many_pixels": 413,
     "unsupported_format": 415,
+    "unsupported_variant": 422,
     "too_many_scans": 422,
     "truncated_image": 422,
     "corrupt_image": 422,

@@ -2,10 +2,11 @@
 PYTHON ?= python3.11
 BIN := .venv/bin
 SOAK_SECONDS ?= 3600
+ROUNDS ?= 20
 MINUTES ?= 120
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --constraint constraints.txt
 
-.PHONY: help setup serve test lint types unit test-wheel lint-ops pictures page-picture samples reproduce audit sbom bench-serving bench-training soak overload clean
+.PHONY: help setup serve test lint types unit test-wheel lint-ops pictures page-picture samples reproduce audit sbom bench-serving bench-training soak overload kill-rounds clean
 
 help:
 	@echo "make serve   serve the shipped model on http://localhost:8000"
@@ -22,6 +23,7 @@ help:
 	@echo "make bench-serving   this service beside LitServe, BentoML, MLServer and mosec (ARGS=--help)"
 	@echo "make bench-training   the whole training step against the bare encoder (ARGS=--help)"
 	@echo "make soak   random clients for an hour (SOAK_SECONDS): no failure, flat memory"
+	@echo "make kill-rounds   kill the server and its PostgreSQL again and again (ROUNDS): nothing acknowledged is lost"
 	@echo "make overload   ten times full load: latency, refusals, whether Retry-After is true"
 	@echo "make clean   remove .venv, the embedded index and training runs"
 
@@ -134,6 +136,9 @@ bench-training: .venv/complete
 
 soak: .venv/complete
 	$(BIN)/python -m bench.soak --seconds $(SOAK_SECONDS)
+
+kill-rounds: .venv/complete
+	$(BIN)/python -m bench.kill_rounds --rounds $(ROUNDS)
 
 overload: .venv/complete
 	$(BIN)/python -m bench.overload

@@ -93,8 +93,8 @@ def _encoder(rng: np.random.Generator) -> onnx.ModelProto:
         helper.make_node("LpNormalization", ["unnormalised"], ["embedding"], axis=1, p=2),
     ]
     weights = [
-        numpy_helper.from_array(np.float32(127.5), "half_range"),
-        numpy_helper.from_array(np.float32(1), "one"),
+        numpy_helper.from_array(np.array(127.5, np.float32), "half_range"),
+        numpy_helper.from_array(np.array(1, np.float32), "one"),
         _weights(rng, "w1", 8, 3, 4, 4),
         _weights(rng, "w2", CHANNELS, 8, 4, 4),
         _weights(rng, "w3", 24, CHANNELS, 4, 4),
@@ -133,7 +133,7 @@ def _critic(rng: np.random.Generator) -> onnx.ModelProto:
         _weights(rng, "w_global", CODE, UNITS, transposed=True),
         numpy_helper.from_array(rng.standard_normal((BANK, UNITS)).astype(np.float32) / 2, "bank"),
         numpy_helper.from_array(np.array([-1], np.int64), "last_axis"),
-        numpy_helper.from_array(np.float32(np.log(BANK)), "log_bank"),
+        numpy_helper.from_array(np.array(np.log(BANK), np.float32), "log_bank"),
     ]
     return _model(
         "tiny-critic",

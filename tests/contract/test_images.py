@@ -2,6 +2,7 @@
 
 import struct
 import zlib
+from collections.abc import Callable
 
 import numpy as np
 import pytest
@@ -16,7 +17,7 @@ from tests.pictures import encoded, landscape, photo
 RULE = Preprocessing(height=32, width=32)
 _ORIENTATION = 0x0112
 # What turns an upright picture into one that a camera stores with this EXIF orientation.
-_STORED_AS = {
+_STORED_AS: dict[int, Callable[[Image.Image], Image.Image]] = {
     1: lambda picture: picture,
     2: ImageOps.mirror,
     3: lambda picture: picture.transpose(Image.Transpose.ROTATE_180),

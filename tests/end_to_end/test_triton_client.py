@@ -27,7 +27,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 
 @pytest.fixture(scope="module")
 def images() -> list[bytes]:
-    return [row["bytes"] for row in pq.read_table(SAMPLES)["img"].to_pylist()[:24]]
+    return [row["img"]["bytes"] for row in pq.read_table(SAMPLES).to_pylist()[:24]]
 
 
 @pytest.fixture(scope="module")

@@ -5,6 +5,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import httpx
+import openai
 
 from service.app import create_app
 from service.inference.model import Model
@@ -14,7 +15,7 @@ from tests.service.faults import settings
 
 @asynccontextmanager
 async def client(
-    models: Path, index_url: str, model: Model | None = None, **changes: object
+    models: Path, index_url: str, model: Model | None = None, /, **changes: object
 ) -> AsyncIterator[httpx.AsyncClient]:
     """A started application over the tiny model and the database at `index_url`."""
     app = create_app(
@@ -34,3 +35,13 @@ def check_refusal(response: httpx.Response, status: int, code: str, says: str) -
     assert response.headers["content-type"] == "application/problem+json"
     assert (response.status_code, problem["code"]) == (status, code), problem
     assert says in problem["detail"]
+
+
+def openai_client(http: httpx.AsyncClient, key: str = "unused") -> openai.AsyncOpenAI:
+    """The OpenAI client on top of another one, which it takes although it declares a successor's type."""
+    return openai.AsyncOpenAI(
+        base_url="http://infomax/v1",
+        api_key=key,
+        http_client=http,  # type: ignore[arg-type]
+        max_retries=0,
+    )

@@ -46,7 +46,8 @@ def tiny_card(models: Path) -> ModelCard:
 def directions(card: ModelCard, count: int, seed: int = 0) -> NDArray[np.float32]:
     """Random vectors of length one: float32 [count, D]."""
     vectors = np.random.default_rng(seed).standard_normal((count, card.shapes.embedding))
-    return (vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).astype(np.float32)
+    unit: NDArray[np.float64] = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+    return unit.astype(np.float32)
 
 
 def items_of(vectors: NDArray[np.float32], metadata: list[Metadata] | None = None) -> list[NewItem]:

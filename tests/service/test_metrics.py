@@ -24,7 +24,7 @@ def test_processes_add_up_and_readiness_is_that_of_the_least_ready(tmp_path: Pat
         script = WORKER.format(ready=ready)
         subprocess.run([sys.executable, "-c", script], cwd=ROOT, env=environment, check=True)
     registry = CollectorRegistry()
-    MultiProcessCollector(registry, str(tmp_path))
+    MultiProcessCollector(registry, str(tmp_path))  # type: ignore[no-untyped-call]
     labels = {"route": "/v1/embeddings", "method": "POST", "status": "200"}
     assert registry.get_sample_value("infomax_requests_total", labels) == 6
     assert registry.get_sample_value("infomax_queue_depth_items") == 10

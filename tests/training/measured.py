@@ -1,6 +1,7 @@
 """A toy to measure: images of few pixels, and an encoder that is a formula."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,14 +12,14 @@ from training.evaluation.measures import MeasureInputs
 from training.system.signals import Interruption
 
 Pixels = NDArray[np.uint8]
-Layer = Callable[[NDArray[np.float32]], NDArray[np.float32]]
+Layer = Callable[[NDArray[np.float32]], NDArray[np.floating[Any]]]
 
 
 def encoder(**outputs: Layer) -> FrozenEncoder:
     """An encoder whose named outputs are formulas of the pixels, float32 [B, H, W, 3] on the scale 0..1."""
 
-    def run(pixels: Pixels, names: tuple[str, ...] | list[str]) -> list[NDArray[np.float32]]:
-        unit = pixels.astype(np.float32) / 255
+    def run(pixels: Pixels, names: Sequence[str]) -> list[NDArray[np.float32]]:
+        unit = (pixels / 255).astype(np.float32)
         return [outputs[name](unit).astype(np.float32) for name in names]
 
     return FrozenEncoder(run, tuple(outputs))

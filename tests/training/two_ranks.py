@@ -63,7 +63,8 @@ def outcome(changes: dict[str, Any], folder: Path, execution: Execution = Execut
     """Values of each step, the first step's gradients, and the state after the last."""
     recipe = Recipe.model_validate(_PARTS | changes)
     run = Run(recipe, folder, total_steps=2 * STEPS, execution=execution)
-    values, gradients = [], {}
+    values: list[Any] = []
+    gradients: dict[str, Any] = {}
     for batch in batches():
         values.append(run.take_step(ranks.share(batch)))
         if not gradients:

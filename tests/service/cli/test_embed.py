@@ -9,6 +9,7 @@ import orjson
 import pyarrow.parquet as pq
 import pytest
 import typer
+from numpy.typing import NDArray
 from typer.testing import CliRunner
 
 from contract.errors import InfomaxError
@@ -43,13 +44,14 @@ def small(tiny_models: Path) -> Settings:
     return settings(tiny_models, workers=1)
 
 
-def names_and_vectors(out: Path) -> tuple[list[str], np.ndarray]:
+def names_and_vectors(out: Path) -> tuple[list[str], NDArray[np.float32]]:
     if out.suffix == ".npy":
         return out.with_suffix(".txt").read_text().splitlines(), np.load(out)
     if out.suffix == ".parquet":
         table = pq.read_table(out)
         assert table.schema.metadata[b"infomax.model"] == b"tiny/1"
-        return table["id"].to_pylist(), np.array(table["embedding"].to_pylist(), np.float32)
+        found = table.to_pylist()
+        return [row["id"] for row in found], np.array([row["embedding"] for row in found], np.float32)
     rows = [orjson.loads(line) for line in out.read_bytes().splitlines()]
     return [row["id"] for row in rows], np.array([row["embedding"] for row in rows], np.float32)
 

@@ -16,7 +16,7 @@ from prometheus_client import REGISTRY
 from service.app import ROUTERS
 from service.quotas.api_keys import new_key, table_of
 from tests.pictures import photo
-from tests.service.client import client
+from tests.service.client import client, openai_client
 from tests.service.streams import ndjson
 
 JPEG = {"Content-Type": "image/jpeg"}
@@ -31,7 +31,9 @@ def keys(tmp_path: Path) -> dict[str, object]:
     return keyed(tmp_path)
 
 
-def keyed(folder: Path, images_per_second: float | None = None, images_per_day: int | None = None) -> dict:
+def keyed(
+    folder: Path, images_per_second: float | None = None, images_per_day: int | None = None
+) -> dict[str, object]:
     path = folder / "keys.toml"
     path.write_text(table_of("one", KEY, images_per_second, images_per_day))
     return {"api_keys_file": path, "data_dir": folder}
@@ -50,7 +52,9 @@ def test_no_route_but_health_and_the_page_answers_without_a_key(
 ) -> None:
     """Every route of the interface, the documentation, and what does not exist; a browser gets the page."""
     routes = [route for router in ROUTERS for route in router.routes if isinstance(route, APIRoute)]
-    paths = {(method, route.path.replace("{id:path}", "x")) for route in routes for method in route.methods}
+    paths = {
+        (method, route.path.replace("{id:path}", "x")) for route in routes for method in route.methods or ()
+    }
     paths |= {("GET", path) for path in ("/docs", "/openapi.json", "/nothing", "/v1/livez", "/livez/x")}
 
     async def scenario() -> None:
@@ -292,18 +296,12 @@ def test_the_openai_client_is_let_in_and_understands_refusals(
     async def scenario() -> None:
         async with client(tiny_models, index_url, **keyed(tmp_path, images_per_day=1)) as http:
             http.base_url = httpx.URL("http://infomax/v1/")
-
-            def caller(key: str) -> openai.AsyncOpenAI:
-                return openai.AsyncOpenAI(
-                    api_key=key, base_url="http://infomax/v1/", http_client=http, max_retries=0
-                )
-
-            answer = await caller(KEY).embeddings.create(model="tiny", input=image)
+            answer = await openai_client(http, KEY).embeddings.create(model="tiny", input=image)
             assert len(answer.data) == 1
             with pytest.raises(openai.AuthenticationError, match="not known here"):
-                await caller("sk-wrong").embeddings.create(model="tiny", input=image)
+                await openai_client(http, "sk-wrong").embeddings.create(model="tiny", input=image)
             with pytest.raises(openai.RateLimitError, match="may send 1 images a day"):
-                await caller(KEY).embeddings.create(model="tiny", input=image)
+                await openai_client(http, KEY).embeddings.create(model="tiny", input=image)
 
     asyncio.run(scenario())
 

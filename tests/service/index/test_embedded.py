@@ -27,7 +27,7 @@ def card(tiny_models: Path) -> ModelCard:
 
 def scalar(url: str, statement: str) -> object:
     with psycopg.connect(url) as connection:
-        row = connection.execute(statement).fetchone()  # type: ignore[call-overload]
+        row = connection.execute(statement).fetchone()
     return row[0] if row else None
 
 

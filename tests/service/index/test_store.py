@@ -9,7 +9,7 @@ import pytest
 
 from contract.card import ModelCard
 from service.index import graph
-from service.index.items import NewItem
+from service.index.items import Metadata, NewItem
 from service.index.store import Index
 from tests.service.index_session import directions, items_of, opened, tiny_card
 
@@ -76,7 +76,7 @@ def test_fewer_items_than_asked_for_are_all_returned(index_url: str, card: Model
 
 def test_a_filter_selects_by_containment_in_the_metadata(index_url: str, card: ModelCard) -> None:
     vectors = directions(card, 4)
-    metadata = [
+    metadata: list[Metadata] = [
         {"label": "cat", "tags": ["a", "b"]},
         {"label": "cat", "place": {"city": "Paris", "zip": 1}},
         {"label": "dog", "tags": ["a"]},
@@ -102,7 +102,7 @@ def test_a_filter_selects_by_containment_in_the_metadata(index_url: str, card: M
 
 def test_an_item_comes_back_as_it_was_put(index_url: str, card: ModelCard) -> None:
     vector = directions(card, 1)[0]
-    metadata = {"text": "Grüße 猫 \"\\'%s{}", "number": 0.1, "big": 2**53, "list": [None, True, {}]}
+    metadata: Metadata = {"text": "Grüße 猫 \"\\'%s{}", "number": 0.1, "big": 2**53, "list": [None, True, {}]}
     item = NewItem("cats/1.jpg", vector, metadata, np.arange(12, dtype=np.float32), 640, 480, "JPEG")
 
     async def run() -> None:
@@ -275,7 +275,7 @@ def test_a_space_that_outgrew_exact_search_gets_a_graph(
             ({"unique": 2}, 1),
             ({"no": 1}, 0),
         ):
-            hits = await index.search(queries[0], 1000, filter_)  # type: ignore[arg-type]
+            hits = await index.search(queries[0], 1000, filter_)
             assert len(hits) == count
             assert all(filter_.items() <= dict(hit.metadata).items() for hit in hits)
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from contract.images import ImageLimits
+from contract.images import ImageLimits, decode
 from contract.preprocessing import Preprocessing
 from service.inference import decoding
 from service.inference.decoding import SmallDecoder
@@ -34,7 +34,6 @@ def test_few_bytes_that_are_many_pixels_go_through_the_decode_stage(
     tiny_models: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     in_the_stage: list[bytes] = []
-    decode = decoding.decode
 
     def seen(data: bytes, rule: Preprocessing, limits: ImageLimits) -> object:
         if limits.max_pixels == ImageLimits().max_pixels:
@@ -58,7 +57,6 @@ def test_few_bytes_that_are_many_pixels_go_through_the_decode_stage(
 def test_a_decoder_that_fails_in_an_unknown_way_costs_one_image(
     tiny_models: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    decode = decoding.decode
 
     def fragile(data: bytes, *rest: object) -> object:
         if data == b"cursed":
@@ -76,7 +74,6 @@ def test_a_decoder_that_fails_in_an_unknown_way_costs_one_image(
 
 
 def test_a_dying_decode_thread_loses_no_caller(tiny_models: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    decode = decoding.decode
 
     def fatal(data: bytes, *rest: object) -> object:
         if data == b"cursed":

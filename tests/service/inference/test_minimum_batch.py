@@ -8,7 +8,7 @@ from threading import Event
 
 import pytest
 
-from contract.images import ImageLimits
+from contract.images import ImageLimits, decode
 from contract.preprocessing import Preprocessing
 from service.inference import batching, decoding
 from service.inference.pipeline import Pipeline
@@ -36,7 +36,7 @@ class Slow:
 
 @pytest.fixture
 def slow(monkeypatch: pytest.MonkeyPatch) -> Iterator[Slow]:
-    decode, found = decoding.decode, Slow()
+    found = Slow()
 
     def decode_slowly(data: bytes, rule: Preprocessing, limits: ImageLimits) -> object:
         if data == SLOW:

@@ -42,6 +42,10 @@ def test_an_answer_does_not_depend_on_the_company(tiny_models: Path) -> None:
             alone = [(await pipeline.embed([picture], Want.PROJECTIONS))[0] for picture in pictures]
             for one, other in zip(map(embedded, together), map(embedded, alone), strict=True):
                 np.testing.assert_allclose(one.embedding, other.embedding, atol=1e-5)
+                assert one.mi_map is not None
+                assert other.mi_map is not None
+                assert one.projections is not None
+                assert other.projections is not None
                 np.testing.assert_allclose(one.mi_map, other.mi_map, atol=1e-4)
                 np.testing.assert_allclose(one.projections.local, other.projections.local, atol=1e-4)
 
@@ -81,6 +85,7 @@ def test_an_image_against_its_own_code_is_its_mi_map(tiny_models: Path) -> None:
     async def scenario() -> None:
         async with running(tiny_models) as pipeline:
             one, other = map(embedded, await pipeline.embed([photo(1), photo(2)], Want.PROJECTIONS))
+            assert one.mi_map is not None
             assert one.projections is not None
             assert other.projections is not None
             np.testing.assert_allclose(one.projections.against(one.projections), one.mi_map, atol=1e-4)

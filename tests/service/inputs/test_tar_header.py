@@ -1,6 +1,7 @@
 """A header is read as the standard library reads it."""
 
 import tarfile
+from typing import Literal
 
 import pytest
 from hypothesis import given
@@ -19,7 +20,7 @@ KINDS = st.sampled_from(
         tarfile.GNUTYPE_LONGLINK,
     ]
 )
-FORMATS = st.sampled_from([tarfile.USTAR_FORMAT, tarfile.GNU_FORMAT])
+FORMATS: st.SearchStrategy[Literal[0, 1]] = st.sampled_from([tarfile.USTAR_FORMAT, tarfile.GNU_FORMAT])
 NAMES = st.one_of(
     st.text(st.characters(min_codepoint=33, max_codepoint=0x2FF), min_size=1, max_size=40),
     st.lists(st.sampled_from(["folder", "pictures", "of-a-journey"]), min_size=1, max_size=12).map("/".join),

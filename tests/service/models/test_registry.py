@@ -5,6 +5,7 @@ import weakref
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 from unittest.mock import patch
 
 import httpx
@@ -22,7 +23,7 @@ from tests.service.client import check_refusal
 from tests.service.faults import FragileModel, settings
 from tests.tiny_model import build_tiny_model
 
-IMAGE = {"content": photo(), "headers": {"Content-Type": "image/jpeg"}}
+IMAGE: dict[str, Any] = {"content": photo(), "headers": {"Content-Type": "image/jpeg"}}
 
 
 @pytest.fixture(scope="module")

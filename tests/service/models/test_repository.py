@@ -73,12 +73,12 @@ def repository(models: Path) -> Iterator[Repository]:
 
 def settle(repository: Repository, *workers: Worker) -> None:
     """Go on until nothing is being loaded."""
-    workers = [worker.rollout_worker for worker in workers]
-    repository.advance(workers)
+    rollout_workers = [worker.rollout_worker for worker in workers]
+    repository.advance(rollout_workers)
     while repository.busy:
         if select([repository], [], [], 0.01)[0]:
             repository.drain()
-        repository.advance(workers)
+        repository.advance(rollout_workers)
 
 
 def served(repository: Repository) -> list[str]:

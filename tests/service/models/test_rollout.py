@@ -58,10 +58,10 @@ def test_workers_prepare_one_after_the_other_and_take_up_together(rollout: Rollo
     one.prepared = 7
     rollout.advance(workers)
     assert orders(two) == [Prepare(7, VERSION)]
-    assert not rollout.decided
+    before = rollout.decided
     two.prepared = 7
     rollout.advance(workers)
-    assert rollout.decided
+    assert (before, rollout.decided) == (False, True)
     assert orders(one)[1:] == orders(two)[1:] == [Activate(7)]
     one.activated = 7
     rollout.advance(workers)

@@ -105,7 +105,7 @@ def test_patches_lie_where_they_are() -> None:
 
 @pytest.mark.parametrize("size", [(1, 1), (32, 32), (1, 4000), (4000, 1), (2000, 1500), (321, 100)])
 def test_any_size_of_original_gives_a_readable_picture(size: tuple[int, int]) -> None:
-    slope = np.add.outer(np.arange(4), np.arange(4)) / 3 - 1
+    slope = (np.add.outer(np.arange(4), np.arange(4)) / 3 - 1).astype(np.float32)
     pixels = drawn(slope, Image.new("RGB", size, "white"))
     height, width, _ = pixels.shape
     assert (height, width) == (484, 1056)
@@ -119,5 +119,5 @@ def test_any_size_of_original_gives_a_readable_picture(size: tuple[int, int]) ->
 
 
 def test_a_map_of_zeros_is_drawn() -> None:
-    panel = overlay(drawn(np.zeros((4, 4))))
+    panel = overlay(drawn(np.zeros((4, 4), np.float32)))
     np.testing.assert_allclose(panel[5, 5], colour(0, 1), atol=6)

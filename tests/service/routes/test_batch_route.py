@@ -106,6 +106,7 @@ def test_outputs_are_those_that_were_asked_for(tiny_models: Path, index_url: str
             items, _ = lines_of(await post(http, "ndjson", files, everything))
             for item, one in zip(items, expected, strict=True):
                 assert isinstance(one, Embedded)
+                assert one.mi_map is not None
                 np.testing.assert_allclose(item["embedding"], one.embedding, atol=1e-5)
                 np.testing.assert_allclose(item["mi_map"]["nats"], one.mi_map, atol=1e-4)
                 assert item["neighbours"] == []

@@ -2,6 +2,7 @@
 
 import asyncio
 import base64
+from collections.abc import MutableMapping
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ from prometheus_client import REGISTRY
 
 from contract.artefact import open_artefact
 from tests.pictures import encoded, landscape, photo
-from tests.service.client import check_refusal, client
+from tests.service.client import check_refusal, client, openai_client
 from tests.service.faults import FragileModel
 from tests.tiny_model import EMBEDDING
 
@@ -149,9 +150,7 @@ def test_the_openai_client_gets_its_embeddings(tiny_models: Path, index_url: str
     async def scenario() -> None:
         async with client(tiny_models, index_url) as http:
             expected = vectors(await http.post(ROUTE, json={"input": images}))
-            genuine = openai.AsyncOpenAI(
-                base_url="http://infomax/v1", api_key="unused", http_client=http, max_retries=0
-            )
+            genuine = openai_client(http)
             # Base64 by default, decoded by the client.
             answer = await genuine.embeddings.create(model="tiny", input=images)
             assert answer.model == "tiny/1"
@@ -256,7 +255,7 @@ def test_limits_are_stated_with_the_setting_that_raises_them(tiny_models: Path, 
             full = await http.post(ROUTE, files=form(*[photo()] * 3))
             assert full.status_code == 200
             large = encoded(landscape(400, 400), "BMP")[:6_000]
-            cases = [
+            cases: list[tuple[dict[str, Any], str, int, str]] = [
                 ({"files": form(*[photo()] * 4)}, "too_many_items", 3, "INFOMAX_MAX_REQUEST_ITEMS"),
                 ({"json": {"input": ["AAAA"] * 4}}, "too_many_items", 3, "INFOMAX_MAX_REQUEST_ITEMS"),
                 ({"content": bytes(20_001)}, "request_too_large", 20_000, "INFOMAX_MAX_REQUEST_BYTES"),
@@ -294,20 +293,22 @@ def test_a_client_who_leaves_takes_his_images_with_him(tiny_models: Path, index_
     async def scenario() -> None:
         model = FragileModel(tiny_models)
         async with client(tiny_models, index_url, model, queue_items=1) as http:
-            app = http._transport.app
+            transport = http._transport
+            assert isinstance(transport, httpx.ASGITransport)
+            app = transport.app
             model.gate.clear()
             model.entered.clear()
             gone = asyncio.Event()
-            sent: list[dict[str, object]] = []
+            sent: list[MutableMapping[str, Any]] = []
             messages = iter([{"type": "http.request", "body": photo(), "more_body": False}])
 
-            async def receive() -> dict[str, object]:
+            async def receive() -> dict[str, Any]:
                 for message in messages:
                     return message
                 await gone.wait()
                 return {"type": "http.disconnect"}
 
-            async def send(message: dict[str, object]) -> None:
+            async def send(message: MutableMapping[str, Any]) -> None:
                 sent.append(message)
 
             scope = {
@@ -318,7 +319,7 @@ def test_a_client_who_leaves_takes_his_images_with_him(tiny_models: Path, index_
                 "query_string": b"",
             }
             before = cancelled()
-            request = asyncio.create_task(app(scope, receive, send))
+            request = asyncio.ensure_future(app(scope, receive, send))
             await asyncio.to_thread(model.entered.wait, 30)
             gone.set()
             await request

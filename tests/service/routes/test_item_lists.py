@@ -32,7 +32,7 @@ async def stored(http: httpx.AsyncClient, ids: list[str] = IDS) -> None:
         assert answer.status_code == 200
 
 
-async def listed(http: httpx.AsyncClient, **query: object) -> list[str]:
+async def listed(http: httpx.AsyncClient, **query: str | int) -> list[str]:
     """All pages."""
     ids: list[str] = []
     while True:

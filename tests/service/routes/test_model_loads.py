@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -55,7 +56,8 @@ def test_a_load_is_answered_with_what_is_served_then(tiny_models: Path, index_ur
 
     async def scenario() -> None:
         async with client(tiny_models, index_url, parent) as http:
-            for request in ({}, {"json": {"version": 3}}, {"params": {"version": 4}}):
+            requests: list[dict[str, Any]] = [{}, {"json": {"version": 3}}, {"params": {"version": 4}}]
+            for request in requests:
                 answer = await http.post(ROUTE, **request)
                 assert (answer.status_code, answer.json()["id"]) == (200, "tiny/1")
             assert (await http.post("/v1/models/tiny/1/load")).status_code == 200
@@ -97,7 +99,7 @@ def test_a_refused_version_is_listed_with_its_reason(tiny_models: Path, index_ur
     ],
 )
 def test_what_is_no_such_request_is_refused_without_asking(
-    path: str, request_: dict[str, object], status: int, code: str, tiny_models: Path, index_url: str
+    path: str, request_: dict[str, Any], status: int, code: str, tiny_models: Path, index_url: str
 ) -> None:
     def parent(load_requests: LoadRequests, load_request: LoadRequest) -> None:
         raise AssertionError(load_request)

@@ -7,7 +7,7 @@ import openai
 import pytest
 
 from contract.card import ModelCard
-from tests.service.client import client
+from tests.service.client import client, openai_client
 
 
 def test_the_list_holds_the_card_and_what_really_runs(tiny_models: Path, index_url: str) -> None:
@@ -71,7 +71,7 @@ def test_another_model_is_refused_with_what_there_is(name: str, tiny_models: Pat
 def test_the_openai_client_reads_the_list(tiny_models: Path, index_url: str) -> None:
     async def scenario() -> None:
         async with client(tiny_models, index_url) as http:
-            api = openai.AsyncOpenAI(base_url="http://infomax/v1", api_key="unused", http_client=http)
+            api = openai_client(http)
             listed = [model.id async for model in api.models.list()]
             assert listed == ["tiny/1"]
             assert (await api.models.retrieve("tiny/1")).owned_by == "infomax"

@@ -30,9 +30,9 @@ async def fill(http: httpx.AsyncClient) -> None:
         assert response.status_code == 200
 
 
-def hits(response: httpx.Response) -> list[dict[str, object]]:
+def hits(response: httpx.Response) -> list[dict[str, Any]]:
     assert response.status_code == 200, response.text
-    found: list[dict[str, object]] = response.json()["neighbours"]
+    found: list[dict[str, Any]] = response.json()["neighbours"]
     return found
 
 

@@ -133,9 +133,10 @@ def test_a_binary_tensor_of_another_length_is_refused(change: int) -> None:
 def test_more_images_than_allowed_are_refused_however_they_are_counted() -> None:
     images = [b"x"] * (MOST + 1)
     headers, body = binary(images)
-    for request in ((body, headers[HEADER]), (json.dumps({"inputs": [tensor(images)]}).encode(), None)):
+    plain_body = json.dumps({"inputs": [tensor(images)]}).encode()
+    for content, json_length in ((body, headers[HEADER]), (plain_body, None)):
         with pytest.raises(ServiceError) as caught:
-            parse_inference(*request, MOST)
+            parse_inference(content, json_length, MOST)
         assert caught.value.code == "too_many_items"
 
 

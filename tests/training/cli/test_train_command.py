@@ -76,8 +76,8 @@ def test_a_run_that_broke_off_goes_on_from_its_checkpoint_to_the_same_weights_an
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    arguments = ("train", "--recipe", sample_recipe, "--data", sample_train, "--no-report")
-    arguments = (*arguments, "--out", tmp_path / "run")
+    options = ("--recipe", sample_recipe, "--data", sample_train, "--no-report")
+    arguments = ("train", *options, "--out", tmp_path / "run")
     with monkeypatch.context() as patch:
         # As when the machine loses power in the second epoch: a checkpoint of the first, metrics of more.
         saved = iter((checkpoint.save,))
@@ -94,8 +94,8 @@ def test_a_run_that_broke_off_goes_on_from_its_checkpoint_to_the_same_weights_an
 def test_fewer_epochs_than_the_recipe_asks_for(
     infomax: Infomax, sample_recipe: Path, sample_train: Path, tmp_path: Path
 ) -> None:
-    arguments = ("train", "--recipe", sample_recipe, "--data", sample_train, "--no-report")
-    arguments = (*arguments, "--out", tmp_path / "run")
+    options = ("--recipe", sample_recipe, "--data", sample_train, "--no-report")
+    arguments = ("train", *options, "--out", tmp_path / "run")
     assert infomax(*arguments, "--epochs", 1).status == 0
     assert checkpoint.load(tmp_path / "run")["total_steps"] == 4
     assert "another recipe" in infomax(*arguments, "--resume").sentence

@@ -4,7 +4,7 @@ import io
 import os
 import pickle
 import tarfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -67,7 +67,10 @@ def old_pickle(record: dict[bytes, Any]) -> bytes:
 class _Python2Pickler(pickle._Pickler):
     """Writes bytes with Python 2's opcodes for strings."""
 
-    dispatch: ClassVar = dict(pickle._Pickler.dispatch)
+    dispatch: ClassVar[dict[type, Any]] = dict(pickle._Pickler.dispatch)
+    # Of the pickler in Python, which its type declarations leave out.
+    write: Callable[[bytes], None]
+    memoize: Callable[[object], None]
 
     def save_string(self, value: bytes) -> None:
         if len(value) < 256:

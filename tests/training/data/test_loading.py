@@ -4,6 +4,7 @@ import json
 import logging
 import os
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -27,9 +28,7 @@ def files(folder: Path, contents: dict[str, bytes]) -> Path:
     return folder
 
 
-def table(
-    path: Path, images: list[bytes], metadata: dict[bytes | str, bytes | str] | None = None, **columns: object
-) -> Path:
+def table(path: Path, images: list[bytes], metadata: Any = None, **columns: object) -> Path:
     structs = pa.array([{"bytes": image} for image in images], pa.struct([("bytes", pa.binary())]))
     pq.write_table(pa.table({"image": structs, **columns}).replace_schema_metadata(metadata), path)
     return path
@@ -97,7 +96,7 @@ def test_parquet_with_names_with_numbers_and_without_classes(tmp_path: Path) -> 
     ],
     ids=["null", "text", "negative"],
 )
-def test_labels_that_are_no_classes(tmp_path: Path, labels: pa.Array, said: str) -> None:
+def test_labels_that_are_no_classes(tmp_path: Path, labels: pa.Array[Any], said: str) -> None:
     with pytest.raises(DataError, match=said):
         open_source(table(tmp_path / "a.parquet", [plain(0)] * 3, label=labels))
 

@@ -14,15 +14,16 @@ def test_one_rank_computes_what_pytorch_does(
     native: type[nn.BatchNorm1d | nn.BatchNorm2d], shape: tuple[int, ...]
 ) -> None:
     torch.manual_seed(0)
-    model = nn.Sequential(nn.Sequential(native(5)))
-    (norm,) = model[0]
+    norm = native(5)
+    model = nn.Sequential(nn.Sequential(norm))
     nn.init.uniform_(norm.weight)
     nn.init.uniform_(norm.bias)
-    joined = nn.Sequential(nn.Sequential(native(5)))
+    inner = nn.Sequential(native(5))
+    joined = nn.Sequential(inner)
     joined.load_state_dict(model.state_dict())
     parameters = list(joined.parameters())
     synchronise(joined)
-    assert isinstance(joined[0][0], CrossRankBatchNorm)
+    assert isinstance(inner[0], CrossRankBatchNorm)
     assert list(joined.parameters()) == parameters
     for _ in range(2):
         inputs = 100 + torch.randn(shape, generator=Generator().manual_seed(0))

@@ -1,6 +1,7 @@
 """Encoding in evaluation mode: the same however many images come at once, and the mode is left as it was."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -28,7 +29,7 @@ def test_encoding_in_parts_equals_encoding_at_once_and_leaves_the_mode(
 
 def test_whoever_stops_half_way_leaves_the_mode_too() -> None:
     encoder = build_encoder("dim32", 16, 32).train()
-    batches = encodings(encoder, torch.zeros(2, 32, 32, 3, dtype=torch.uint8))
+    batches: Any = encodings(encoder, torch.zeros(2, 32, 32, 3, dtype=torch.uint8))
     next(batches)
     batches.close()
     assert encoder.training

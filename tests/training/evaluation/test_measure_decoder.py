@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+from torch import nn
 
 from tests.training.measured import Pixels, encoder, images, inputs
 from training.evaluation.measures.decoder import ReconstructionDecoder, compare, fit_decoder, measure
@@ -46,5 +47,6 @@ def test_a_code_that_says_nothing_gives_the_mean_image() -> None:
 def test_every_side_is_drawn(side: int, smallest: int) -> None:
     decoder = ReconstructionDecoder(5, side).eval()
     assert decoder(torch.zeros(2, 5)).shape == (2, 3, side, side)
-    first = decoder.layers[1]
+    first = list(decoder.layers)[1]
+    assert isinstance(first, nn.Unflatten)
     assert first.unflattened_size[1:] == (smallest, smallest)

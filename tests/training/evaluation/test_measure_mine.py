@@ -82,7 +82,8 @@ def test_no_network_shows_more_than_the_logarithm_of_the_sample() -> None:
             self.rows = torch.cat([own, torch.full((64, 1), 10 * sign)], dim=1) * 65**0.25
 
         def forward(self, rows: Tensor) -> Tensor:
-            return self.rows[rows]
+            chosen: Tensor = self.rows[rows]
+            return chosen
 
     rows = torch.arange(64)
     value = mine.bound(mine.StatisticsNetwork(ByHeart(1), ByHeart(-1)), rows, rows)

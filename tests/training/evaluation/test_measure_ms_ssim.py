@@ -24,7 +24,7 @@ def slow(first: NDArray[np.float64], second: NDArray[np.float64]) -> float:
     """One pair of images [C, H, W], by loops over positions, in double precision."""
     window = np.exp([[-(i * i + j * j) / (2 * 1.5**2) for j in range(-3, 4)] for i in range(-3, 4)])
     window /= window.sum()
-    sides = []
+    sides: list[int] = []
     while first.shape[1] >> len(sides) >= 7 and len(sides) < 5:
         sides.append(first.shape[1] >> len(sides))
     value = 1.0

@@ -37,7 +37,8 @@ def centre(pixels: Floats) -> Floats:
 
 def grid(pixels: Floats) -> Floats:
     """Cells of 2 x 2 pixels: [N, 3, 4, 4]."""
-    return pixels.reshape(len(pixels), 4, 2, 4, 2, 3).mean(axis=(2, 4)).transpose(0, 3, 1, 2)
+    cells: Floats = pixels.reshape(len(pixels), 4, 2, 4, 2, 3).mean(axis=(2, 4))
+    return cells.transpose(0, 3, 1, 2)
 
 
 def figures(frozen: FrozenEncoder, training: ImageSet, test: ImageSet) -> dict[str, Figure]:

@@ -56,6 +56,7 @@ def test_every_layer_has_its_scores(
     assert quality.majority == pytest.approx(0.1)
     assert quality.images == 100
     best = max(quality.scores, key=lambda score: score.accuracy)
+    assert quality.majority is not None
     assert best.accuracy > 2 * quality.majority
 
 

@@ -17,7 +17,7 @@ from training.commands.train import STOPPED
 from training.errors import TrainingError
 from training.experiments.reproduce import result, running
 from training.experiments.reproduce.budget import Budget
-from training.experiments.reproduce.experiments import EXPERIMENTS, choose
+from training.experiments.reproduce.experiments import EXPERIMENTS, Experiment, choose
 from training.experiments.reproduce.figure import draw
 from training.experiments.reproduce.markdown import render
 from training.experiments.reproduce.probing import LAYERS, PROBES
@@ -142,7 +142,7 @@ def test_an_experiment_that_fails_does_not_cost_the_others(
 ) -> None:
     ran = []
 
-    def run_experiment(experiment: running.Experiment, *_: object) -> None:
+    def run_experiment(experiment: Experiment, *_: object) -> None:
         ran.append(experiment.name)
         if experiment.name == "vae":
             raise TrainingError("The loss is nan.")

@@ -27,6 +27,7 @@ from training.export import version as export_module
 from training.export.embedding_graph import embedded
 from training.export.graphs import EncoderGraph
 from training.export.model_card import Release
+from training.export.onnx_files import convert
 from training.export.version import export
 from training.loop.trained import TrainedEncoder, load_run
 from training.recipe import Recipe
@@ -134,8 +135,6 @@ def test_a_graph_that_differs_from_pytorch_is_not_written(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    convert = export_module.convert
-
     def drifting(graph: EncoderGraph, *arguments: Any) -> onnx.ModelProto:
         return convert(_Other(graph), *arguments)
 

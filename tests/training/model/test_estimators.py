@@ -1,6 +1,7 @@
 """Estimators: known information of Gaussians, and the laws that every one of them has to keep."""
 
 import math
+from collections.abc import Callable
 
 import numpy as np
 import pytest
@@ -61,7 +62,7 @@ def true_value(name: str, rho: float = RHO) -> float:
         case "reverse_kl":
             return DIMENSIONS * (rho**2 / (1 - rho**2) + math.log(1 - rho**2) / 2)
         case "squared_hellinger":
-            return 2 - 2 * ((1 - rho**2) ** 0.25 / math.sqrt(1 - rho**2 / 4)) ** DIMENSIONS
+            return 2 - 2 * math.pow((1 - rho**2) ** 0.25 / math.sqrt(1 - rho**2 / 4), DIMENSIONS)
         case "chi_squared":
             return (1 - rho**2) ** -DIMENSIONS - 1
         case _:
@@ -208,13 +209,14 @@ def slow_loss(name: str, scores: Tensor) -> float:
             bounds.append(np.mean(kept(own, patch)) - log_mean)
         return -float(np.mean(bounds))
     # g(T) and f*(g(T)), as in tables 1 and 2 of Nowozin et al. 2016.
-    g, conjugate = {
+    pairs: dict[str, tuple[Callable[[float], float], Callable[[float], float]]] = {
         "jsd": (lambda t: math.log(2) - math.log1p(math.exp(-t)), lambda t: -math.log(2 - math.exp(t))),
         "kl": (lambda t: t + 1, lambda t: math.exp(t - 1)),
         "reverse_kl": (lambda t: -math.exp(-t), lambda t: -1 - math.log(-t)),
         "squared_hellinger": (lambda t: 1 - math.exp(-t), lambda t: t / (1 - t)),
         "chi_squared": (lambda t: t, lambda t: t * t / 4 + t),
-    }[name]
+    }
+    g, conjugate = pairs[name]
     joint = [g(t) for patch in range(patches) for t in kept(own, patch)]
     independent = [conjugate(g(t)) for patch in range(patches) for t in kept(other, patch)]
     return float(np.mean(independent) - np.mean(joint))

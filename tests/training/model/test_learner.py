@@ -220,6 +220,6 @@ def test_a_resumed_game_goes_on_to_the_same_weights(tmp_path: Path) -> None:
 def test_a_loss_that_is_not_finite_ends_the_run_in_one_sentence(tmp_path: Path) -> None:
     run = Run(recipe(), tmp_path, total_steps=2)
     with torch.no_grad():
-        run.learner.encoder.code.weight.fill_(float("nan"))
+        next(run.learner.encoder.parameters()).fill_(float("nan"))
     with pytest.raises(TrainingError, match=r"The loss is nan at step 1.*lower optimiser\.learning_rate"):
         run.take_step(images())

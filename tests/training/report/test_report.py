@@ -123,7 +123,7 @@ def test_a_collapsed_encoder_is_named_in_the_first_sentence(
 ) -> None:
     run = load_reported_run(finished_run)
     with torch.no_grad():
-        run.learner.encoder.code.weight.zero_()  # type: ignore[union-attr, operator]
+        run.learner.encoder.code.weight.zero_()  # type: ignore[operator]
     evidence = gather(run, training, held_out, "others")
     assert health(evidence.findings) == "Do not use this encoder: the encoder has collapsed (code)."
     assert "The encoder has collapsed (code)" in render(evidence)

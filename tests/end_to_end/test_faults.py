@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 import tarfile
+import tempfile
 import threading
 import zlib
 from collections.abc import Iterator
@@ -192,20 +193,22 @@ def test_a_database_that_is_killed_costs_readiness_and_no_acknowledged_item(
 
 
 @contextmanager
-def small_disk(folder: Path, megabytes: int) -> Iterator[Path]:
-    """A file system of its own that holds so much."""
-    folder.mkdir()
+def small_disk(megabytes: int) -> Iterator[Path]:
+    """A file system of its own that holds so much; its path leaves room for the names of sockets."""
+    folder = Path(tempfile.mkdtemp(prefix="disk-"))
     mounted = subprocess.run(
         ["mount", "-t", "tmpfs", "-o", f"size={megabytes}m", "tmpfs", folder],
         capture_output=True,
         check=False,
     )
     if mounted.returncode != 0:
+        folder.rmdir()
         pytest.skip(f"no file system may be mounted here: {mounted.stderr.decode().strip()}")
     try:
         yield folder
     finally:
         subprocess.run(["umount", "--lazy", folder], check=True)
+        folder.rmdir()
 
 
 def fill(folder: Path) -> Path:
@@ -231,7 +234,7 @@ def test_a_full_disk_costs_answers_of_the_index_and_no_acknowledged_item(
     acknowledged: list[str] = []
     refusals: set[tuple[int, str]] = set()
     with (
-        small_disk(tmp_path / "disk", 200) as disk,
+        small_disk(200) as disk,
         serving(tiny_models, tmp_path / "server", workers=1, data_dir=disk / "data") as server,
         httpx.Client(base_url=server.url, timeout=60) as client,
     ):
@@ -262,7 +265,7 @@ def test_a_full_folder_for_temporary_files_refuses_archives_alone(
 ) -> None:
     too_large = b"PK" + bytes(64 * 2**20)
     archive = {"content-type": "application/zip"}
-    with small_disk(tmp_path / "disk", 32) as disk:
+    with small_disk(32) as disk:
         monkeypatch.setenv("TMPDIR", str(disk))
         with (
             serving(tiny_models, tmp_path / "server", workers=1, database_url=index_url) as server,

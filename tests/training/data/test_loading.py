@@ -96,7 +96,7 @@ def test_parquet_with_names_with_numbers_and_without_classes(tmp_path: Path) -> 
     ],
     ids=["null", "text", "negative"],
 )
-def test_labels_that_are_no_classes(tmp_path: Path, labels: pa.Array[Any], said: str) -> None:
+def test_labels_that_are_no_classes(tmp_path: Path, labels: "pa.Array[Any]", said: str) -> None:
     with pytest.raises(DataError, match=said):
         open_source(table(tmp_path / "a.parquet", [plain(0)] * 3, label=labels))
 

@@ -17,7 +17,8 @@ from training.export.calibration import other_rows
 from training.loop import monitor, trainer
 from training.loop.resume import train_or_resume
 from training.model.encoders import Encoder, Encoding, build_encoder
-from training.model.serving_critic import ServingCritic
+from training.model.serving_critic import ServingCritic, held_out_bound
+from training.model.whitening import whiten
 from training.recipe import Recipe
 from training.report import evidence
 from training.report.reported_run import load_reported_run
@@ -85,7 +86,6 @@ def test_a_sample_has_the_asked_number_of_rows_in_order_and_depends_on_the_seed_
 
 def test_whitening_sees_every_class(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     seen: list[set[int]] = []
-    whiten = trainer.whiten
 
     def watched(layer: torch.nn.Conv2d, images: Tensor) -> None:
         mean, std = trainer.channel_statistics(trained.pixels, 0)
@@ -130,11 +130,10 @@ def test_the_scale_of_the_critic_is_that_of_every_class(monkeypatch: pytest.Monk
 
 def test_every_batch_of_the_held_out_bound_mixes_classes(monkeypatch: pytest.MonkeyPatch) -> None:
     seen: list[int] = []
-    loss = critic_fitting.held_out_bound
 
     def watched(critic: ServingCritic, features: Tensor, code: Tensor, batch_size: int) -> float:
         seen.extend(len(classes(part)) for part in code.split(batch_size))
-        return loss(critic, features, code, batch_size)
+        return held_out_bound(critic, features, code, batch_size)
 
     monkeypatch.setattr(critic_fitting, "held_out_bound", watched)
     pixels = torch.from_numpy(sorted_images().pixels).float().permute(0, 3, 1, 2)[:, :, :2, :2]

@@ -9,7 +9,7 @@ import random
 import sys
 import tempfile
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -58,7 +58,7 @@ class Expected:
         self.versions[item_id] = {version}
         self.acknowledged += 1
 
-    def contradictions(self, stored: dict[str, Version]) -> list[str]:
+    def contradictions(self, stored: Mapping[str, Version]) -> list[str]:
         """What is stored and may not be, or is missing."""
         return [
             f"{item_id}: {stored.get(item_id)}, allowed {sorted(allowed, key=str)}"

@@ -35,7 +35,7 @@ def really(url: str) -> list[int]:
 
 def run_sql(url: str, statement: str) -> None:
     with psycopg.connect(url, autocommit=True) as connection:
-        connection.execute(statement)  # type: ignore[call-overload]
+        connection.execute(statement)
 
 
 BY_SQL = [

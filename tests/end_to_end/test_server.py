@@ -274,7 +274,7 @@ def test_what_is_not_done_when_the_drain_is_over_is_refused(
 
 
 def test_a_second_signal_ends_it_at_once(tiny_models: Path, tmp_path: Path) -> None:
-    with serving(tiny_models, tmp_path, workers=1, drain_seconds=100_000) as server:
+    with serving(tiny_models, tmp_path, workers=1, drain_seconds=80_000) as server:
         postgres = [child for child in psutil.Process(server.pid).children() if child.name() == "postgres"]
         upload = SlowUpload(server)
         server.process.send_signal(signal.SIGINT)

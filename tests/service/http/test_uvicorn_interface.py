@@ -119,12 +119,13 @@ def exchange(check: Callable[[Noted, Transport], Any], keep_alive_seconds: int =
         server.lifespan = server.config.lifespan_class(server.config)
         transport = Transport()
         connection = Noted(**server.connection_parts)
-        assert not server.has_connections
+        counted = [server.has_connections]
         connection.connection_made(transport)
-        assert server.has_connections
+        counted.append(server.has_connections)
         await check(connection, transport)
         connection.connection_lost(ConnectionError())
-        assert not server.has_connections
+        counted.append(server.has_connections)
+        assert counted == [False, True, False]
 
     asyncio.run(scenario())
 
@@ -137,12 +138,12 @@ async def until(condition: Callable[[], bool]) -> None:
 
 def test_heads_ends_and_answers_are_told_in_order() -> None:
     async def check(connection: Noted, transport: Transport) -> None:
-        assert connection.answered
+        states = [(connection.answered, connection.replaceable)]
         connection.data_received(ASK)
-        assert not connection.answered
-        assert connection.replaceable
+        states.append((connection.answered, connection.replaceable))
         await until(lambda: connection.answered)
-        assert not connection.replaceable
+        states.append((connection.answered, connection.replaceable))
+        assert states == [(True, False), (False, True), (True, False)]
         assert connection.noted == [
             "head /a?b ['host']",
             "end []",

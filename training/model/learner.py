@@ -32,7 +32,7 @@ class Learner(Trainable):
 
     def __init__(self, recipe: Recipe) -> None:
         super().__init__()
-        self.encoder = build_encoder(recipe.encoder.name, recipe.encoder.code_units, recipe.input_size)
+        self.encoder = build_encoder(recipe.encoder, recipe.input_size)
         self._objective = objective = recipe.objective
         shapes = layer_shapes(self.encoder)
         target_units = _layer(shapes, objective.target).shape[1]

@@ -12,6 +12,7 @@ from training.data import load
 from training.evaluation.effective_rank import effective_rank
 from training.loop.monitor import monitor
 from training.model.encoders import build_encoder
+from training.recipe import EncoderRecipe
 
 
 def test_the_rank_of_independent_directions_is_their_number() -> None:
@@ -27,7 +28,7 @@ def test_the_rank_of_a_collapsed_encoder_is_near_1() -> None:
 
 def test_neighbours_are_counted_only_where_there_are_labels(sample_train: Path, sample_test: Path) -> None:
     torch.manual_seed(0)
-    encoder = build_encoder("dim32", 16, 32)
+    encoder = build_encoder(EncoderRecipe(name="dim32", code_units=16), 32)
     rule = Preprocessing(height=32, width=32)
     training, validation = load(sample_train, rule), load(sample_test, rule)
     values = monitor(encoder, training, validation, seed=0)

@@ -50,8 +50,15 @@ class Encoder(nn.Module):
 
     def forward(self, images: Tensor) -> Encoding:
         """Encode float32 images [B, 3, H, W] on the scale 0..1."""
+        return self.encode_maps(*self.maps(images))
+
+    def maps(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        """Compute C(x) [B, C, M, M] and the last map [B, C2, M2, M2]."""
         features = self.local((images - self.mean) / self.std)
-        conv = self.conv(features)
+        return features, self.conv(features)
+
+    def encode_maps(self, features: Tensor, conv: Tensor) -> Encoding:
+        """Apply f: from the maps of `maps` to all layers."""
         fc = self.fc(conv)
         return Encoding(features, conv, fc, self.code(fc))
 

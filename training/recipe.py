@@ -181,6 +181,8 @@ class Recipe(_Section):
         input_size: height and width of the encoder's input in pixels.
         views: 1 trains on each image as its own partner (the paper), or on one random view of it where
             there is an augmentation; 2 on two random views.
+        trunk_copies: random views of each image whose maps are computed once, where the whole trunk is
+            frozen (`encoder.frozen = [""]`); steps then train f and the critics alone.
         embedding_layer: layer that `embedding` of the exported encoder is made of (encoders/embedding.py).
         validation_share: share of the training images held out for every choice.
     """
@@ -199,6 +201,7 @@ class Recipe(_Section):
     optimiser: OptimiserRecipe = OptimiserRecipe()
     augmentation: ViewRecipe | None = None
     small_views: SmallViewsRecipe | None = None
+    trunk_copies: int | None = Field(default=None, ge=2)
 
     def view_size(self, progress: float) -> int:
         """Choose the views' height and width in pixels after this share of all steps."""
@@ -223,6 +226,7 @@ class Recipe(_Section):
                 'make both "fc" or both "code"'
             )
         self._check_small_views()
+        self._check_trunk_copies()
         return self
 
     def _check_small_views(self) -> None:
@@ -240,6 +244,18 @@ class Recipe(_Section):
             raise ValueError(
                 "small_views cannot be combined with global_weight: the global critic reads maps of one size"
             )
+
+    def _check_trunk_copies(self) -> None:
+        if self.trunk_copies is None:
+            return
+        if "" not in self.encoder.frozen:
+            raise ValueError('trunk_copies needs a frozen trunk; set encoder.frozen = [""], or leave it out')
+        if self.augmentation is None or self.views > self.trunk_copies:
+            raise ValueError(
+                "trunk_copies needs an [augmentation] section and at least as many copies as views"
+            )
+        if self.small_views is not None:
+            raise ValueError("trunk_copies cannot be combined with small_views: the maps have one size")
 
 
 SECTIONS: dict[str | int, type] = {

@@ -10,7 +10,7 @@ from training.model.encoders.backbone import BackboneEncoder, Taps
 from training.model.encoders.coarse import coarse64, coarse96, coarse128
 from training.model.encoders.dim import dim32, dim64, dim96, dim128
 from training.model.encoders.encoder import Encoder
-from training.model.encoders.encoding import Encoding
+from training.model.encoders.encoding import Encoding, Maps
 from training.model.encoders.factory import make_module
 from training.model.encoders.residual import residual32
 from training.model.encoders.resnet import resnet18, resnet50
@@ -75,6 +75,7 @@ __all__ = [
     "BackboneEncoder",
     "Encoder",
     "Encoding",
+    "Maps",
     "build_encoder",
     "layer_shapes",
     "takes",

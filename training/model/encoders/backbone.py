@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from contract.patches import PatchGrid
 from training.errors import RecipeError
 from training.model.encoders.encoder import Encoder
+from training.model.encoders.encoding import Maps
 from training.model.encoders.receptive_field import patch_grid_of
 
 _SHOWN = 12
@@ -114,6 +115,13 @@ class BackboneEncoder(Encoder):
         self.train(self.training)
 
     @property
+    def trunk(self) -> nn.Module:
+        """The module that was wrapped."""
+        taps = self.local
+        assert isinstance(taps, Taps)  # noqa: S101 (as the constructor makes it)
+        return taps.module
+
+    @property
     def frozen_trunk(self) -> bool:
         """Whether no part of the trunk is trained, so that its maps can be computed once."""
         return not any(parameter.requires_grad for parameter in self.local.parameters())
@@ -125,9 +133,9 @@ class BackboneEncoder(Encoder):
             part.eval()
         return self
 
-    def maps(self, images: Tensor) -> tuple[Tensor, Tensor]:
-        features, conv = self.local((images - self.mean) / self.std)
-        return features, conv
+    def maps(self, images: Tensor) -> Maps:
+        """Compute C(x) and the last map."""
+        return Maps(*self.local((images - self.mean) / self.std))
 
     def patch_grid(self) -> PatchGrid:
         """Measure where the patches of C(x) lie in the input, by gradients."""

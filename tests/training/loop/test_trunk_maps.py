@@ -1,6 +1,7 @@
 """Maps of a frozen trunk: computed once, the same as at each step, drawn by the seed, resumed to the bit."""
 
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -12,7 +13,7 @@ from contract.preprocessing import Preprocessing
 from training.data import ImageSet, load
 from training.data.views import apply_views, draw_views
 from training.errors import TrainingError
-from training.loop import checkpoint, trunk_maps
+from training.loop import checkpoint
 from training.loop.trainer import train
 from training.loop.trunk_maps import compute_trunk_maps
 from training.model.encoders import Encoder, build_encoder
@@ -127,7 +128,8 @@ def test_a_stopped_run_goes_on_to_the_same_weights(
 def test_too_little_room_is_said_before_anything_is_computed(
     images: ImageSet, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(trunk_maps.shutil, "disk_usage", lambda _: type("Usage", (), {"free": 1000})())
+    full = SimpleNamespace(free=1000)
+    monkeypatch.setattr("training.loop.trunk_maps.shutil.disk_usage", lambda _: full)
     with pytest.raises(TrainingError, match="Lower trunk_copies"):
         compute_trunk_maps(frozen(), images, recipe(), tmp_path, always)
 

@@ -1,5 +1,7 @@
 """Any module as an encoder: its layers are found, its geometry is measured, its frozen parts stay."""
 
+from collections.abc import Callable
+
 import pytest
 import torch
 from torch import Tensor, nn
@@ -65,7 +67,7 @@ def test_layers_of_any_module_are_kept_and_f_is_added() -> None:
 
 
 @pytest.mark.parametrize("make", [dim32, residual32])
-def test_measured_geometry_is_the_computed_one(make: type[Encoder]) -> None:
+def test_measured_geometry_is_the_computed_one(make: Callable[[int], Encoder]) -> None:
     torch.manual_seed(0)
     encoder = make(16).eval()
     measured = patch_grid_of(lambda images: encoder.local(images), encoder.local, 32)

@@ -338,5 +338,5 @@ def test_a_model_that_fails_its_self_test_in_the_workers_stops_the_start(
 @pytest.mark.skipif(gpu.obstacle() is None, reason="this machine has a working GPU")
 def test_a_gpu_that_is_demanded_and_does_not_work_stops_the_start(tiny_models: Path, tmp_path: Path) -> None:
     said = failed_start(tiny_models, tmp_path, device="cuda")
-    assert said.startswith("error: INFOMAX_DEVICE=cuda, but no GPU works. ")
+    assert said.startswith("error: INFOMAX_DEVICE=cuda is set, but no GPU works. ")
     assert str(gpu.obstacle()) in said

@@ -17,9 +17,9 @@ class StopRequested(BaseException):
 class Signals:
     """Context manager that handles the signals.
 
-    The first signal to stop raises `StopRequested` in the main thread, unless `wait_for_them` was called before.
-    From then on signals are counted, and `fileno` becomes readable, so that a second signal does not cut short
-    the clean-up that the first has begun.
+    The first signal to stop raises `StopRequested` in the main thread, unless `wait_for_them` was called
+    before. From then on signals are counted, and `fileno` becomes readable, so that a second signal does not
+    cut short the clean-up that the first has begun.
 
     Attributes:
         stops: signals to stop that have arrived.

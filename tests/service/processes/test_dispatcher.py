@@ -41,6 +41,10 @@ class Parent:
     def connect(self) -> socket.socket:
         return self._stack.enter_context(socket.create_connection(self.listener.getsockname()))
 
+    def retries(self) -> bool:
+        """Whether a connection waits for the next attempt."""
+        return self.dispatcher.retry_at is not None
+
     def turn(self) -> None:
         """Go round the loop once."""
         self.dispatcher.listen()
@@ -65,7 +69,7 @@ def test_a_connection_goes_to_the_worker_as_it_is(parent: Parent) -> None:
         client.sendall(b"hello")
         assert taken.recv(16) == b"hello"
     assert parent.worker.handed == 1
-    assert parent.dispatcher.retry_at is None
+    assert not parent.retries()
 
 
 def test_connections_stay_with_the_kernel_while_no_worker_can_take_one(parent: Parent) -> None:
@@ -85,13 +89,13 @@ def test_a_connection_that_no_worker_has_room_for_waits(parent: Parent) -> None:
     client = parent.connect()
     parent.turn()
     assert parent.worker.handed == 0
-    assert parent.dispatcher.retry_at is not None
+    assert parent.retries()
     # Once there is room, it comes after the others.
     while (earlier := parent.worker_end.take()) is not None:
         earlier.close()
     parent.dispatcher.retry()
     assert parent.worker.handed == 1
-    assert parent.dispatcher.retry_at is None
+    assert not parent.retries()
     taken = parent.worker_end.take()
     assert taken is not None
     with taken:

@@ -2,8 +2,8 @@
 
 The same JSON lies beside the graphs as `card.json` and inside them as `metadata_props["infomax.card"]`.
 
-Cards of schema 1 say nothing of what inference costs and know one precision. They are read and written as
-they are, to the byte, since their graphs carry them.
+Cards of schema 1 have neither costs nor a second precision. Those of schema 1 and 2 know one decoder of
+images, "pillow-1". They are read and written as they are, to the byte, since their graphs carry them.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -184,11 +184,13 @@ class ModelCard(CardPart):
     """The contract between training and serving for one model version.
 
     Attributes:
-        inference: what `encoder.onnx` costs to run; in every card of schema 2.
+        schema_version: the lowest one that has all that the card states.
+        preprocessing: of any decoder since schema 3, of "pillow-1" before.
+        inference: what `encoder.onnx` costs to run; in every card since schema 2.
         int8: the encoder in 8 bits, where the folder holds one; in no card of schema 1.
     """
 
-    schema_version: Literal[1, 2]
+    schema_version: Literal[1, 2, 3]
     name: str = Field(pattern=NAME_PATTERN)
     version: int = Field(ge=1)
     created: AwareDatetime
@@ -216,7 +218,12 @@ class ModelCard(CardPart):
         if self.schema_version == 1 and (self.inference, self.int8) != (None, None):
             raise ValueError(f"a card of schema 1 has no {' and no '.join(_SINCE_SCHEMA_2)}")
         if self.schema_version > 1 and self.inference is None:
-            raise ValueError("a card of schema 2 states its inference cost")
+            raise ValueError(f"a card of schema {self.schema_version} states its inference cost")
+        if self.schema_version < 3 and self.preprocessing.decoder != "pillow-1":
+            raise ValueError(
+                f"a card of schema {self.schema_version} is decoded by pillow-1, not by "
+                f"{self.preprocessing.decoder}"
+            )
         return self
 
     @model_validator(mode="after")

@@ -2,7 +2,7 @@
 
 Policy, the same everywhere: formats by allow-list; the first frame of an animation; EXIF orientation
 applied; transparency composited over a stated background; 16-bit grey scaled to 8 bits, not clipped;
-CMYK, palette and grey converted to RGB; colour profiles ignored, as nearly all training pipelines do.
+CMYK, palette and grey converted to RGB; colour profiles ignored or converted to sRGB, as the rule states.
 """
 
 from dataclasses import dataclass
@@ -15,7 +15,9 @@ from contract.errors import ImageError
 from contract.image_formats import ALLOWED_FORMATS, read_header
 from contract.image_formats.encoded_file import EncodedFile
 from contract.image_formats.failures import corrupt, undecodable
-from contract.preprocessing import Preprocessing
+from contract.preprocessing import ColorProfile, Preprocessing
+from contract.resizing import draft_size, resized
+from contract.to_rgb import to_rgb
 
 __all__ = ["ALLOWED_FORMATS", "DecodedImage", "ImageLimits", "decode", "open_rgb"]
 
@@ -73,24 +75,25 @@ def decode(data: bytes, rule: Preprocessing, limits: ImageLimits | None = None) 
             `too_many_pixels`, `too_many_scans`, `truncated_image` or `corrupt_image`.
     """
     file = _checked(data, limits or ImageLimits())
-    file.draft_size = _draft_size(rule)
-    image = _upright(file)
-    pixels = _to_rgb(image, rule.background).resize((rule.width, rule.height), Image.Resampling.BILINEAR)
-    width, height = file.width, file.height
-    if file.orientation in _SIDES_SWAPPED:
-        width, height = height, width
-    return DecodedImage(np.asarray(pixels), width, height, file.format)
+    file.draft_size = _draft_size(rule, file)
+    image = to_rgb(_upright(file), rule.background, _profile(file, rule.color_profile))
+    width, height = _upright_size(file)
+    return DecodedImage(np.asarray(resized(image, rule, (width, height))), width, height, file.format)
 
 
 def open_rgb(
-    data: bytes, limits: ImageLimits | None = None, background: tuple[int, int, int] = (255, 255, 255)
+    data: bytes,
+    limits: ImageLimits | None = None,
+    background: tuple[int, int, int] = (255, 255, 255),
+    color_profile: ColorProfile = "ignore",
 ) -> Image.Image:
     """Decode at full size to an upright RGB image, for pictures that people look at.
 
     Raises:
         ImageError: as `decode`.
     """
-    return _to_rgb(_upright(_checked(data, limits or ImageLimits())), background)
+    file = _checked(data, limits or ImageLimits())
+    return to_rgb(_upright(file), background, _profile(file, color_profile))
 
 
 def _checked(data: bytes, limits: ImageLimits) -> EncodedFile:
@@ -131,24 +134,18 @@ def _upright(file: EncodedFile) -> Image.Image:
         raise undecodable(file.format, error) from error
 
 
-def _draft_size(rule: Preprocessing) -> tuple[int, int] | None:
-    if rule.draft_factor == 0:
-        return None
-    # The orientation is not known yet, so both axes must be able to hold the larger side.
-    side = rule.draft_factor * max(rule.width, rule.height)
-    return side, side
+def _upright_size(file: EncodedFile) -> tuple[int, int]:
+    """Return (width, height) of the image once it is turned."""
+    if file.orientation in _SIDES_SWAPPED:
+        return file.height, file.width
+    return file.width, file.height
 
 
-def _to_rgb(image: Image.Image, background: tuple[int, int, int]) -> Image.Image:
-    if image.mode.startswith("I"):
-        return _eight_bit(image).convert("RGB")
-    if image.has_transparency_data:
-        canvas = Image.new("RGBA", image.size, (*background, 255))
-        return Image.alpha_composite(canvas, image.convert("RGBA")).convert("RGB")
-    return image.convert("RGB")
+def _draft_size(rule: Preprocessing, file: EncodedFile) -> tuple[int, int] | None:
+    """Return the least (width, height) of the stored pixels that a reduced decode has to keep."""
+    size = draft_size(rule, _upright_size(file))
+    return size[::-1] if size is not None and file.orientation in _SIDES_SWAPPED else size
 
 
-def _eight_bit(image: Image.Image) -> Image.Image:
-    """Scale 16-bit grey to 8 bits; Pillow's own conversion clips at 255 and turns photographs white."""
-    deep = np.asarray(image).astype(np.int64).clip(0, 65535)
-    return Image.fromarray((deep // 257).astype(np.uint8))
+def _profile(file: EncodedFile, color_profile: ColorProfile) -> bytes:
+    return file.icc_profile if color_profile == "srgb" else b""

@@ -6,6 +6,8 @@ A unit of a convolutional map sees a square of the input, its receptive field (A
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from contract.placement import Axis, Placement
+
 
 class Box(BaseModel):
     """A rectangle in pixels of the original, upright image; left and top inside, right and bottom outside."""
@@ -36,26 +38,23 @@ class PatchGrid(BaseModel):
     receptive_field: float = Field(gt=0)
     first_centre: float
 
-    def boxes(self, input_size: tuple[int, int], original_size: tuple[int, int]) -> list[list[Box]]:
-        """What each patch sees, clipped to the image, in pixels of the original.
+    def boxes(self, placement: Placement) -> list[list[Box]]:
+        """Compute what each patch sees, clipped to what the input shows of the original.
 
-        Args:
-            input_size: (width, height) of the model's input.
-            original_size: (width, height) of the upright original.
+        A patch that sees nothing but the border of a letterbox has an empty box at the edge of the image.
 
         Returns:
-            rows x columns boxes.
+            rows x columns boxes in pixels of the original.
         """
-        columns = [self._extent(c, input_size[0], original_size[0]) for c in range(self.columns)]
-        rows = [self._extent(r, input_size[1], original_size[1]) for r in range(self.rows)]
+        columns = [self._extent(column, placement.across) for column in range(self.columns)]
+        rows = [self._extent(row, placement.down) for row in range(self.rows)]
         return [
             [Box(left=left, top=top, right=right, bottom=bottom) for left, right in columns]
             for top, bottom in rows
         ]
 
-    def _extent(self, index: int, input_length: int, original_length: int) -> tuple[float, float]:
-        centre = self.first_centre + index * self.stride
-        scale = original_length / input_length
-        start = max(0.0, centre - self.receptive_field / 2)
-        end = min(float(input_length), centre + self.receptive_field / 2)
-        return round(start * scale, 2), round(end * scale, 2)
+    def _extent(self, index: int, axis: Axis) -> tuple[float, float]:
+        centre, half = self.first_centre + index * self.stride, self.receptive_field / 2
+        first, last = axis.filled
+        start, end = (min(max(place, first), last) for place in (centre - half, centre + half))
+        return round(axis.to_original(start), 2), round(axis.to_original(end), 2)

@@ -14,7 +14,8 @@ class EncodedFile(ABC):
     Attributes:
         format: name of the format, as Pillow has it.
         width, height: of the stored pixels, before they are turned.
-        orientation: 1 to 8 as EXIF counts them; known once the image is loaded.
+        orientation: 1 to 8 as EXIF counts them; known once the image is loaded, and before a reduced decode.
+        icc_profile: of the colours of its pixels, empty for none; known once the image is loaded.
         draft_size: allows a smaller decode of at least this size, if the format has one. Set before `load`.
         max_scans: most passes over the image that are decoded. Set before `load`.
     """
@@ -23,6 +24,7 @@ class EncodedFile(ABC):
     width: int
     height: int
     orientation: int = UPRIGHT
+    icc_profile: bytes = b""
     draft_size: tuple[int, int] | None = None
     max_scans: int = 1
 

@@ -23,9 +23,11 @@ from contract.orientation import read_orientation
 _START_OF_IMAGE = b"\xff\xd8"
 _END_OF_IMAGE = b"\xff\xd9"
 _APP1 = 0xE1
+_APP2 = 0xE2
 _RESTART_INTERVAL = 0xDD
 _EXIF = b"Exif\0\0"
 _XMP = b"http://ns.adobe.com/xap/1.0/\0"
+_ICC = b"ICC_PROFILE\0"
 # Start-of-frame codes; the others between 0xC0 and 0xCF define tables.
 _FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 _PROGRESSIVE = frozenset((0xC2, 0xC6, 0xCA, 0xCE))
@@ -53,6 +55,7 @@ class JpegFile(EncodedFile):
         self._frame: Segment | None = None
         self._restarts = False
         exif, xmp = b"", b""
+        profile_parts: list[bytes] = []
         for segment in segments_before_scan(data):
             code, start = segment.code, segment.content
             if code in _FRAMES and self._frame is None:
@@ -61,11 +64,14 @@ class JpegFile(EncodedFile):
                 exif += data[start + len(_EXIF) : segment.stop]
             elif code == _APP1 and data.startswith(_XMP, start):
                 xmp += data[start + len(_XMP) : segment.stop]
+            elif code == _APP2 and data.startswith(_ICC, start):
+                profile_parts.append(data[start + len(_ICC) : segment.stop])
             elif code == _RESTART_INTERVAL:
                 self._restarts = any(data[start : segment.stop])
             elif code == START_OF_SCAN:
                 self._scan = segment
         self.orientation = read_orientation(exif, xmp)
+        self.icc_profile = _joined(profile_parts)
         self._read_frame()
 
     def _read_frame(self) -> None:
@@ -149,6 +155,14 @@ class JpegFile(EncodedFile):
 
 def _variant(variant: str) -> ImageError:
     return unsupported_variant("JPEG", variant, "Save it as a baseline JPEG.")
+
+
+def _joined(parts: list[bytes]) -> bytes:
+    """Join the parts of an ICC profile, each behind its number and their count; empty if one is missing."""
+    parts.sort()
+    if [tuple(part[:2]) for part in parts] != [(number, len(parts)) for number in range(1, len(parts) + 1)]:
+        return b""
+    return b"".join(part[2:] for part in parts)
 
 
 def _digest(image: Image.Image) -> bytes:

@@ -1,7 +1,8 @@
 """PNG, without the chunks that do not touch its pixels.
 
-PNG specification, third edition. Of ancillary chunks, transparency counts where it is whole, and the camera's
-orientation. All others are left out before Pillow reads the file, whatever is wrong with them.
+PNG specification, third edition. Of ancillary chunks, transparency counts where it is whole, the camera's
+orientation and the ICC profile. All others are left out before Pillow reads the file, whatever is wrong with
+them.
 """
 
 import struct
@@ -28,6 +29,7 @@ _TRANSPARENCY_BYTES = {0: 2, 2: 6, _PALETTE_TYPE: 1}
 # Real encoders write some thousands; each costs a step of the interpreter.
 _MOST_CHUNKS = 2**16
 _MOST_METADATA_BYTES = 2**20
+_NOTED = frozenset((b"eXIf", b"tEXt", b"zTXt", b"iTXt", b"iCCP"))
 _EXIF_TEXT = b"Raw profile type exif\0"
 _XMP_TEXT = b"XML:com.adobe.xmp\0"
 
@@ -138,7 +140,7 @@ class PngFile(EncodedFile):
                 and b"IDAT" not in seen
                 and _whole(self._data, start, length)
             )
-        if length <= _MOST_METADATA_BYTES and name in (b"eXIf", b"tEXt", b"zTXt", b"iTXt"):
+        if length <= _MOST_METADATA_BYTES and name in _NOTED:
             self._note(name, self._data[start + _HEAD.size : start + _HEAD.size + length])
         return False
 
@@ -153,6 +155,9 @@ class PngFile(EncodedFile):
             _, _, text = content[len(_XMP_TEXT) + 2 :].partition(b"\0")
             text = text.partition(b"\0")[2]
             self._xmp = _inflated(text) if flags == b"\1" else text
+        elif name == b"iCCP":
+            _, _, profile = content.partition(b"\0")
+            self.icc_profile = _inflated(profile[1:])
 
 
 def _whole(data: bytes, start: int, length: int) -> bool:

@@ -43,6 +43,7 @@ class WebpFile(EncodedFile):
                 raise truncated("WEBP", f"{missing:,} of the announced bytes are missing") from error
             raise
         self.orientation = read_orientation(image.info.get("exif", b""), image.info.get("xmp", b""))
+        self.icc_profile = image.info.get("icc_profile") or b""
         return image
 
 

@@ -1,4 +1,4 @@
-"""Counters of images by outcome."""
+"""Counting images by what became of them."""
 
 from collections.abc import Sequence
 
@@ -7,9 +7,9 @@ from service.metrics import ITEMS
 
 
 def count_outcomes(route: str, outcomes: Sequence[Outcome | None]) -> None:
-    """Count the images of a request, or of a chunk of a stream, under the route's template.
+    """Count images of one request, or of one part of a stream, under the route's template.
 
-    Everything but a `Failed` counts as ok; a stream passes None for success.
+    Whatever is no `Failed` counts as ok; a stream gives None for what has succeeded.
     """
     kinds: dict[str, int] = {}
     for outcome in outcomes:

@@ -1,4 +1,4 @@
-"""Vocabulary of the pipeline: what a caller wants, and the outcome of each image."""
+"""What the pipeline is asked for and what it answers, one image at a time."""
 
 from dataclasses import dataclass
 from enum import IntEnum
@@ -19,22 +19,21 @@ class Want(IntEnum):
 
 
 class Priority(IntEnum):
-    """Priority of a call; the lower number goes first."""
+    """Who is waiting; lower goes first."""
 
     INTERACTIVE = 0
-    """A request whose client waits for it; refused when the service is full."""
+    """One caller with one request; refused when the service is full."""
     BULK = 1
-    """A chunk of a stream; waits while the service is full."""
+    """A stream; waits while the service is full."""
 
 
 @dataclass(frozen=True, slots=True)
 class ImageInfo:
-    """Format and size of an image.
+    """What is known of an image besides its pixels.
 
     Attributes:
         format: name of the encoded format.
-        original_width: width in pixels, upright.
-        original_height: height in pixels, upright.
+        original_width, original_height: size in pixels, upright.
     """
 
     format: str
@@ -44,13 +43,13 @@ class ImageInfo:
 
 @dataclass(frozen=True, slots=True)
 class Projections:
-    """Critic's projections of one image; a patch scores <local[:, i, j], global_> against a code.
+    """One image as the critic sees it: the score of patch (i, j) against a code is <local[:, i, j], global>.
 
     Attributes:
-        local: float32 [U, M, M], of the patches.
-        global_: float32 [U], of the code.
-        local_log_normaliser: float32 [M, M], subtracted from a patch's scores to make them nats; zero where
-            the critic needs none.
+        local: float32 [U, M, M].
+        global_: float32 [U].
+        local_log_normaliser: float32 [M, M], what is taken from a patch's scores to make them nats;
+            zero where the critic needs none.
     """
 
     local: NDArray[np.float32]
@@ -58,18 +57,18 @@ class Projections:
     local_log_normaliser: NDArray[np.float32]
 
     def against(self, other: "Projections") -> NDArray[np.float32]:
-        """Compute the pointwise MI of this image's patches and another's code: float32 [M, M] in nats."""
+        """Pointwise MI of this image's patches and the other image's code, in nats: float32 [M, M]."""
         return self.against_code(other.global_)
 
     def against_code(self, global_: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Compute the same for a code that is given as its projection, float32 [U]."""
+        """The same, for a code of which only the critic's projection is at hand: float32 [U]."""
         scores: NDArray[np.float32] = np.einsum("uij,u->ij", self.local, global_)
         return scores - self.local_log_normaliser
 
 
 @dataclass(frozen=True, slots=True)
 class Embedded:
-    """Answer to one image.
+    """One image's answer.
 
     Attributes:
         image: format and size.
@@ -88,11 +87,11 @@ class Embedded:
 
 @dataclass(frozen=True, slots=True)
 class Failed:
-    """Failure of one image.
+    """One image's failure.
 
     Attributes:
         code: a code of `contract.images.decode`, or `inference_failed`.
-        message: a sentence for the client.
+        message: a sentence for the one who sent the image.
         limit: the limit that was exceeded, where there is one, in the unit of the message.
     """
 
@@ -106,13 +105,13 @@ Outcome = Embedded | Failed
 
 @dataclass(slots=True)
 class Stages:
-    """Times of the stages of one call, in seconds; the call fills them in.
+    """Where one call's time went, in seconds of the wall; a call fills in the one it is given.
 
     Attributes:
-        decode: time until its last image was decoded, from the start of the call or, for small images, from
-            when the thread of their batch took them.
-        queue: longest time that one of its images waited for inference.
-        inference: sum of the run times of its batches.
+        decode: until its last image was decoded, from the call's start on or, for small images, from when
+            the thread of their batch took them.
+        queue: the longest that one of its images waited for inference.
+        inference: the time of the batches that held its images, one after the other.
     """
 
     decode: float = 0.0

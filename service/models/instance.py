@@ -1,4 +1,4 @@
-"""Instance of one model version: its pipeline and its space of the index."""
+"""One model version that answers requests: its pipeline and its part of the index."""
 
 import asyncio
 import logging
@@ -18,16 +18,14 @@ logger = logging.getLogger(__name__)
 
 
 class ModelInstance:
-    """Model version with sessions, queues, threads and a space of the index of its own.
+    """A model version with everything of its own: sessions, queues, threads, and a space of the index.
 
     So batches never mix versions, and a version ends as a whole. All methods belong to one event loop.
 
     Attributes:
-        entry: the entry of the settings that it serves.
-        id: `name/version` of the model.
-        name: name of the model.
-        pipeline: makes the answers.
-        index: its space of the index.
+        entry: the entry of the settings that it stands for.
+        id, name: of the model, the one as `name/version`.
+        pipeline, index: what its requests are answered with.
     """
 
     def __init__(
@@ -44,10 +42,10 @@ class ModelInstance:
         self._unused.set()
 
     async def start(self) -> None:
-        """Warm the model up and test it; requests are answered on return.
+        """Warm the model up and test it; on return requests are answered.
 
         Raises:
-            ArtefactError: the model's outputs differ from its card's.
+            ArtefactError: the model's outputs are not those of its card.
         """
         try:
             await self.pipeline.start()
@@ -56,8 +54,8 @@ class ModelInstance:
             raise
         self.index.start()
 
-    def publish(self) -> None:
-        """Publish version, provider, precision and speed as metrics."""
+    def show(self) -> None:
+        """Publish what is served, and on what it runs."""
         card, report = self.pipeline.card, self.pipeline.report
         self._info().set(1)
         metrics.PROVIDER_REQUESTED.labels(report.requested).set(1)
@@ -69,28 +67,28 @@ class ModelInstance:
         logger.info("%s is served on %s", card.id, report.summary)
 
     def begin(self) -> None:
-        """Count a request that begins to use this version."""
+        """A request begins to use this version."""
         self._users += 1
         self._unused.clear()
 
     def end(self) -> None:
-        """Count a request that is over."""
+        """A request that has begun is over."""
         self._users -= 1
         if not self._users:
             self._unused.set()
 
     async def retire(self) -> None:
-        """Free everything, once the last request on this version is over."""
+        """Free everything, once the last request that has begun here is over."""
         self._info().set(0)
         await self._unused.wait()
         await self.stop(0)
         del self.pipeline, self.index
-        # The parts of a pipeline refer to each other: only the cycle collector frees them.
+        # The parts of a pipeline know each other, and none of them is looked at again.
         gc_tuning.settle()
         logger.info("%s is retired", self.id)
 
     async def stop(self, drain_seconds: float) -> None:
-        """Admit nothing more, finish accepted calls within `drain_seconds`, then free everything."""
+        """Admit nothing more, finish accepted work within the time given, then let go."""
         await self.pipeline.stop(drain_seconds)
         await self.index.stop()
 

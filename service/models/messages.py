@@ -4,19 +4,13 @@ from dataclasses import dataclass
 from typing import Annotated, Literal
 
 from pydantic import Field, TypeAdapter
-from pydantic_core import to_json
 
 from service.models.version import Version
 
 
 @dataclass(frozen=True)
 class Prepare:
-    """Order to load a version beside the served one, warm it up and test it.
-
-    Attributes:
-        number: number of the rollout.
-        version: what to load.
-    """
+    """Load this version beside what is served, warm it up and test it."""
 
     number: int
     version: Version
@@ -25,7 +19,7 @@ class Prepare:
 
 @dataclass(frozen=True)
 class Activate:
-    """Order to answer with the version that was prepared for this rollout."""
+    """Answer with the version that was prepared under this number."""
 
     number: int
     kind: Literal["activate"] = "activate"
@@ -33,7 +27,7 @@ class Activate:
 
 @dataclass(frozen=True)
 class Drop:
-    """Order to drop the version that was, or is being, prepared for this rollout."""
+    """The version that was, or is being, prepared under this number is not wanted after all."""
 
     number: int
     kind: Literal["drop"] = "drop"
@@ -44,7 +38,7 @@ class VersionStatus:
     """State of a version that is not served.
 
     Attributes:
-        entry: the entry of the settings that it belongs to.
+        entry: the entry of the settings that it was to stand for.
         id: `name/version`.
         state: `loading` into the workers, `failed`, or `retired` in favour of another.
         since: Unix time of the change.
@@ -60,7 +54,7 @@ class VersionStatus:
 
 @dataclass(frozen=True)
 class StatusUpdate:
-    """States of all versions that are not served, oldest first."""
+    """States of all versions that are not served."""
 
     statuses: tuple[VersionStatus, ...]
     kind: Literal["status_update"] = "status_update"
@@ -68,12 +62,7 @@ class StatusUpdate:
 
 @dataclass(frozen=True)
 class LoadResult:
-    """Result of a load request.
-
-    Attributes:
-        token: token of the request.
-        reason: why the version is not served; empty where it is.
-    """
+    """How a load request ended."""
 
     token: str
     reason: str = ""
@@ -82,63 +71,30 @@ class LoadResult:
 
 @dataclass(frozen=True)
 class LoadRequest:
-    """A client's request to load a version.
-
-    Attributes:
-        token: names the request in its result.
-        entry: entry of the settings.
-        version: version of that model; None for the version that the entry means now.
-    """
+    """A client wants a version loaded: of this entry the newest, or this one."""
 
     token: str
     entry: str
     version: int | None = None
-    kind: Literal["load_request"] = "load_request"
 
 
-@dataclass(frozen=True)
-class Prepared:
-    """Report that the version of this rollout is loaded, warm and tested."""
-
-    number: int
-    kind: Literal["prepared"] = "prepared"
-
-
-@dataclass(frozen=True)
-class Refused:
-    """Report that the version of this rollout cannot be served, with the reason in one sentence."""
-
-    number: int
-    reason: str
-    kind: Literal["refused"] = "refused"
-
-
-@dataclass(frozen=True)
-class Activated:
-    """Report that the version of this rollout answers requests."""
-
-    number: int
-    kind: Literal["activated"] = "activated"
-
-
-RolloutReport = Prepared | Refused | Activated
 ParentMessage = Annotated[Prepare | Activate | Drop | StatusUpdate | LoadResult, Field(discriminator="kind")]
-WorkerMessage = Annotated[LoadRequest | RolloutReport, Field(discriminator="kind")]
 
 _PARENT_MESSAGES: TypeAdapter[ParentMessage] = TypeAdapter(ParentMessage)
-_WORKER_MESSAGES: TypeAdapter[WorkerMessage] = TypeAdapter(WorkerMessage)
+_LOAD_REQUESTS = TypeAdapter(LoadRequest)
 
 
-def write(message: ParentMessage | WorkerMessage) -> str:
-    """Write a message as one line of JSON."""
-    return to_json(message).decode()
+def write(message: ParentMessage | LoadRequest) -> str:
+    """A message as one line of text."""
+    kind: TypeAdapter[ParentMessage] | TypeAdapter[LoadRequest] = (
+        _LOAD_REQUESTS if isinstance(message, LoadRequest) else _PARENT_MESSAGES
+    )
+    return kind.dump_json(message).decode()  # type: ignore[arg-type]
 
 
-def read_parent_message(text: str) -> ParentMessage:
-    """Read what the parent wrote."""
+def read_message(text: str) -> ParentMessage:
     return _PARENT_MESSAGES.validate_json(text)
 
 
-def read_worker_message(text: str) -> WorkerMessage:
-    """Read what a worker wrote."""
-    return _WORKER_MESSAGES.validate_json(text)
+def read_load_request(text: str) -> LoadRequest:
+    return _LOAD_REQUESTS.validate_json(text)

@@ -1,8 +1,8 @@
-"""An MI map as a picture: the image, and the map over it with its scale in nats.
+"""MI map as a picture: the image, and the map over it with its scale in nats.
 
-What a colour means between the centres of patches is interpolated linearly, and beyond the outermost
-centres it is the nearest patch's; so no colour lies outside of the values that the model gave. A dot
-marks each centre.
+Between the centres of patches, colours are interpolated linearly. Beyond the outermost centres, the nearest
+patch counts, so that no colour lies outside of the values that the model gave. What the model does not see of
+the image has no colour. A dot marks each centre.
 """
 
 from dataclasses import dataclass
@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from contract.patches import PatchGrid
+from contract.placement import Axis, Placement
 
 # Blue below zero, red above, white between: told apart with every common colour blindness.
 _COLOURS = "RdBu_r"
@@ -44,14 +45,14 @@ class Picture:
         image: RGB, upright, at full size.
         mi_map: float32 [rows, columns] in nats.
         grid: where its patches lie.
-        input_size: (width, height) of the model's input.
+        placement: where the image lies in the model's input.
         label: what the values are, for the scale.
     """
 
     image: Image.Image
     mi_map: NDArray[np.float32]
     grid: PatchGrid
-    input_size: tuple[int, int]
+    placement: Placement
     label: str
 
 
@@ -83,11 +84,15 @@ class Sheet:
     def draw(self, picture: Picture) -> bytes:
         """The PNG: image on the left, overlay and scale bar on the right; equal arguments give equal bytes,
         whatever was drawn before."""
-        width, height = picture.image.size
+        (width, height), placement = picture.image.size, picture.placement
         shown = _fit(picture.image)
-        across = _centres(picture.grid.columns, picture.grid, width / picture.input_size[0])
-        down = _centres(picture.grid.rows, picture.grid, height / picture.input_size[1])
-        field = _field(picture.mi_map, across, down, (width, height), shown.size)
+        across = _centres(picture.grid.columns, picture.grid, placement.across)
+        down = _centres(picture.grid.rows, picture.grid, placement.down)
+        xs = _pixels(shown.width, width)
+        ys = _pixels(shown.height, height)
+        field = _field(picture.mi_map, across, down, xs, ys)
+        field[:, _unseen(xs, placement.across)] = np.nan
+        field[_unseen(ys, placement.down)] = np.nan
         reach = max(float(np.abs(picture.mi_map).max()), _LEAST_RANGE)
 
         # Pale, so that how dark a colour is tells of the map and not of the image.
@@ -124,20 +129,28 @@ def _fit(image: Image.Image) -> Image.Image:
     return image
 
 
-def _centres(count: int, grid: PatchGrid, scale: float) -> NDArray[np.float64]:
-    """Centres of patches along one axis, in pixels of the original: float64 [count]."""
-    return (grid.first_centre + grid.stride * np.arange(count, dtype=np.float64)) * scale
+def _centres(count: int, grid: PatchGrid, axis: Axis) -> NDArray[np.float64]:
+    """Compute the centres of patches along one axis, in pixels of the original: float64 [count]."""
+    return np.array([axis.to_original(grid.first_centre + grid.stride * index) for index in range(count)])
+
+
+def _pixels(count: int, length: int) -> NDArray[np.float64]:
+    """Compute the centres of the shown pixels along one axis, in pixels of the original: float64 [count]."""
+    return (np.arange(count) + 0.5) * length / count
+
+
+def _unseen(places: NDArray[np.float64], axis: Axis) -> NDArray[np.bool_]:
+    start, end = axis.seen
+    return (places < start) | (places > end)
 
 
 def _field(
     mi_map: NDArray[np.float32],
     across: NDArray[np.float64],
     down: NDArray[np.float64],
-    original: tuple[int, int],
-    shown: tuple[int, int],
+    xs: NDArray[np.float64],
+    ys: NDArray[np.float64],
 ) -> NDArray[np.float64]:
-    """The map at the centre of every shown pixel: float64 [height, width] of the shown picture."""
-    xs = (np.arange(shown[0]) + 0.5) * original[0] / shown[0]
-    ys = (np.arange(shown[1]) + 0.5) * original[1] / shown[1]
+    """Interpolate the map at every shown pixel: float64 [height, width] of the shown picture."""
     rows = np.stack([np.interp(xs, across, row) for row in mi_map])
     return np.stack([np.interp(ys, down, column) for column in rows.T], axis=1)

@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from contract.card import ModelCard
+from contract.placement import place
 from service.inference.results import Embedded, ImageInfo
 from service.outputs.json import dump
 
@@ -58,6 +59,5 @@ def maps_json(
 
 
 def _boxes(card: ModelCard, image: ImageInfo) -> list[list[dict[str, float]]]:
-    rule = card.preprocessing
-    boxes = card.patch_grid.boxes((rule.width, rule.height), (image.original_width, image.original_height))
-    return [[box.model_dump() for box in row] for row in boxes]
+    placement = place(card.preprocessing, (image.original_width, image.original_height))
+    return [[box.model_dump() for box in row] for row in card.patch_grid.boxes(placement)]

@@ -24,12 +24,39 @@ export function reach(nats) {
   return Math.max(LEAST_REACH, ...nats.flat().map(Math.abs));
 }
 
-/** Where the map's first patch begins and how far apart patches are, in shares of the picture's sides. */
-function layout(card) {
-  const { stride, first_centre: centre } = card.patch_grid;
-  const { width, height } = card.preprocessing;
-  const start = centre - stride / 2;
-  return { left: start / width, top: start / height, across: stride / width, down: stride / height };
+/**
+ * Place one axis of an image in the model's input, in pixels, as contract/placement.py does: what is `seen` of the
+ * image fills what is `filled` of the input. `length` is the image's and `side` the input's; the others are those
+ * of the other axis.
+ */
+function axis(rule, length, side, other, otherSide) {
+  const longer = length * otherSide >= other * side;
+  if (rule === "center_crop" && longer) {
+    const seen = (other * side) / otherSide;
+    return { seen: [(length - seen) / 2, (length + seen) / 2], filled: [0, side] };
+  }
+  if (rule === "letterbox" && !longer) {
+    const filled = Math.max(1, Math.floor((2 * length * otherSide + other) / (2 * other)));
+    const start = Math.floor((side - filled) / 2);
+    return { seen: [0, length], filled: [start, start + filled] };
+  }
+  return { seen: [0, length], filled: [0, side] };
+}
+
+/** One axis of the map in shares of the picture's side: where it begins, a patch's length, and what is seen. */
+function share({ seen, filled }, length, grid) {
+  const scale = (seen[1] - seen[0]) / (filled[1] - filled[0]);
+  const start = seen[0] + (grid.first_centre - grid.stride / 2 - filled[0]) * scale;
+  return { start: start / length, step: (grid.stride * scale) / length, seen: seen.map((place) => place / length) };
+}
+
+/** Where the map lies on a picture of this width and height. */
+export function layout(card, { width, height }) {
+  const { resize_rule: rule, width: across, height: down } = card.preprocessing;
+  return {
+    across: share(axis(rule, width, across, height, down), width, card.patch_grid),
+    down: share(axis(rule, height, down, width, across), height, card.patch_grid),
+  };
 }
 
 /** Draw `nats`, rows of numbers, over an image (ImageBitmap) on a canvas. */
@@ -51,25 +78,33 @@ export function draw(canvas, image, nats, card) {
   nats.flat().forEach((value, at) => cells.data.set([...colour(value / most), 255], 4 * at));
   const small = new OffscreenCanvas(columns, rows);
   small.getContext("2d").putImageData(cells, 0, 0);
-  const at = layout(card);
+  const { across, down } = layout(card, image);
+  const [left, right] = across.seen.map((place) => place * canvas.width);
+  const [top, bottom] = down.seen.map((place) => place * canvas.height);
+  context.save();
+  context.beginPath();
+  context.rect(left, top, right - left, bottom - top);
+  context.clip();
   context.imageSmoothingEnabled = true;
   context.globalAlpha = OVERLAY;
   context.drawImage(
     small,
-    at.left * canvas.width,
-    at.top * canvas.height,
-    columns * at.across * canvas.width,
-    rows * at.down * canvas.height,
+    across.start * canvas.width,
+    down.start * canvas.height,
+    columns * across.step * canvas.width,
+    rows * down.step * canvas.height,
   );
-  context.globalAlpha = 1;
+  context.restore();
 }
 
-/** Row and column of the patch at a place of the canvas, given in shares of its sides. */
-export function patchAt(across, down, nats, card) {
-  const at = layout(card);
-  const clamp = (place, count) => Math.min(Math.max(Math.floor(place), 0), count - 1);
-  return [
-    clamp((down - at.top) / at.down, nats.length),
-    clamp((across - at.left) / at.across, nats[0].length),
-  ];
+/** Row and column of the patch at a place, given in shares of the image's sides; null where none is seen. */
+export function patchAt(place, image, nats, card) {
+  const { across, down } = layout(card, image);
+  const [row, column] = [number(place.down, down, nats.length), number(place.across, across, nats[0].length)];
+  return row === null || column === null ? null : [row, column];
+}
+
+function number(place, { start, step, seen }, count) {
+  if (place < seen[0] || place > seen[1]) return null;
+  return Math.min(Math.max(Math.floor((place - start) / step), 0), count - 1);
 }

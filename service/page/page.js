@@ -232,7 +232,10 @@ part("key").addEventListener("submit", (event) => {
 
 part("map").addEventListener("pointermove", (event) => {
   const { width, height } = part("map").getBoundingClientRect();
-  const [row, column] = patchAt(event.offsetX / width, event.offsetY / height, shown.nats, shown.card);
+  const place = { across: event.offsetX / width, down: event.offsetY / height };
+  const patch = patchAt(place, shown.photo.bitmap, shown.nats, shown.card);
+  if (!patch) return void (part("patch").textContent = "The model does not see this part of the photo.");
+  const [row, column] = patch;
   part("patch").textContent = `Patch ${row + 1}, ${column + 1}: ${printed(shown.nats[row][column], 2)} nats`;
 });
 part("map").addEventListener("pointerleave", () => {

@@ -1,4 +1,4 @@
-"""API keys, their quotas, and the file of what each has used.
+"""API keys and what each of them has used.
 
-The room `http` reads the key from a request.
+How a key comes with a request is the concern of `http`.
 """

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from contract.card import ModelCard
 from contract.images import ImageLimits, open_rgb
+from contract.placement import place
 from service.http.deadlines import deadline_of, within_deadline
 from service.http.disconnect import while_connected
 from service.inference.pipeline import Pipeline
@@ -110,11 +111,12 @@ def _draw(
     """The picture; runs in the painter's thread."""
     rule = card.preprocessing
     whose = "the image's own code" if reference is None else "the reference's code"
+    image = open_rgb(data, limits, rule.background, rule.color_profile)
     picture = Picture(
-        image=open_rgb(data, limits, rule.background),
+        image=image,
         mi_map=mi_map,
         grid=card.patch_grid,
-        input_size=(rule.width, rule.height),
+        placement=place(rule, image.size),
         label=f"pointwise MI with {whose}, nats",
     )
     return _sheet().draw(picture)

@@ -1,4 +1,4 @@
-"""Both schemas of the card: the first as it always was, the second with costs and precisions."""
+"""Every schema of the card: as it was, with costs and precisions, with another decoder."""
 
 from pathlib import Path
 
@@ -7,6 +7,7 @@ from pydantic import ValidationError
 
 from contract.card import INT8_ENCODER_FILE, ModelCard
 from contract.precision import InferenceCost, PrecisionLoss
+from contract.preprocessing import Preprocessing
 from tests.tiny_int8 import COST, int8_record
 
 SHIPPED = Path(__file__).parents[2] / "models" / "cifar10" / "1" / "card.json"
@@ -94,3 +95,12 @@ def test_the_loss_is_that_of_the_classifier_that_loses_more() -> None:
 def test_a_cost_without_a_speed_is_none() -> None:
     with pytest.raises(ValidationError, match="speeds"):
         InferenceCost.model_validate(COST.model_dump() | {"speeds": ()})
+
+
+def test_another_decoder_needs_schema_3(first: ModelCard) -> None:
+    rule = Preprocessing(height=32, width=32, resize_rule="center_crop", color_profile="srgb")
+    changes = {"preprocessing": rule.model_dump(), "preprocessing_sha256": rule.sha256}
+    card = second(first, schema_version=3, **changes)
+    assert ModelCard.model_validate_json(card.to_json()) == card
+    with pytest.raises(ValidationError, match="a card of schema 2 is decoded by pillow-1, not by pillow-2"):
+        second(first, **changes)

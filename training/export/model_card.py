@@ -110,7 +110,7 @@ def build_card(
     preprocessing = images.rule(recipe)
     features = _shape(graphs.encoder_session, "features")
     return ModelCard(
-        schema_version=2,
+        schema_version=2 if preprocessing.decoder == "pillow-1" else 3,
         name=release.name,
         version=release.version,
         created=datetime.now(UTC).replace(microsecond=0),

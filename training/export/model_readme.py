@@ -4,8 +4,14 @@ from collections.abc import Iterator
 
 from contract.card import Calibration, Int8Encoder, ModelCard, Quality, Training
 from contract.precision import InferenceCost
+from contract.preprocessing import ResizeRule
 
 _PROBES = {"linear": "linear", "svm": "linear SVM", "nonlinear": "one hidden layer"}
+_RESIZED: dict[ResizeRule, str] = {
+    "stretch": "stretched from whatever size they have",
+    "center_crop": "scaled by the shorter side and cut to the middle",
+    "letterbox": "scaled by the longer side, with borders beside the shorter one",
+}
 
 
 def readme(card: ModelCard) -> str:
@@ -24,7 +30,9 @@ def _lines(card: ModelCard) -> Iterator[str]:
     yield ""
     shapes, grid = card.shapes, card.patch_grid
     side = f"{card.preprocessing.width} x {card.preprocessing.height}"
-    yield f"- Input: images of {side} pixels, stretched from whatever size they have."
+    yield f"- Input: images of {side} pixels, {_RESIZED[card.preprocessing.resize_rule]}."
+    if card.preprocessing.color_profile == "srgb":
+        yield "- Colours of embedded ICC profiles are converted to sRGB."
     yield (
         f"- `embedding`: {shapes.embedding} numbers of length one, the principal components of the layer "
         f"`{card.embedding_layer}`, strongest first, whitened in part; "

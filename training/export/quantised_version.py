@@ -71,7 +71,7 @@ def quantised_version(
     card = ModelCard.model_validate(
         old.model_dump()
         | {
-            "schema_version": 2,
+            "schema_version": max(2, old.schema_version),
             "version": version,
             "created": datetime.now(UTC).replace(microsecond=0),
             "inference": costs["fp32"],

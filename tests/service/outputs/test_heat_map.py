@@ -10,6 +10,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from contract.patches import PatchGrid
+from contract.placement import Placement, place
+from contract.preprocessing import Preprocessing, ResizeRule
 from service.outputs.heat_map import OVERLAY_BOX, Picture, Sheet
 from tests.pictures import landscape
 
@@ -17,20 +19,24 @@ GRID = PatchGrid(rows=4, columns=4, stride=8, receptive_field=8, first_centre=4)
 WHITE = Image.new("RGB", (32, 32), "white")
 
 
+def stretched(image: Image.Image, side: int = 32) -> Placement:
+    return place(Preprocessing(height=side, width=side), image.size)
+
+
 def drawn(mi_map: NDArray[np.float32], image: Image.Image = WHITE) -> NDArray[np.int64]:
     """Pixels of the picture: int64 [height, width, 3]."""
-    png = Sheet().draw(Picture(image, mi_map.astype(np.float32), GRID, (32, 32), "nats"))
+    png = Sheet().draw(Picture(image, mi_map.astype(np.float32), GRID, stretched(image), "nats"))
     return np.asarray(Image.open(BytesIO(png)).convert("RGB")).astype(np.int64)
 
 
-def overlay(pixels: NDArray[np.int64]) -> NDArray[np.int64]:
-    """The inside of the right panel, for a square image: the largest square in the middle of its box."""
+def overlay(pixels: NDArray[np.int64], shape: float = 1) -> NDArray[np.int64]:
+    """The inside of the right panel, for an image of this height by width: what fits in its box."""
     height, width, _ = pixels.shape
     left, bottom, across, up = OVERLAY_BOX
-    side = min(across * width, up * height)
+    side = min(across * width, up * height / shape)
     x, y = (left + across / 2) * width, (1 - bottom - up / 2) * height
-    inset = side / 2 - 2
-    return pixels[round(y - inset) : round(y + inset), round(x - inset) : round(x + inset)]
+    right, below = side / 2 - 2, side / 2 * shape - 2
+    return pixels[round(y - below) : round(y + below), round(x - right) : round(x + right)]
 
 
 def colour(value: float, reach: float) -> NDArray[np.float64]:
@@ -39,15 +45,21 @@ def colour(value: float, reach: float) -> NDArray[np.float64]:
     return 255 * (0.6 * solid + 0.4)
 
 
+def picture(
+    image: Image.Image, mi_map: NDArray[np.float32], grid: PatchGrid, side: int, label: str
+) -> Picture:
+    return Picture(image, mi_map, grid, stretched(image, side), label)
+
+
 def pictures() -> list[Picture]:
     """All that can differ between pictures: sizes, proportions, ranges, grids, labels."""
     few = np.linspace(-1, 3, 16, dtype=np.float32).reshape(4, 4)
     many = PatchGrid(rows=40, columns=40, stride=1, receptive_field=8, first_centre=1)
     return [
-        Picture(landscape(48, 32), few, GRID, (32, 32), "nats"),
-        Picture(landscape(1600, 1200), 1000 * few, GRID, (32, 32), "nats"),
-        Picture(landscape(9, 900), 0 * few, GRID, (32, 32), "of a reference"),
-        Picture(landscape(64, 64), np.ones((40, 40), np.float32), many, (48, 48), "nats"),
+        picture(landscape(48, 32), few, GRID, 32, "nats"),
+        picture(landscape(1600, 1200), 1000 * few, GRID, 32, "nats"),
+        picture(landscape(9, 900), 0 * few, GRID, 32, "of a reference"),
+        picture(landscape(64, 64), np.ones((40, 40), np.float32), many, 48, "nats"),
     ]
 
 
@@ -101,6 +113,38 @@ def test_patches_lie_where_they_are() -> None:
     down, across = (np.indices(redness.shape) * redness).sum(axis=(1, 2)) / redness.sum() / len(panel)
     # Patch (1, 2) is centred at pixel (12, 20) of 32.
     np.testing.assert_allclose((down, across), (12 / 32, 20 / 32), atol=0.02)
+
+
+@pytest.mark.parametrize(
+    ("resize_rule", "centre"),
+    # Patch (1, 2) is centred at (20, 12) of 32: of the middle 48 x 48, and of 64 x 64 with 8 above.
+    [("stretch", (20 / 32, 12 / 32)), ("center_crop", (38 / 64, 18 / 48)), ("letterbox", (40 / 64, 16 / 48))],
+)
+def test_patches_lie_where_the_resize_rule_puts_them(
+    resize_rule: ResizeRule, centre: tuple[float, float]
+) -> None:
+    mi_map = np.zeros((4, 4), np.float32)
+    mi_map[1, 2] = 3
+    image = Image.new("RGB", (64, 48), "white")
+    placement = place(Preprocessing(height=32, width=32, resize_rule=resize_rule), image.size)
+    png = Sheet().draw(Picture(image, mi_map, GRID, placement, "nats"))
+    panel = overlay(np.asarray(Image.open(BytesIO(png)).convert("RGB")).astype(np.int64), 48 / 64)
+    redness = (panel[:, :, 0] - panel[:, :, 2]).clip(10) - 10
+    height, width = redness.shape
+    down, across = (np.indices(redness.shape) * redness).sum(axis=(1, 2)) / redness.sum()
+    np.testing.assert_allclose((across / width, down / height), centre, atol=0.02)
+
+
+def test_what_is_not_seen_has_no_colour() -> None:
+    image = Image.new("RGB", (64, 32), "white")
+    placement = place(Preprocessing(height=32, width=32, resize_rule="center_crop"), image.size)
+    png = Sheet().draw(Picture(image, np.full((4, 4), 2, np.float32), GRID, placement, "nats"))
+    panel = overlay(np.asarray(Image.open(BytesIO(png)).convert("RGB")).astype(np.int64), 32 / 64)
+    height, width, _ = panel.shape
+    line = panel[height // 2]
+    np.testing.assert_allclose(line[width // 2 + 2], colour(2, 2), atol=6)
+    for unseen in (line[2 : width // 4 - 4], line[width - width // 4 + 4 : -2]):
+        assert (unseen == 255).all()
 
 
 @pytest.mark.parametrize("size", [(1, 1), (32, 32), (1, 4000), (4000, 1), (2000, 1500), (321, 100)])

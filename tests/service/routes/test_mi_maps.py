@@ -13,9 +13,13 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from contract.artefact import open_artefact
+from contract.placement import place
+from contract.preprocessing import Preprocessing, ResizeRule
+from service.outputs.heat_map import Picture, Sheet
 from tests.pictures import encoded, landscape, photo
 from tests.service.client import check_refusal, client
 from tests.tiny_model import GRID
+from tests.tiny_rules import build_tiny_with_rule
 
 ROUTE = "/v1/mi-maps"
 ORIENTATION = 0x0112
@@ -95,6 +99,34 @@ def test_boxes_lie_in_the_upright_original(tiny_models: Path, index_url: str) ->
                 "bottom": 19 / 32 * 200,
             }
             assert boxes[3][4] == pytest.approx(sides, abs=0.01)
+
+    asyncio.run(scenario())
+
+
+@pytest.mark.parametrize("resize_rule", ["center_crop", "letterbox"])
+def test_boxes_and_pictures_follow_the_resize_rule(
+    tmp_path: Path, index_url: str, resize_rule: ResizeRule
+) -> None:
+    rule = Preprocessing(height=32, width=32, resize_rule=resize_rule)
+    card = open_artefact(build_tiny_with_rule(tmp_path, rule)).card
+    image = encoded(landscape(300, 200))
+
+    async def scenario() -> None:
+        async with client(tmp_path, index_url) as http:
+            response = await http.post(ROUTE, content=image)
+            boxes = card.patch_grid.boxes(place(rule, (300, 200)))
+            assert response.json()["data"][0]["boxes"] == [[box.model_dump() for box in row] for row in boxes]
+            picture = await http.post(ROUTE, content=image, headers={"accept": "image/png"})
+            drawn = Picture(
+                landscape(300, 200),
+                maps(response)[0].astype(np.float32),
+                card.patch_grid,
+                place(rule, (300, 200)),
+                "pointwise MI with the image's own code, nats",
+            )
+            same = np.asarray(Image.open(BytesIO(Sheet().draw(drawn))).convert("RGB")).astype(int)
+            shown = np.asarray(Image.open(BytesIO(picture.content)).convert("RGB")).astype(int)
+            assert np.abs(shown - same).max() <= 2
 
     asyncio.run(scenario())
 

@@ -3,10 +3,11 @@
 import pytest
 import torch
 
+from contract.placement import place
+from contract.preprocessing import Preprocessing
 from training.errors import RecipeError
 from training.model.encoders import ENCODERS, build_encoder, takes
 from training.model.encoders.residual import Quarters
-from training.recipe import EncoderRecipe
 
 
 @pytest.mark.parametrize("name", ENCODERS)
@@ -31,9 +32,7 @@ def test_the_paper_encoders_have_the_papers_channels(name: str, channels: tuple[
 
 @pytest.mark.parametrize("size", [32, 64, 96, 128])
 def test_there_is_an_encoder_of_the_papers_kind_for_every_size_of_own_images(size: int) -> None:
-    assert build_encoder(
-        EncoderRecipe(name=f"dim{size}", code_units=64), size
-    ).patch_grid().stride == size / (12 if size == 96 else 8)
+    assert build_encoder(f"dim{size}", 64, size).patch_grid().stride == size / (12 if size == 96 else 8)
 
 
 @pytest.mark.parametrize("name", ENCODERS)
@@ -48,7 +47,7 @@ def test_a_patch_depends_on_exactly_the_pixels_its_box_names(name: str) -> None:
     image = torch.rand(1, 3, size, size, requires_grad=True)
     features = encoder(image).features
     grid = encoder.patch_grid()
-    boxes = grid.boxes((size, size), (size, size))
+    boxes = grid.boxes(place(Preprocessing(height=size, width=size), (size, size)))
     for row, column in ((0, 0), (3, 4), (grid.rows - 1, grid.columns - 1)):
         (gradient,) = torch.autograd.grad(features[0, :, row, column].sum(), image, retain_graph=True)
         seen = gradient.abs().sum(dim=(0, 1)).nonzero()
@@ -69,16 +68,13 @@ def test_quarters_are_those_of_adaptive_pooling(side: int) -> None:
 
 def test_which_sizes_an_encoder_takes_is_known_without_computing() -> None:
     with torch.device("meta"):
-        residual, paper = (
-            build_encoder(EncoderRecipe(name="residual32", code_units=64), 32),
-            build_encoder(EncoderRecipe(name="dim32", code_units=64), 32),
-        )
+        residual, paper = build_encoder("residual32", 64, 32), build_encoder("dim32", 64, 32)
     assert [size for size in (8, 16, 20, 24, 32) if takes(residual, size)] == [16, 20, 24, 32]
     assert [size for size in (8, 16, 20, 24, 32) if takes(paper, size)] == [32]
 
 
 def test_an_unknown_encoder_and_a_wrong_size_are_named() -> None:
     with pytest.raises(RecipeError, match="no encoder 'vgg'"):
-        build_encoder(EncoderRecipe(name="vgg", code_units=64), 32)
+        build_encoder("vgg", 64, 32)
     with pytest.raises(RecipeError, match="64 pixels"):
-        build_encoder(EncoderRecipe(name="dim64", code_units=64), 32)
+        build_encoder("dim64", 64, 32)

@@ -10,7 +10,7 @@ from service.http.request_context import context_of
 from service.index.database import Database
 from service.inference.model import Model, open_model
 from service.inference.peers import NO_PEERS, Peers
-from service.inference.pipeline import Readiness
+from service.inference.readiness import Readiness
 from service.models.instance import ModelInstance
 from service.models.load_requests import LoadRequests
 from service.models.registry import ModelRegistry

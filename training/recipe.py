@@ -5,10 +5,11 @@ a card can carry it whole. What the sections allow by themselves is checked here
 build what they name is checked by `training.model.buildable`, which stands above this file.
 """
 
+from collections.abc import Container
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, model_validator
 
 Share = Annotated[float, Field(ge=0, le=1)]
 
@@ -18,17 +19,50 @@ class _Section(BaseModel):
 
 
 class EncoderRecipe(_Section):
-    """Which encoder of the registry, and what it lets one choose.
+    """Which encoder: one of the registry, or any module that a function makes.
 
     Attributes:
-        name: of the registry `training.model.encoders`.
+        name: of the registry `training.model.encoders`; with a factory, a name for the card.
         code_units: length of the code.
         whitened: begin with a first layer that whitens patches of the images (training/model/whitening.py).
+        factory: "package:function" that makes a torch module of images [B, 3, H, W].
+        arguments: keyword arguments of that function.
+        features: the module's layer that is C(x), whose patches the local term scores. Its stride is the
+            resolution of the MI map.
+        conv: the module's layer that is the last map.
+        hidden_units: width of f, which stands behind the last map of a factory's or a residual network.
+        mean, std: of each channel on the scale 0..1, as the module's weights expect; absent means those of
+            the training images.
+        frozen: names of parts of the module that are not trained; "" is all of it.
     """
 
-    name: str
+    name: str = "backbone"
     code_units: int = Field(default=64, ge=1)
     whitened: bool = False
+    factory: str | None = None
+    arguments: dict[str, bool | int | float | str] = {}
+    features: str | None = None
+    conv: str | None = None
+    hidden_units: int = Field(default=512, ge=1)
+    mean: tuple[float, float, float] | None = None
+    std: tuple[PositiveFloat, PositiveFloat, PositiveFloat] | None = None
+    frozen: tuple[str, ...] = ()
+
+    def is_backbone(self, names: Container[str]) -> bool:
+        """Tell whether f is added behind a trunk, where `names` are the registry's trunks."""
+        return self.factory is not None or self.name in names
+
+    @model_validator(mode="after")
+    def _complete(self) -> "EncoderRecipe":
+        if self.factory is not None and not (self.features and self.conv):
+            raise ValueError(
+                "a factory needs features and conv: the names of the layers that are C(x) and the last map"
+            )
+        if self.factory is None and self.arguments:
+            raise ValueError("arguments are those of a factory, and there is none")
+        if (self.mean is None) != (self.std is None):
+            raise ValueError("mean and std belong together; give both or neither")
+        return self
 
 
 class CriticRecipe(_Section):
@@ -147,6 +181,8 @@ class Recipe(_Section):
         input_size: height and width of the encoder's input in pixels.
         views: 1 trains on each image as its own partner (the paper), or on one random view of it where
             there is an augmentation; 2 on two random views.
+        trunk_copies: random views of each image whose maps are computed once, where the whole trunk is
+            frozen (`encoder.frozen = [""]`); steps then train f and the critics alone.
         embedding_layer: layer that `embedding` of the exported encoder is made of (encoders/embedding.py).
         validation_share: share of the training images held out for every choice.
     """
@@ -165,6 +201,7 @@ class Recipe(_Section):
     optimiser: OptimiserRecipe = OptimiserRecipe()
     augmentation: ViewRecipe | None = None
     small_views: SmallViewsRecipe | None = None
+    trunk_copies: int | None = Field(default=None, ge=2)
 
     def view_size(self, progress: float) -> int:
         """Choose the views' height and width in pixels after this share of all steps."""
@@ -189,6 +226,7 @@ class Recipe(_Section):
                 'make both "fc" or both "code"'
             )
         self._check_small_views()
+        self._check_trunk_copies()
         return self
 
     def _check_small_views(self) -> None:
@@ -206,6 +244,18 @@ class Recipe(_Section):
             raise ValueError(
                 "small_views cannot be combined with global_weight: the global critic reads maps of one size"
             )
+
+    def _check_trunk_copies(self) -> None:
+        if self.trunk_copies is None:
+            return
+        if "" not in self.encoder.frozen:
+            raise ValueError('trunk_copies needs a frozen trunk; set encoder.frozen = [""], or leave it out')
+        if self.augmentation is None or self.views > self.trunk_copies:
+            raise ValueError(
+                "trunk_copies needs an [augmentation] section and at least as many copies as views"
+            )
+        if self.small_views is not None:
+            raise ValueError("trunk_copies cannot be combined with small_views: the maps have one size")
 
 
 SECTIONS: dict[str | int, type] = {

@@ -14,8 +14,8 @@ from service.cli.setting_options import with_settings
 from service.index.embedded import EmbeddedPostgres
 from service.index.errors import IndexInUseError, IndexStartError
 from service.index.schema import check
+from service.inference.execution_report import runtimes
 from service.inference.model import open_model
-from service.inference.providers import runtimes
 from service.quotas.api_keys import KeyFileError, read_keys
 from service.settings import Settings, unknown_variables
 from service.system import gpu

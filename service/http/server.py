@@ -1,16 +1,16 @@
-"""uvicorn on connections that somebody else accepts, with an end that answers what it has begun."""
+"""Server on connections that another process accepts, with an end that answers what it has begun."""
 
 import asyncio
 import socket
-from collections.abc import Awaitable, Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from typing import Any
 
-import uvicorn
 import uvloop
 from fastapi import FastAPI
 
 from service.http.timeouts import TimedProtocol
+from service.http.uvicorn_interface import Server
 from service.models.worker_agent import WorkerAgent
 from service.system.channel import Report, WorkerEnd
 
@@ -25,7 +25,7 @@ _REFUSAL_SECONDS = 2
 _TAKEN_AT_ONCE = 16
 
 
-class ConnectionServer(uvicorn.Server):
+class ConnectionServer(Server):
     """Serves what the parent hands over, and reports what has ended."""
 
     def __init__(
@@ -39,24 +39,15 @@ class ConnectionServer(uvicorn.Server):
         """Serve `app` on the connections that come down the channel.
 
         Args:
-            app: the application.
+            app: the application; `work` runs its lifespan itself, so that a failure keeps its type.
             channel: the worker's end.
             agent: handles the messages about model versions.
             drain: refuses new requests and waits for those in flight.
             client_seconds: the setting of that name.
         """
-        config = uvicorn.Config(
-            app,
-            # `work` runs the application's lifespan itself, so that a failure keeps its type.
-            lifespan="off",
-            ws="none",
-            log_config=None,
-            access_log=False,
-            server_header=False,
-            timeout_keep_alive=_KEEP_ALIVE_SECONDS,
-            timeout_graceful_shutdown=_REFUSAL_SECONDS,
+        super().__init__(
+            app, TimedProtocol, keep_alive_seconds=_KEEP_ALIVE_SECONDS, cancel_seconds=_REFUSAL_SECONDS
         )
-        super().__init__(config)
         self._drain = drain
         self._client_seconds = client_seconds
         self._channel = channel
@@ -69,28 +60,19 @@ class ConnectionServer(uvicorn.Server):
     def new_event_loop() -> asyncio.AbstractEventLoop:
         return uvloop.new_event_loop()
 
-    @contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        """Signals are the parent's business."""
-        yield
-
-    async def startup(self, sockets: list[socket.socket] | None = None) -> None:  # noqa: ARG002
-        """Begin to take connections."""
-        self.servers = []
-        self.started = True
+    def begin(self) -> None:
         asyncio.get_running_loop().add_reader(self._channel.fileno(), self._take)
         self._channel.tell(Report.SERVING)
 
-    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """Answer what has begun, refuse what comes, then close the connections."""
+    async def end(self) -> None:
+        """Answer what has begun, refuse what comes, and let the connections end."""
         await self._drain()
-        if self.server_state.connections:
+        if self.has_connections:
             self._idle.clear()
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._idle.wait(), _LINGER_SECONDS)
         asyncio.get_running_loop().remove_reader(self._channel.fileno())
         self._channel.close()
-        await super().shutdown(sockets)
 
     def _take(self) -> None:
         for _ in range(_TAKEN_AT_ONCE):
@@ -102,7 +84,8 @@ class ConnectionServer(uvicorn.Server):
             task.add_done_callback(self._adopting.discard)
         while self._channel.messages:
             self._agent.handle(self._channel.messages.popleft())
-        self.should_exit = self.should_exit or self._channel.told_to_stop
+        if self._channel.told_to_stop:
+            self.ask_to_end()
 
     async def _adopt(self, connection: socket.socket) -> None:
         connection.setblocking(False)
@@ -114,18 +97,12 @@ class ConnectionServer(uvicorn.Server):
             self._on_lost()
 
     def _protocol(self) -> asyncio.Protocol:
-        return _Connection(
-            self._on_lost,
-            seconds=self._client_seconds,
-            config=self.config,
-            server_state=self.server_state,
-            app_state=self.lifespan.state,
-        )
+        return _Connection(self._on_lost, seconds=self._client_seconds, **self.connection_parts)
 
     def _on_lost(self) -> None:
         self._ended += 1
         self._channel.tell(Report.ENDED, str(self._ended))
-        if not self.server_state.connections:
+        if not self.has_connections:
             self._idle.set()
 
 

@@ -26,7 +26,17 @@ WHERE id ^@ %(prefix)s AND id > %(after)s ORDER BY id LIMIT %(limit)s
 
 DELETE_ALL = sql.SQL("DELETE FROM {table} WHERE id ^@ %(prefix)s")
 
-COUNT = sql.SQL("SELECT count(*) FROM {table}")
+COUNT = "SELECT coalesce(sum(change), 0)::bigint, count(*) FROM infomax.item_counts WHERE space = %s"
+
+# Its rows are one more in number with every statement that changes items.
+ADD_UP_COUNTS = """
+WITH parts AS (
+    DELETE FROM infomax.item_counts WHERE ctid = ANY (ARRAY(
+        SELECT ctid FROM infomax.item_counts WHERE space = %(space)s FOR UPDATE SKIP LOCKED
+    )) RETURNING change
+)
+INSERT INTO infomax.item_counts SELECT %(space)s, sum(change) FROM parts HAVING count(*) > 0
+"""
 
 EXACT = sql.SQL("""
 SELECT id, metadata, code, distance FROM (
@@ -44,13 +54,14 @@ SELECT id, metadata, code, embedding <#> %(vector)s AS distance FROM nearest ORD
 """)
 
 STATISTICS = """
-SELECT s.model, s.preprocessing_sha256, s.encoder_sha256, s.dimensions, coalesce(n.items, 0),
+SELECT s.model, s.preprocessing_sha256, s.encoder_sha256, s.dimensions, coalesce(n.items, 0)::bigint,
        pg_total_relation_size(to_regclass('infomax.items_' || s.number)),
        CASE WHEN (SELECT indisvalid FROM pg_index
                   WHERE indexrelid = to_regclass('infomax.items_' || s.number || '_hnsw'))
             THEN 'hnsw' ELSE 'exact' END
 FROM infomax.spaces AS s
-LEFT JOIN (SELECT space, count(*) AS items FROM infomax.items GROUP BY space) AS n ON n.space = s.number
+LEFT JOIN (SELECT space, sum(change) AS items FROM infomax.item_counts GROUP BY space) AS n
+       ON n.space = s.number
 ORDER BY s.number
 """
 

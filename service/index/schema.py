@@ -1,14 +1,17 @@
 """The tables, and how a database gets them: numbered steps that only go forward, one server at a time."""
 
+import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import LiteralString
 
 import psycopg
 from psycopg.conninfo import conninfo_to_dict
 
 from service.index.connection import CONNECT_SECONDS, TRANSPORT, BoundedSyncConnection
 from service.index.errors import IndexStartError
+from service.index.migrations import MIGRATIONS
+
+logger = logging.getLogger(__name__)
 
 # One lock for everything that changes tables; the digits have no meaning besides being ours.
 SCHEMA_LOCK = 0x1F03A
@@ -17,38 +20,6 @@ _LEAST_POSTGRES = (14, 0)
 _LEAST_PGVECTOR = (0, 8)
 # A step may rewrite a table, and another server may be at it.
 _MIGRATE_SECONDS = 3600.0
-
-# A space holds the items of one model version; vectors of different spaces are never compared. pgvector
-# indexes vectors of one dimension, so that each space is a partition with its own vector index; what the
-# steps change on `items` reaches every partition. Ids sort by bytes, so that ties do not hang on a locale.
-# Vectors stay in the row (MAIN): an exact scan reads them all, and must not follow a pointer for each.
-MIGRATIONS: tuple[LiteralString, ...] = (
-    """
-    CREATE TABLE infomax.spaces (
-        number integer GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
-        model text NOT NULL,
-        preprocessing_sha256 text NOT NULL,
-        encoder_sha256 text NOT NULL,
-        dimensions integer NOT NULL,
-        created timestamptz NOT NULL DEFAULT now(),
-        UNIQUE (model, preprocessing_sha256, encoder_sha256)
-    );
-    CREATE TABLE infomax.items (
-        space integer NOT NULL,
-        id text COLLATE "C" NOT NULL,
-        embedding vector NOT NULL,
-        code vector,
-        metadata jsonb NOT NULL,
-        width integer,
-        height integer,
-        format text,
-        updated timestamptz NOT NULL DEFAULT now(),
-        PRIMARY KEY (space, id)
-    ) PARTITION BY LIST (space);
-    ALTER TABLE infomax.items ALTER COLUMN embedding SET STORAGE MAIN;
-    CREATE INDEX items_metadata ON infomax.items USING gin (metadata jsonb_path_ops);
-    """,
-)
 
 
 def migrate(url: str) -> None:
@@ -176,6 +147,7 @@ def _apply(connection: psycopg.Connection, url: str) -> None:
             f"{len(MIGRATIONS)}); run that version, or use another database."
         )
     for number, statements in enumerate(MIGRATIONS[present:], start=present + 1):
+        logger.info("the index's tables are brought to step %d of %d", number, len(MIGRATIONS))
         connection.execute(statements)
         connection.execute("INSERT INTO infomax.migrations (number) VALUES (%s)", [number])
 

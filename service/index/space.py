@@ -58,13 +58,31 @@ async def find_or_create(connection: AsyncConnection, identity: ModelIdentity) -
     """The space of a model version, made on its first use."""
     number = await _find(connection, identity)
     if number is not None:
-        return Space(number, identity.dimensions)
+        space = Space(number, identity.dimensions)
+        await _count(connection, space)
+        return space
     async with connection.transaction():
         await connection.execute("SELECT pg_advisory_xact_lock(%s)", [SCHEMA_LOCK])
         number = await _find(connection, identity)
         if number is None:
             number = await _create(connection, identity)
     return Space(number, identity.dimensions)
+
+
+async def _count(connection: AsyncConnection, space: Space) -> None:
+    """Have the items counted: a server of an older version that ran meanwhile makes spaces without."""
+    cursor = await connection.execute(
+        "SELECT FROM pg_trigger WHERE tgrelid = to_regclass(%s) AND tgname = 'count_added'",
+        [f"infomax.items_{space.number}"],
+    )
+    if await cursor.fetchone() is None:
+        await _keep_count(connection, space)
+
+
+async def _keep_count(connection: AsyncConnection, space: Space) -> None:
+    await connection.execute(
+        "SELECT infomax.keep_count(%s::regclass, %s)", [f"infomax.items_{space.number}", space.number]
+    )
 
 
 async def _find(connection: AsyncConnection, identity: ModelIdentity) -> int | None:
@@ -96,4 +114,5 @@ async def _create(connection: AsyncConnection, identity: ModelIdentity) -> int:
             space.table, sql.Literal(space.dimensions)
         )
     )
+    await _keep_count(connection, space)
     return space.number

@@ -1,4 +1,4 @@
-"""A call and its images on their way through the pipeline."""
+"""Calls and their images in the pipeline."""
 
 import asyncio
 from collections.abc import Callable, Sequence
@@ -16,15 +16,15 @@ _NO_INFO = ImageInfo("unknown", 0, 0)
 
 @dataclass(slots=True, eq=False)
 class Call:
-    """What one caller waits for. Its fields change on the event loop only.
+    """Call of one caller. Its fields change on the event loop only.
 
     Attributes:
-        outcomes: one place for each image, in the caller's order.
-        missing: places still empty.
-        done: resolved when nothing is missing.
-        abandoned: why nobody waits any more, `client_gone`, `deadline_exceeded` or the code of a refusal;
-            empty while somebody does. Threads read it and skip the images.
-        stages: where the time went.
+        outcomes: one outcome for each image, in the caller's order; None until it is known.
+        missing: number of outcomes that are not known yet.
+        done: resolved when none is missing.
+        abandoned: why the caller does not wait any more: `client_gone`, `deadline_exceeded` or the code of a
+            refusal. It is empty while the caller waits. Threads skip the images of an abandoned call.
+        stages: time that each stage took.
         started: time of the call, by `perf_counter`.
     """
 
@@ -38,14 +38,20 @@ class Call:
 
 @dataclass(slots=True, eq=False)
 class Item:
-    """One image. Exactly one thread at a time works on it.
+    """One image of a call. At most one thread at a time has it.
 
     Attributes:
+        call: the call.
+        position: position in the call.
+        want: how much of the model to run.
+        priority: priority of the call.
         data: encoded bytes; empty once decoded.
-        pixels, info: uint8 [H, W, 3], format and size; placeholders until decoded.
-        queued_at, taken_at: `perf_counter` when it began to wait for inference, and when a thread took it.
-        decode_seconds: until it was decoded, from the call's start or, where the thread of its batch decoded
-            it, from `taken_at`.
+        pixels: uint8 [H, W, 3]; empty until decoded.
+        info: format and size; a placeholder until decoded.
+        queued_at: time at which it began to wait for inference, by `perf_counter`.
+        taken_at: time at which an inference thread took it.
+        decode_seconds: time until it was decoded, from the start of the call or, where the thread of its
+            batch decoded it, from `taken_at`.
         deaths: inference threads that died in a batch with this image.
     """
 
@@ -64,11 +70,12 @@ class Item:
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """Finished images on their way from a thread to their callers.
+    """Finished images that a thread delivers to their callers.
 
     Attributes:
-        items, outcomes: one outcome for each item.
-        inference_seconds: run time of the batch that they were in; 0 where decoding failed.
+        items: the images.
+        outcomes: one outcome for each image.
+        inference_seconds: run time of their batch; 0 where decoding failed.
     """
 
     items: Sequence[Item]
@@ -80,9 +87,10 @@ Deliver = Callable[[Delivery], None]
 
 
 def settle(delivery: Delivery) -> None:
-    """Put the outcomes in their calls' places and wake the callers that miss nothing more.
+    """Enter the outcomes into their calls, and wake the callers whose calls are complete.
 
-    The first outcome of an image stands: a dying thread reports all that it held, finished or not.
+    The first outcome of an image stands, because a dying thread delivers every image that it had, finished or
+    not.
     """
     calls = set()
     for item, outcome in zip(delivery.items, delivery.outcomes, strict=True):

@@ -1,4 +1,4 @@
-"""When a client stops waiting, where it has said so."""
+"""Deadline of a request, where its client has set one."""
 
 from dataclasses import dataclass, field
 from time import perf_counter
@@ -6,12 +6,12 @@ from time import perf_counter
 
 @dataclass(slots=True, eq=False)
 class Deadline:
-    """How long an answer is of use to a client.
+    """Deadline of a request, from the moment that it is made.
 
     Attributes:
-        seconds: what the client allows, from its request's arrival on.
-        at: when they are over, by `perf_counter`.
-        passed: they are over, and what was done for the client is being cancelled.
+        seconds: seconds that the client allows.
+        at: time of the deadline, by `perf_counter`.
+        passed: set when the deadline has passed and the request is cancelled for it.
     """
 
     seconds: float
@@ -23,5 +23,5 @@ class Deadline:
 
     @property
     def remaining(self) -> float:
-        """Seconds that are left; negative once they are over."""
+        """Seconds that are left; negative after the deadline."""
         return self.at - perf_counter()

@@ -1,7 +1,7 @@
-"""An ONNX Runtime session whose inputs and outputs lie in device buffers that are made once.
+"""I/O binding: an ONNX Runtime session whose inputs and outputs lie in device buffers that are made once.
 
-Without it every run allocates its inputs and outputs on the device. Recorded CUDA graphs need it, because a
-recording holds the addresses that it was made with.
+Without it, every run allocates its inputs and outputs on the device. CUDA graphs need it, because a recorded
+graph holds the addresses of its buffers.
 """
 
 from collections.abc import Mapping, Sequence
@@ -16,12 +16,12 @@ from numpy.typing import NDArray
 Array = NDArray[np.uint8] | NDArray[np.float32]
 
 _TYPES = {"tensor(uint8)": np.uint8, "tensor(float)": np.float32}
-# ONNX Runtime's value of gpu_graph_id for a run that is neither recorded nor replayed.
+# Value of gpu_graph_id for a run that is neither recorded nor replayed.
 _NO_GRAPH = -1
 
 
 @dataclass(frozen=True)
-class _Bound:
+class _Buffers:
     """Buffers for one batch size and one choice of outputs."""
 
     binding: Any
@@ -31,30 +31,31 @@ class _Bound:
 
 
 class BoundSession:
-    """Runs as an `InferenceSession` does, one run at a time; its answers are arrays of their own.
+    """Session with the interface of `InferenceSession`, for one run at a time. Its outputs are copies.
 
-    Batches of a power of two have buffers; others, which are rare, run without.
+    Batches of a power of two have buffers; the others are rare and run without.
     """
 
     def __init__(self, session: ort.InferenceSession, device: str, device_id: int, *, graphs: bool) -> None:
         """Make no buffer yet.
 
         Args:
-            session: all sizes of its inputs and outputs but the first are fixed.
-            device: `cuda`, or `cpu`, where nothing is gained and everything can be tested.
+            session: a session whose inputs and outputs have a fixed size but for the first dimension.
+            device: `cuda`, or `cpu`, which gains nothing and serves tests.
             device_id: number of the device.
-            graphs: each buffer's run is recorded as a CUDA graph and replayed; the session has to be made so.
+            graphs: whether the run of each buffer is recorded as a CUDA graph and replayed; the options of
+                the session have to allow it.
         """
         self.session = session
         self._device = device
         self._device_id = device_id
         self._graphs = graphs
-        self._bound: dict[tuple[int, tuple[str, ...]], _Bound] = {}
-        # Buffers hold one batch, and ONNX Runtime allows one run at a time where it records.
+        self._bound: dict[tuple[int, tuple[str, ...]], _Buffers] = {}
+        # A buffer holds one batch, and ONNX Runtime allows one run at a time where it records.
         self._lock = Lock()
 
     def run(self, names: Sequence[str], feeds: Mapping[str, Array]) -> list[NDArray[np.float32]]:
-        """The outputs `names` of one batch; each array of `feeds` has the batch size first."""
+        """Run one batch and return the outputs `names`; the arrays of `feeds` have the batch size first."""
         (size,) = {len(array) for array in feeds.values()}
         with self._lock:
             if size & (size - 1):
@@ -72,13 +73,13 @@ class BoundSession:
     def get_outputs(self) -> list[ort.NodeArg]:
         return list(self.session.get_outputs())
 
-    def _bound_for(self, size: int, names: tuple[str, ...]) -> _Bound:
+    def _bound_for(self, size: int, names: tuple[str, ...]) -> _Buffers:
         key = (size, names)
         if key not in self._bound:
             self._bound[key] = self._bind(size, names, number=len(self._bound))
         return self._bound[key]
 
-    def _bind(self, size: int, names: tuple[str, ...], number: int) -> _Bound:
+    def _bind(self, size: int, names: tuple[str, ...], number: int) -> _Buffers:
         binding = self.session.io_binding()
         inputs = {one.name: self._buffer(one, size) for one in self.session.get_inputs()}
         for name, value in inputs.items():
@@ -87,7 +88,7 @@ class BoundSession:
         outputs = [self._buffer(nodes[name], size) for name in names]
         for name, value in zip(names, outputs, strict=True):
             binding.bind_ortvalue_output(name, value)
-        return _Bound(binding, inputs, outputs, self._run_options(number))
+        return _Buffers(binding, inputs, outputs, self._run_options(number))
 
     def _buffer(self, node: ort.NodeArg, size: int) -> Any:
         shape = [size, *node.shape[1:]]

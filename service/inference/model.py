@@ -1,4 +1,4 @@
-"""One model, loaded: its two ONNX graphs behind typed calls, and the self-test against its card."""
+"""Loaded model: two ONNX graphs behind typed calls, and the self-test against the card."""
 
 import base64
 from collections.abc import Sequence
@@ -14,9 +14,10 @@ from contract.card import ModelCard
 from contract.errors import ArtefactError
 from contract.images import decode
 from contract.precision import Precision
+from service.inference.execution_report import ExecutionReport, report
 from service.inference.gpu_options import GpuOptions
 from service.inference.precision import choose
-from service.inference.providers import ExecutionReport, Placement, bound, open_session, place, report
+from service.inference.providers import Placement, bound, open_session, place
 from service.inference.results import Projections
 from service.settings import Requested, Settings
 
@@ -26,7 +27,7 @@ _TENSOR = {"uint8": "tensor(uint8)", "float32": "tensor(float)"}
 
 @dataclass(frozen=True, slots=True)
 class Encoded:
-    """The encoder's outputs for N images: float32 [N, D], [N, Y] and [N, C, M, M] or, unasked, [0]."""
+    """Outputs of the encoder for N images: float32 [N, D], [N, Y] and [N, C, M, M]; the last may be [0]."""
 
     embedding: NDArray[np.float32]
     code: NDArray[np.float32]
@@ -35,19 +36,19 @@ class Encoded:
 
 @dataclass(frozen=True, slots=True)
 class Criticised:
-    """The critic's outputs for N images: float32 [N, M, M] in nats and N projections or, unasked, none."""
+    """Outputs of the critic for N images: float32 [N, M, M] in nats, and N projections where asked for."""
 
     mi_map: NDArray[np.float32]
     projections: Sequence[Projections] = ()
 
 
 class Model:
-    """An opened model folder. Its runs are thread-safe and hold no interpreter lock while they compute.
+    """Opened model folder. Its runs are thread-safe and compute without the interpreter lock.
 
     Attributes:
         card: the model's card.
-        precision: of the encoder that runs.
-        report: what it runs on.
+        precision: precision of the encoder that runs.
+        report: what runs the model.
     """
 
     def __init__(
@@ -57,12 +58,12 @@ class Model:
         threads_per_run: int,
         precision: Requested = "auto",
     ) -> None:
-        """Load the encoder of the precision that is asked for, and the critic.
+        """Load the encoder of the requested precision, and the critic.
 
         Raises:
-            ArtefactError: ONNX Runtime refuses a graph, or its inputs and outputs are not the card's.
-            SettingsError: the GPU was demanded and the loaded graphs do not run on it, or int8 was and the
-                model has none.
+            ArtefactError: ONNX Runtime refuses a graph, or its inputs and outputs differ from the card's.
+            SettingsError: the GPU was demanded and the loaded graphs do not run on it, or int8 was demanded
+                and the model has no int8 encoder.
         """
         self.card: ModelCard = artefact.card
         choice = choose(precision, artefact.card, on_gpu=placement.on_gpu)
@@ -72,7 +73,7 @@ class Model:
         self._check_shapes()
         self._has_normaliser = "local_log_normaliser" in {out.name for out in self._critic.get_outputs()}
         self.report: ExecutionReport = report(placement, self._encoder, self._critic, threads_per_run, choice)
-        # After the report, which asks the sessions themselves.
+        # After the report, which reads the sessions themselves.
         self._encoder = bound(self._encoder, placement)
         self._critic = bound(self._critic, placement)
 
@@ -83,7 +84,7 @@ class Model:
         return Encoded(embedding, code, rest[0] if features else _NO_FEATURES)
 
     def project(self, code: NDArray[np.float32]) -> NDArray[np.float32]:
-        """The critic's projections [N, U] of codes [N, Y] whose images are not at hand."""
+        """Compute the critic's projections [N, U] of codes [N, Y] whose images are not at hand."""
         shapes, grid = self.card.shapes, self.card.patch_grid
         features = np.zeros((len(code), shapes.channels, grid.rows, grid.columns), np.float32)
         (global_,) = self._critic.run(["global"], {"features": features, "code": code})
@@ -124,8 +125,9 @@ class Model:
             if not difference <= tolerance:
                 raise ArtefactError(
                     f"{self.card.id} fails its self-test on {self.report.active}: {name} differs in "
-                    f"{self.precision} from the card by {difference:.3g} in a batch of {batch}, allowed is "
-                    f"{tolerance:g}; export the model again, or run it on the CPU."
+                    f"{self.precision} from the card by {difference:.3g} in a batch of {batch}; "
+                    f"{tolerance:g} is allowed. "
+                    "Export the model again, or run it on the CPU."
                 )
 
     def _check_shapes(self) -> None:
@@ -152,9 +154,9 @@ def open_model(settings: Settings) -> Model:
     """Find, check, place and load the model that the settings name.
 
     Raises:
-        ArtefactError: it is missing, or breaks a rule of the contract.
-        SettingsError: the device that the settings demand does not work, or the model has no encoder of the
-            precision that they demand.
+        ArtefactError: the model is missing or breaks a rule of the contract.
+        SettingsError: the demanded device does not work, or the model has no encoder of the demanded
+            precision.
     """
     artefact = open_artefact(locate(settings.models_dir, settings.model))
     placement = place(settings.device, artefact.encoder, GpuOptions.of(settings))
@@ -162,10 +164,10 @@ def open_model(settings: Settings) -> Model:
 
 
 def locate(models_dir: Path, model: str) -> Path:
-    """The folder of `name/version`, or of the newest version of `name`.
+    """Find the folder of `name/version`, or of the newest version of `name`.
 
     Raises:
-        ArtefactError: there is none, with what there is.
+        ArtefactError: the folder does not exist; the message lists those that do.
     """
     name, _, version = model.partition("/")
     present = sorted(
@@ -178,9 +180,10 @@ def locate(models_dir: Path, model: str) -> Path:
         if folder.parent.name == name and (not version or int(folder.name) == int(version))
     ]
     if not matching:
-        there = ", ".join(f"{folder.parent.name}/{folder.name}" for folder in present) or "no model"
+        existing = ", ".join(f"{folder.parent.name}/{folder.name}" for folder in present) or "no model"
         raise ArtefactError(
-            f"{models_dir} holds no model {model}; it holds {there}. Set INFOMAX_MODEL or INFOMAX_MODELS_DIR."
+            f"{models_dir} holds no model {model}; it holds {existing}. Set INFOMAX_MODEL or "
+            "INFOMAX_MODELS_DIR."
         )
     return matching[-1]
 
@@ -193,14 +196,14 @@ def _load(graph: Path, placement: Placement, threads: int) -> ort.InferenceSessi
 
 
 def _check_tensors(what: str, tensors: list[ort.NodeArg], expected: dict[str, tuple[str, list[int]]]) -> None:
-    """Names, types and all sizes but the first, which has to be free."""
+    """Check names, types and all sizes but the first, which has to be free."""
     present = {tensor.name: tensor for tensor in tensors}
     for name, (dtype, shape) in expected.items():
         if name not in present:
-            raise ArtefactError(f"The {what} {name!r} is missing; there is {', '.join(present)}.")
+            raise ArtefactError(f"The {what} {name!r} is missing. There is {', '.join(present)}.")
         tensor = present[name]
         if tensor.type != _TENSOR[dtype] or tensor.shape[1:] != shape or isinstance(tensor.shape[0], int):
             raise ArtefactError(
-                f"The {what} {name!r} is {tensor.type} {tensor.shape}; "
-                f"its card asks for {dtype} {['N', *shape]}."
+                f"The {what} {name!r} is {tensor.type} {tensor.shape}. "
+                f"Its card asks for {dtype} {['N', *shape]}."
             )

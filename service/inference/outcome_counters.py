@@ -1,4 +1,4 @@
-"""Counting images by what became of them."""
+"""Counters of images by outcome."""
 
 from collections.abc import Sequence
 
@@ -7,9 +7,9 @@ from service.metrics import ITEMS
 
 
 def count_outcomes(route: str, outcomes: Sequence[Outcome | None]) -> None:
-    """Count images of one request, or of one part of a stream, under the route's template.
+    """Count the images of a request, or of a chunk of a stream, under the route's template.
 
-    Whatever is no `Failed` counts as ok; a stream gives None for what has succeeded.
+    Everything but a `Failed` counts as ok; a stream passes None for success.
     """
     kinds: dict[str, int] = {}
     for outcome in outcomes:

@@ -1,4 +1,4 @@
-"""Protocol of the other workers, which answer parts of a stream; `service.work_sharing` implements it."""
+"""Protocol of a worker's peers, which answer parts of its streams; `service.work_sharing` implements it."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,12 +9,12 @@ from service.inference.results import Outcome, Want
 
 @dataclass(frozen=True)
 class PeerRequest:
-    """Images for another worker to answer.
+    """Images for a peer to answer.
 
     Attributes:
-        model: key of the pipeline that has to answer (`Pipeline.key`).
+        model: `Pipeline.key` of the pipeline that has to answer.
         want: `Want.EMBEDDING` or `Want.MAP`.
-        images: encoded.
+        images: encoded images.
     """
 
     model: str
@@ -25,8 +25,8 @@ class PeerRequest:
 class Peers(Protocol):
     """The other workers of the service, as one worker sees them."""
 
-    def work(self, change: int) -> None:
-        """Count the models of this worker that have work of their own: `change` is 1 or -1."""
+    def count_busy(self, change: int) -> None:
+        """Count the models of this worker that hold calls: `change` is 1 or -1."""
 
     async def answer(self, request: PeerRequest, own: int) -> list[Outcome] | None:
         """Return one outcome for each image, or None where no peer is idle or the peer was lost.
@@ -35,13 +35,13 @@ class Peers(Protocol):
         """
 
     def close(self) -> None:
-        """Ask no peer any more."""
+        """Close the connections to the peers."""
 
 
 class NoPeers:
     """Peers of the only worker: none."""
 
-    def work(self, change: int) -> None:
+    def count_busy(self, change: int) -> None:
         pass
 
     async def answer(self, request: PeerRequest, own: int) -> list[Outcome] | None:  # noqa: ARG002

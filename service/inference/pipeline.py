@@ -1,9 +1,8 @@
-"""Encoded images in, embeddings and MI maps out: the one path that every route takes."""
+"""Pipeline from encoded images to embeddings and MI maps: the one path that every route takes."""
 
 import asyncio
 import contextlib
 from collections.abc import Sequence
-from dataclasses import dataclass
 from time import perf_counter
 from typing import cast
 
@@ -20,43 +19,36 @@ from service.inference.model import Model, open_model
 from service.inference.peers import NO_PEERS, PeerRequest, Peers
 from service.inference.priority_queue import PriorityQueue
 from service.inference.quota import Quota
+from service.inference.readiness import Readiness
 from service.inference.results import Outcome, Priority, Stages, Want
 from service.inference.threads import ThreadPool
+from service.inference.warm_up import warm_up
 from service.settings import Settings
 
 _WATCH_SECONDS = 1.0
-_WARM_UP_RUNS = 3
 _JOIN_SECONDS = 5.0
-# Of encoded images: less is answered sooner than another worker is asked.
-_WORTH_ASKING_BYTES = 16 * 2**10
-
-
-@dataclass(frozen=True)
-class Readiness:
-    """Whether requests are answered, and if not, why in one sentence."""
-
-    ready: bool
-    reason: str = ""
+# Encoded bytes of a chunk. A smaller one is answered here in less time than it takes to send it to a peer.
+_FEWEST_PEER_BYTES = 16 * 2**10
 
 
 class Pipeline:
-    """One process's way from bytes to answers: admission, decoding, batches, ONNX Runtime.
+    """Stages of one model in one process: admission, decoding, batches, ONNX Runtime.
 
     All public methods belong to one event loop.
 
     Attributes:
         card: the model's card.
-        report: what runs it.
-        images_per_second: inference alone on the largest batch, one run, measured at start.
-        key: the same for pipelines of all workers that give the same answers.
+        report: what runs the model.
+        images_per_second: speed of inference on the largest batch, measured at the start.
+        key: equal for the pipelines of all workers that give the same answers.
     """
 
     def __init__(self, settings: Settings, model: Model | None = None, peers: Peers = NO_PEERS) -> None:
-        """Open the model that the settings name, unless one is given; `peers` answer parts of streams.
+        """Open the model that the settings name, unless one is given; `peers` answer chunks of streams.
 
         Raises:
             ArtefactError: the model folder is missing or breaks a rule of the contract.
-            SettingsError: the device that was asked for does not work.
+            SettingsError: the demanded device does not work.
         """
         self._model = model or open_model(settings)
         self.card = self._model.card
@@ -69,13 +61,13 @@ class Pipeline:
         small = SmallDecoder(rule, limits, self._encoded, self._deliver)
         decoders = settings.decoder_count(on_gpu=on_gpu)
         self._decoder = Decoder(decoders, rule, limits, self._encoded, self._waiting, self._deliver)
-        # A GPU's runs take nothing from the cores that decode.
+        # On a GPU, inference does not compete with decoding for the cores.
         coming = (lambda: 0) if on_gpu else self._decoder.coming
         self._batcher = Batcher(
             self._model, settings.runs, settings.max_batch, self._waiting, small.decode, coming, self._deliver
         )
-        # A GPU's thread has better things to do than to decode.
-        self._straight = (lambda _: False) if on_gpu else small.takes
+        # The thread of a GPU's batch does not decode: the GPU would wait.
+        self._is_small = (lambda _: False) if on_gpu else small.takes
         self._limit = Load(settings.queue_items, settings.queue_bytes)
         self._longest_wait = settings.queue_seconds
         self._admission: Admission | None = None
@@ -85,7 +77,7 @@ class Pipeline:
 
     @property
     def readiness(self) -> Readiness:
-        """Ready means: warmed up, self-tested, every thread alive, not stopping."""
+        """Readiness: warmed up, self-tested, every thread alive, not stopping."""
         reasons = (threads.reason for threads in self._thread_pools)
         reason = self._state or next(filter(None, reasons), "")
         return Readiness(not reason, reason)
@@ -96,7 +88,7 @@ class Pipeline:
 
     @property
     def waiting_since(self) -> float | None:
-        """Since when the image that waits longest for inference does, by `perf_counter`."""
+        """Time since which the oldest image waits for inference, by `perf_counter`; None for no image."""
         oldest = self._waiting.oldest()
         return oldest.queued_at if oldest else None
 
@@ -104,10 +96,10 @@ class Pipeline:
         """Warm every batch size, test the model against its card, start the threads.
 
         Raises:
-            ArtefactError: the model's outputs are not those of its card.
+            ArtefactError: the model's outputs differ from its card's.
         """
         self._loop = asyncio.get_running_loop()
-        self.images_per_second = await asyncio.to_thread(self._warm_up)
+        self.images_per_second = await asyncio.to_thread(warm_up, self._model, self._batcher.buckets)
         for threads in self._thread_pools:
             await threads.start()
         self._admission = Admission(
@@ -115,23 +107,25 @@ class Pipeline:
             self._batcher.buckets[-1],
             self.images_per_second,
             self._longest_wait,
-            self._peers.work,
+            self._peers.count_busy,
         )
         self._watcher = asyncio.create_task(self._watch())
         self._state = ""
 
     def announce_end(self) -> None:
-        """Be ready no more, and go on answering: the end comes with `stop`."""
+        """Be ready no more, but go on answering until `stop`."""
         self._state = "The service is stopping."
 
     async def stop(self, drain_seconds: float) -> None:
-        """Admit nothing more, let accepted work finish for at most `drain_seconds`, stop the threads."""
+        """Admit nothing more, finish accepted calls within `drain_seconds`, stop the threads."""
         self.announce_end()
         if self._admission is not None:
             self._admission.close()
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._admission.until_empty(), drain_seconds)
-            self._fail_calls("shutting_down", "The service stopped before it came to this; send it again.")
+            self._fail_calls(
+                "shutting_down", "The service stopped before it answered this request. Send it again."
+            )
             self._watcher.cancel()
         self._encoded.close()
         self._waiting.close()
@@ -139,7 +133,7 @@ class Pipeline:
             await threads.join(_JOIN_SECONDS)
 
     def check_wait(self, deadline: Deadline | None = None) -> None:
-        """Refuse an interactive call that would have to wait too long, before its images are even read.
+        """Refuse an interactive call that would have to wait too long, before its images are read.
 
         Raises:
             ServiceError: 503 `overloaded` or `deadline_unreachable`, with `retry_after`.
@@ -156,29 +150,30 @@ class Pipeline:
         deadline: Deadline | None = None,
         quota: Quota | None = None,
     ) -> list[Outcome]:
-        """Answer every image, in the order given; a failing image is a `Failed`, the others are not touched.
+        """Answer every image, in the order given; an image that fails is a `Failed`, the others are answered.
 
-        Cancelling the call takes its images out of the queue.
+        A cancelled call takes its images out of the queue.
 
         Args:
             images: encoded images.
             want: how much of the model to run.
             priority: interactive calls are refused when the service is full, bulk calls wait.
             stages: filled with where the time went.
-            deadline: of an interactive call; what sets its `passed` cancels the call too.
-            quota: charged for the images; refused ones are given back.
+            deadline: deadline of an interactive call; setting its `passed` comes with a cancellation of the
+                call.
+            quota: charged for the images; the charge for refused ones is returned.
 
         Raises:
             ServiceError: 503 `overloaded` or `deadline_unreachable` (with `retry_after`), `not_ready` or
-                `shutting_down`;
-                413 `too_many_items` or `too_many_bytes` for a call that could never be admitted;
-                429 `rate_exceeded` or `quota_exceeded` for what its API key may not send now.
+                `shutting_down`; 413 `too_many_items` or `too_many_bytes` for a call that could never be
+                admitted; 429 `rate_exceeded` or `quota_exceeded` for images that the API key may not send
+                now.
         """
         if self._admission is None or any(threads.failed for threads in self._thread_pools):
             raise not_ready(self.readiness.reason)
         if quota is None:
             return await self._admit(self._admission, images, want, priority, stages, deadline)
-        await self._pay(self._admission, quota, len(images), priority)
+        await self._charge(self._admission, quota, len(images), priority)
         try:
             return await self._admit(self._admission, images, want, priority, stages, deadline)
         except ServiceError:
@@ -186,16 +181,16 @@ class Pipeline:
             raise
 
     async def project(self, code: NDArray[np.float32]) -> NDArray[np.float32]:
-        """The critic's projections [N, U] of codes [N, Y] that were kept without their images.
+        """Compute the critic's projections [N, U] of codes [N, Y] that were kept without their images.
 
-        A rare and small job beside images, it runs in a thread of its own and in no queue.
+        This is rare and cheap beside images, so it takes a thread of its own and no queue.
         """
         size = self._batcher.buckets[-1]
         chunks = [code[start : start + size] for start in range(0, len(code), size)]
         return np.concatenate([await asyncio.to_thread(self._model.project, chunk) for chunk in chunks])
 
-    async def _pay(self, admission: Admission, quota: Quota, images: int, priority: Priority) -> None:
-        """Charge images to a quota; a stream waits here until the rate of the quota allows it."""
+    async def _charge(self, admission: Admission, quota: Quota, images: int, priority: Priority) -> None:
+        """Charge images to a quota; a stream waits until the rate of the quota allows it."""
         while wait := quota.charge(images, priority):
             await asyncio.sleep(min(wait, _WATCH_SECONDS))
             if admission.closed:
@@ -218,7 +213,7 @@ class Pipeline:
             return await self._answer(images, want, priority, stages or Stages(), deadline)
 
     async def help(self, images: Sequence[bytes], want: Want) -> list[Outcome]:
-        """As `embed`, for another worker that has admitted the images and paid for them.
+        """Answer images as `embed` does, for a peer that has admitted them and charged their quota.
 
         Raises:
             ServiceError: 503 `not_ready` or `shutting_down`.
@@ -228,8 +223,8 @@ class Pipeline:
         return await self._answer(images, want, Priority.BULK, Stages(), None)
 
     async def _ask_peers(self, images: Sequence[bytes], want: Want) -> list[Outcome] | None:
-        """Another worker's answer, where one has time, enough is being done here, and no more there."""
-        if not self._calls or want > Want.MAP or sum(map(len, images)) < _WORTH_ASKING_BYTES:
+        """Return a peer's answer to a chunk; None where this worker has to answer it."""
+        if not self._calls or want > Want.MAP or sum(map(len, images)) < _FEWEST_PEER_BYTES:
             return None
         return await self._peers.answer(PeerRequest(self.key, want, images), len(self._calls))
 
@@ -260,23 +255,24 @@ class Pipeline:
             self._calls.discard(call)
             if call.missing:
                 for item in items:
-                    # The room is given back now, so the bytes must go now, not when the queue comes to them.
+                    # Admission frees the room now, so the bytes must go now, not when the queue comes to
+                    # them.
                     item.data = b""
         return cast("list[Outcome]", call.outcomes)
 
     def _enqueue(self, items: list[Item]) -> None:
-        """Small images straight to inference, whose threads decode them; the others to be decoded."""
-        straight = [item for item in items if self._straight(item.data)]
-        if straight:
+        """Queue small images for inference, whose threads decode them, and the others for decoding."""
+        small = [item for item in items if self._is_small(item.data)]
+        if small:
             now = perf_counter()
-            for item in straight:
+            for item in small:
                 item.queued_at = now
-            self._waiting.put(straight)
-        if len(straight) < len(items):
-            self._encoded.put(item for item in items if not self._straight(item.data))
+            self._waiting.put(small)
+        if len(small) < len(items):
+            self._encoded.put(item for item in items if not self._is_small(item.data))
 
     def _deliver(self, delivery: Delivery) -> None:
-        """From a worker thread to the callers."""
+        """Hand a delivery of a thread over to the event loop."""
         self._loop.call_soon_threadsafe(self._settle, delivery)
 
     def _settle(self, delivery: Delivery) -> None:
@@ -284,19 +280,8 @@ class Pipeline:
             self._admission.finished(len(delivery.items), delivery.inference_seconds)
         settle(delivery)
 
-    def _warm_up(self) -> float:
-        """Run and check every batch size; images per second of the largest."""
-        for bucket in self._batcher.buckets:
-            self._model.self_test(bucket)
-        rule, largest = self.card.preprocessing, self._batcher.buckets[-1]
-        images = np.zeros((largest, rule.height, rule.width, 3), np.uint8)
-        started = perf_counter()
-        for _ in range(_WARM_UP_RUNS):
-            self._model.encode(images, features=False)
-        return _WARM_UP_RUNS * largest / (perf_counter() - started)
-
     async def _watch(self) -> None:
-        """Once a second: are there calls that nobody will answer?"""
+        """Refuse the calls of a thread pool that has failed, once a second."""
         while True:
             for threads in self._thread_pools:
                 if threads.failed:

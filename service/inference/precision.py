@@ -1,4 +1,4 @@
-"""In which precision a model's encoder runs."""
+"""Choice of the precision in which a model's encoder runs."""
 
 from dataclasses import dataclass
 
@@ -10,11 +10,11 @@ from service.settings import LARGEST_LOSS_POINTS, Requested
 
 @dataclass(frozen=True)
 class PrecisionChoice:
-    """Which of a model's encoders runs.
+    """Chosen precision of a model's encoder.
 
     Attributes:
         requested: the setting `precision`.
-        active: the encoder that was chosen.
+        active: the precision that was chosen.
         why_not_int8: reason in one sentence, where int8 was allowed and does not run.
     """
 
@@ -24,17 +24,17 @@ class PrecisionChoice:
 
 
 def choose(requested: Requested, card: ModelCard, *, on_gpu: bool) -> PrecisionChoice:
-    """Take the encoder that was asked for, or for `auto` the int8 one where its card says it is as good.
+    """Choose the requested precision; for `auto` int8 where the card says that it is as good as fp32.
 
     Raises:
-        SettingsError: int8 was demanded and the model has no such encoder.
+        SettingsError: int8 was demanded and the model has no int8 encoder.
     """
     if requested == "fp32":
         return PrecisionChoice(requested, "fp32")
     if requested == "int8":
         if card.int8 is None:
             raise SettingsError(
-                f"INFOMAX_PRECISION=int8, but {card.id} has no int8 encoder; export it with "
+                f"INFOMAX_PRECISION=int8 is set, but {card.id} has no int8 encoder. Export it with "
                 "--precision int8, or set INFOMAX_PRECISION=auto."
             )
         return PrecisionChoice(requested, "int8")
@@ -43,14 +43,16 @@ def choose(requested: Requested, card: ModelCard, *, on_gpu: bool) -> PrecisionC
 
 
 def _obstacle(card: ModelCard, on_gpu: bool) -> str | None:
-    """Why `auto` does not take int8, in one sentence; None where it does."""
+    """Return why `auto` does not take int8, in one sentence; None where it does."""
     if card.int8 is None:
         return "The model has no int8 encoder."
     if on_gpu:
-        return "Its int8 encoder is made for processors, and this is a GPU."
+        return "The int8 encoder is made for processors, and this is a GPU."
     lost = card.int8.loss.points
     if lost is None:
-        return "Its card does not say what int8 loses in accuracy: it was measured on images without labels."
+        return (
+            "The card does not state the loss of accuracy by int8: it was measured on images without labels."
+        )
     if lost > LARGEST_LOSS_POINTS:
-        return f"By its card int8 loses {lost:.2f} points of accuracy, more than {LARGEST_LOSS_POINTS:g}."
+        return f"By the card, int8 loses {lost:.2f} points of accuracy, more than {LARGEST_LOSS_POINTS:g}."
     return None

@@ -19,4 +19,4 @@ class Quota(Protocol):
         """
 
     def give_back(self, images: int) -> None:
-        """Return what refused images were charged."""
+        """Return the charge for images that were refused after all."""

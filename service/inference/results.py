@@ -1,4 +1,4 @@
-"""What the pipeline is asked for and what it answers, one image at a time."""
+"""Vocabulary of the pipeline: what a caller wants, and the outcome of each image."""
 
 from dataclasses import dataclass
 from enum import IntEnum
@@ -19,21 +19,22 @@ class Want(IntEnum):
 
 
 class Priority(IntEnum):
-    """Who is waiting; lower goes first."""
+    """Priority of a call; the lower number goes first."""
 
     INTERACTIVE = 0
-    """One caller with one request; refused when the service is full."""
+    """A request whose client waits for it; refused when the service is full."""
     BULK = 1
-    """A stream; waits while the service is full."""
+    """A chunk of a stream; waits while the service is full."""
 
 
 @dataclass(frozen=True, slots=True)
 class ImageInfo:
-    """What is known of an image besides its pixels.
+    """Format and size of an image.
 
     Attributes:
         format: name of the encoded format.
-        original_width, original_height: size in pixels, upright.
+        original_width: width in pixels, upright.
+        original_height: height in pixels, upright.
     """
 
     format: str
@@ -43,13 +44,13 @@ class ImageInfo:
 
 @dataclass(frozen=True, slots=True)
 class Projections:
-    """One image as the critic sees it: the score of patch (i, j) against a code is <local[:, i, j], global>.
+    """Critic's projections of one image; a patch scores <local[:, i, j], global_> against a code.
 
     Attributes:
-        local: float32 [U, M, M].
-        global_: float32 [U].
-        local_log_normaliser: float32 [M, M], what is taken from a patch's scores to make them nats;
-            zero where the critic needs none.
+        local: float32 [U, M, M], of the patches.
+        global_: float32 [U], of the code.
+        local_log_normaliser: float32 [M, M], subtracted from a patch's scores to make them nats; zero where
+            the critic needs none.
     """
 
     local: NDArray[np.float32]
@@ -57,18 +58,18 @@ class Projections:
     local_log_normaliser: NDArray[np.float32]
 
     def against(self, other: "Projections") -> NDArray[np.float32]:
-        """Pointwise MI of this image's patches and the other image's code, in nats: float32 [M, M]."""
+        """Compute the pointwise MI of this image's patches and another's code: float32 [M, M] in nats."""
         return self.against_code(other.global_)
 
     def against_code(self, global_: NDArray[np.float32]) -> NDArray[np.float32]:
-        """The same, for a code of which only the critic's projection is at hand: float32 [U]."""
+        """Compute the same for a code that is given as its projection, float32 [U]."""
         scores: NDArray[np.float32] = np.einsum("uij,u->ij", self.local, global_)
         return scores - self.local_log_normaliser
 
 
 @dataclass(frozen=True, slots=True)
 class Embedded:
-    """One image's answer.
+    """Answer to one image.
 
     Attributes:
         image: format and size.
@@ -87,11 +88,11 @@ class Embedded:
 
 @dataclass(frozen=True, slots=True)
 class Failed:
-    """One image's failure.
+    """Failure of one image.
 
     Attributes:
         code: a code of `contract.images.decode`, or `inference_failed`.
-        message: a sentence for the one who sent the image.
+        message: a sentence for the client.
         limit: the limit that was exceeded, where there is one, in the unit of the message.
     """
 
@@ -105,13 +106,13 @@ Outcome = Embedded | Failed
 
 @dataclass(slots=True)
 class Stages:
-    """Where one call's time went, in seconds of the wall; a call fills in the one it is given.
+    """Times of the stages of one call, in seconds; the call fills them in.
 
     Attributes:
-        decode: until its last image was decoded, from the call's start on or, for small images, from when
-            the thread of their batch took them.
-        queue: the longest that one of its images waited for inference.
-        inference: the time of the batches that held its images, one after the other.
+        decode: time until its last image was decoded, from the start of the call or, for small images, from
+            when the thread of their batch took them.
+        queue: longest time that one of its images waited for inference.
+        inference: sum of the run times of its batches.
     """
 
     decode: float = 0.0

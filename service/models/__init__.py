@@ -1,4 +1,4 @@
-"""Model versions: found, loaded, exchanged while serving, retired.
+"""Model versions: found, loaded, activated while serving, retired.
 
-What happens inside one version lies in `inference`.
+Inference within one version belongs to the room `inference`.
 """

@@ -1,4 +1,4 @@
-"""One model version that answers requests: its pipeline and its part of the index."""
+"""Instance of one model version: its pipeline and its space of the index."""
 
 import asyncio
 import logging
@@ -18,14 +18,16 @@ logger = logging.getLogger(__name__)
 
 
 class ModelInstance:
-    """A model version with everything of its own: sessions, queues, threads, and a space of the index.
+    """Model version with sessions, queues, threads and a space of the index of its own.
 
     So batches never mix versions, and a version ends as a whole. All methods belong to one event loop.
 
     Attributes:
-        entry: the entry of the settings that it stands for.
-        id, name: of the model, the one as `name/version`.
-        pipeline, index: what its requests are answered with.
+        entry: the entry of the settings that it serves.
+        id: `name/version` of the model.
+        name: name of the model.
+        pipeline: makes the answers.
+        index: its space of the index.
     """
 
     def __init__(
@@ -42,10 +44,10 @@ class ModelInstance:
         self._unused.set()
 
     async def start(self) -> None:
-        """Warm the model up and test it; on return requests are answered.
+        """Warm the model up and test it; requests are answered on return.
 
         Raises:
-            ArtefactError: the model's outputs are not those of its card.
+            ArtefactError: the model's outputs differ from its card's.
         """
         try:
             await self.pipeline.start()
@@ -54,8 +56,8 @@ class ModelInstance:
             raise
         self.index.start()
 
-    def show(self) -> None:
-        """Publish what is served, and on what it runs."""
+    def publish(self) -> None:
+        """Publish version, provider, precision and speed as metrics."""
         card, report = self.pipeline.card, self.pipeline.report
         self._info().set(1)
         metrics.PROVIDER_REQUESTED.labels(report.requested).set(1)
@@ -67,28 +69,28 @@ class ModelInstance:
         logger.info("%s is served on %s", card.id, report.summary)
 
     def begin(self) -> None:
-        """A request begins to use this version."""
+        """Count a request that begins to use this version."""
         self._users += 1
         self._unused.clear()
 
     def end(self) -> None:
-        """A request that has begun is over."""
+        """Count a request that is over."""
         self._users -= 1
         if not self._users:
             self._unused.set()
 
     async def retire(self) -> None:
-        """Free everything, once the last request that has begun here is over."""
+        """Free everything, once the last request on this version is over."""
         self._info().set(0)
         await self._unused.wait()
         await self.stop(0)
         del self.pipeline, self.index
-        # The parts of a pipeline know each other, and none of them is looked at again.
+        # The parts of a pipeline refer to each other: only the cycle collector frees them.
         gc_tuning.settle()
         logger.info("%s is retired", self.id)
 
     async def stop(self, drain_seconds: float) -> None:
-        """Admit nothing more, finish accepted work within the time given, then let go."""
+        """Admit nothing more, finish accepted calls within `drain_seconds`, then free everything."""
         await self.pipeline.stop(drain_seconds)
         await self.index.stop()
 

@@ -1,4 +1,4 @@
-"""Where requests for model versions wait for the parent process, and where its news lies."""
+"""One process's load requests to the parent, and the parent's latest status update."""
 
 import asyncio
 from collections.abc import Callable
@@ -9,41 +9,41 @@ from service.errors import ServiceError
 from service.inference.admission import shutting_down
 from service.models.messages import LoadRequest, LoadResult, StatusUpdate, VersionStatus
 
-_ASK_AGAIN_SECONDS = 1.0
+_RETRY_SECONDS = 1.0
 
 
 class LoadRequests:
-    """One process's side of loading while serving. All methods belong to one event loop.
+    """Load requests that wait for their results. All methods belong to one event loop.
 
     Attributes:
-        fates: what became of the versions that are not served, oldest first.
+        statuses: states of the versions that are not served, oldest first.
     """
 
     def __init__(self) -> None:
         self.statuses: tuple[VersionStatus, ...] = ()
-        self._ask: Callable[[LoadRequest], bool] = lambda _wish: False
+        self._send: Callable[[LoadRequest], bool] = lambda _request: False
         self._waiting: dict[str, asyncio.Future[LoadResult]] = {}
 
-    def connect(self, ask: Callable[[LoadRequest], bool]) -> None:
-        """Say how a wish reaches the parent; `ask` returns whether it is on its way."""
-        self._ask = ask
+    def connect(self, send: Callable[[LoadRequest], bool]) -> None:
+        """Set how a request reaches the parent; `send` returns whether it is on its way."""
+        self._send = send
 
     async def load(self, entry: str, version: int | None) -> None:
         """Have a version of an entry of the settings loaded, the newest by default, and wait for it.
 
         Raises:
-            ServiceError: 409 `model_refused` where it is missing, broken or fails its self-test; 503
-                `not_ready` where the parent takes no wish now, or `shutting_down`.
+            ServiceError: 409 `model_refused` where the version is missing, broken or fails its self-test; 503
+                `not_ready` where the parent takes no request now, or `shutting_down`.
         """
         token = uuid4().hex
         result = self._waiting[token] = asyncio.get_running_loop().create_future()
         try:
-            if not self._ask(LoadRequest(token, entry, version)):
+            if not self._send(LoadRequest(token, entry, version)):
                 raise ServiceError(
                     503,
                     "not_ready",
-                    "No model can be loaded now: the parent process takes no request.",
-                    retry_after=_ASK_AGAIN_SECONDS,
+                    "The parent process takes no load request now. Send the request again in a second.",
+                    retry_after=_RETRY_SECONDS,
                 )
             reason = (await result).reason
         finally:
@@ -51,8 +51,8 @@ class LoadRequests:
         if reason:
             raise ServiceError(409, "model_refused", reason)
 
-    def hear(self, message: StatusUpdate | LoadResult) -> None:
-        """Take in what the parent says."""
+    def handle(self, message: StatusUpdate | LoadResult) -> None:
+        """Take in a message of the parent."""
         if isinstance(message, LoadResult):
             waiting = self._waiting.get(message.token)
             if waiting is not None and not waiting.done():
@@ -64,7 +64,7 @@ class LoadRequests:
         self.statuses = message.statuses
 
     def close(self) -> None:
-        """Refuse what still waits."""
+        """Refuse the requests that still wait."""
         for waiting in self._waiting.values():
             if not waiting.done():
                 waiting.set_exception(shutting_down())

@@ -4,13 +4,19 @@ from dataclasses import dataclass
 from typing import Annotated, Literal
 
 from pydantic import Field, TypeAdapter
+from pydantic_core import to_json
 
 from service.models.version import Version
 
 
 @dataclass(frozen=True)
 class Prepare:
-    """Load this version beside what is served, warm it up and test it."""
+    """Order to load a version beside the served one, warm it up and test it.
+
+    Attributes:
+        number: number of the rollout.
+        version: what to load.
+    """
 
     number: int
     version: Version
@@ -19,7 +25,7 @@ class Prepare:
 
 @dataclass(frozen=True)
 class Activate:
-    """Answer with the version that was prepared under this number."""
+    """Order to answer with the version that was prepared for this rollout."""
 
     number: int
     kind: Literal["activate"] = "activate"
@@ -27,7 +33,7 @@ class Activate:
 
 @dataclass(frozen=True)
 class Drop:
-    """The version that was, or is being, prepared under this number is not wanted after all."""
+    """Order to drop the version that was, or is being, prepared for this rollout."""
 
     number: int
     kind: Literal["drop"] = "drop"
@@ -38,7 +44,7 @@ class VersionStatus:
     """State of a version that is not served.
 
     Attributes:
-        entry: the entry of the settings that it was to stand for.
+        entry: the entry of the settings that it belongs to.
         id: `name/version`.
         state: `loading` into the workers, `failed`, or `retired` in favour of another.
         since: Unix time of the change.
@@ -54,7 +60,7 @@ class VersionStatus:
 
 @dataclass(frozen=True)
 class StatusUpdate:
-    """States of all versions that are not served."""
+    """States of all versions that are not served, oldest first."""
 
     statuses: tuple[VersionStatus, ...]
     kind: Literal["status_update"] = "status_update"
@@ -62,7 +68,12 @@ class StatusUpdate:
 
 @dataclass(frozen=True)
 class LoadResult:
-    """How a load request ended."""
+    """Result of a load request.
+
+    Attributes:
+        token: token of the request.
+        reason: why the version is not served; empty where it is.
+    """
 
     token: str
     reason: str = ""
@@ -71,30 +82,63 @@ class LoadResult:
 
 @dataclass(frozen=True)
 class LoadRequest:
-    """A client wants a version loaded: of this entry the newest, or this one."""
+    """A client's request to load a version.
+
+    Attributes:
+        token: names the request in its result.
+        entry: entry of the settings.
+        version: version of that model; None for the version that the entry means now.
+    """
 
     token: str
     entry: str
     version: int | None = None
+    kind: Literal["load_request"] = "load_request"
 
 
+@dataclass(frozen=True)
+class Prepared:
+    """Report that the version of this rollout is loaded, warm and tested."""
+
+    number: int
+    kind: Literal["prepared"] = "prepared"
+
+
+@dataclass(frozen=True)
+class Refused:
+    """Report that the version of this rollout cannot be served, with the reason in one sentence."""
+
+    number: int
+    reason: str
+    kind: Literal["refused"] = "refused"
+
+
+@dataclass(frozen=True)
+class Activated:
+    """Report that the version of this rollout answers requests."""
+
+    number: int
+    kind: Literal["activated"] = "activated"
+
+
+RolloutReport = Prepared | Refused | Activated
 ParentMessage = Annotated[Prepare | Activate | Drop | StatusUpdate | LoadResult, Field(discriminator="kind")]
+WorkerMessage = Annotated[LoadRequest | RolloutReport, Field(discriminator="kind")]
 
 _PARENT_MESSAGES: TypeAdapter[ParentMessage] = TypeAdapter(ParentMessage)
-_LOAD_REQUESTS = TypeAdapter(LoadRequest)
+_WORKER_MESSAGES: TypeAdapter[WorkerMessage] = TypeAdapter(WorkerMessage)
 
 
-def write(message: ParentMessage | LoadRequest) -> str:
-    """A message as one line of text."""
-    kind: TypeAdapter[ParentMessage] | TypeAdapter[LoadRequest] = (
-        _LOAD_REQUESTS if isinstance(message, LoadRequest) else _PARENT_MESSAGES
-    )
-    return kind.dump_json(message).decode()  # type: ignore[arg-type]
+def write(message: ParentMessage | WorkerMessage) -> str:
+    """Write a message as one line of JSON."""
+    return to_json(message).decode()
 
 
-def read_message(text: str) -> ParentMessage:
+def read_parent_message(text: str) -> ParentMessage:
+    """Read what the parent wrote."""
     return _PARENT_MESSAGES.validate_json(text)
 
 
-def read_load_request(text: str) -> LoadRequest:
-    return _LOAD_REQUESTS.validate_json(text)
+def read_worker_message(text: str) -> WorkerMessage:
+    """Read what a worker wrote."""
+    return _WORKER_MESSAGES.validate_json(text)

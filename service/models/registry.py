@@ -1,4 +1,4 @@
-"""The models that one process serves side by side, and which of them answers a request."""
+"""Registry of the models that one process serves side by side."""
 
 import asyncio
 import logging
@@ -11,7 +11,8 @@ from service.index.database import Database
 from service.inference.deadline import Deadline
 from service.inference.model import Model
 from service.inference.peers import Peers
-from service.inference.pipeline import Pipeline, Readiness
+from service.inference.pipeline import Pipeline
+from service.inference.readiness import Readiness
 from service.models.instance import ModelInstance
 from service.settings import Settings
 
@@ -22,12 +23,12 @@ _SHOWN = 100
 
 
 class ModelRegistry:
-    """One version for each entry of the settings. All methods belong to one event loop."""
+    """One instance for each entry of the settings. All methods belong to one event loop."""
 
     def __init__(
         self, settings: Settings, database: Database, models: Mapping[str, Model], peers: Peers
     ) -> None:
-        """`models` by their entries of the settings, the default one first."""
+        """Make an instance of each model; `models` by entry of the settings, the default one first."""
         self._settings = settings
         self._database = database
         self._peers = peers
@@ -40,24 +41,24 @@ class ModelRegistry:
 
     @property
     def default(self) -> ModelInstance:
-        """What answers where a request names no model."""
+        """Instance that answers where a request names no model."""
         return next(iter(self._served.values()))
 
     async def start(self) -> None:
         """Warm every model up, one after the other.
 
         Raises:
-            ArtefactError: the outputs of one are not those of its card.
+            ArtefactError: the outputs of a model differ from its card's.
         """
         for served in self:
             await served.start()
-            served.show()
+            served.publish()
         self._watcher = asyncio.create_task(self._watch())
 
     def find(self, name: str | None) -> ModelInstance:
-        """Who answers to `name/version`, or to `name`, or, unnamed, by default.
+        """Find the instance for `name/version` or `name`; the default one for None.
 
-        Of two versions of one name the one that follows the newest answers to the bare name.
+        Where two entries serve versions of one name, the entry without a version answers to the bare name.
 
         Raises:
             ServiceError: 404 `unknown_model`.
@@ -77,25 +78,24 @@ class ModelRegistry:
         raise ServiceError(
             404,
             "unknown_model",
-            f"No model {name[:_SHOWN]!a} is served here; there is {there}, and a name without its version "
-            "is enough.",
+            f"No model {name[:_SHOWN]!a} is served here. Name one of {there}, with or without its version.",
         )
 
     def pipeline(self, key: str) -> Pipeline | None:
-        """The pipeline with that key, if one is served."""
+        """Return the pipeline with that key; None where no such pipeline is served."""
         return next((served.pipeline for served in self if served.pipeline.key == key), None)
 
     def of(self, entry: str) -> ModelInstance:
-        """What stands for an entry of the settings now."""
+        """Return the instance that serves an entry of the settings now."""
         return self._served[entry]
 
     def check_wait(self, deadline: Deadline | None = None) -> None:
         """Refuse an interactive request before its body is read, where no model could answer it soon.
 
-        Which model it asks for may stand in the body.
+        Every model counts, because the body may name the one that is asked for.
 
         Raises:
-            ServiceError: as `Pipeline.check_wait`, of the model that will be free first.
+            ServiceError: as `Pipeline.check_wait`, for the model that will be free first.
         """
         refusals: list[ServiceError] = []
         for served in self:
@@ -108,38 +108,38 @@ class ModelRegistry:
         raise min(refusals, key=lambda refusal: refusal.retry_after or 0.0)
 
     def activate(self, served: ModelInstance) -> None:
-        """Let a version that has been started answer for its entry from now on.
+        """Answer requests for an entry with this instance, which has been started, from now on.
 
-        What the entry answered with before ends with the last request that has begun on it.
+        The instance before it is retired after its last request.
         """
         before = self._served[served.entry]
         self._served[served.entry] = served
-        served.show()
+        served.publish()
         self._retiring[before] = asyncio.create_task(before.retire())
         self._retiring[before].add_done_callback(lambda _: self._retiring.pop(before))
 
     def new(self, entry: str, model: Model) -> ModelInstance:
-        """A further version for an entry, which answers nothing yet."""
+        """Make a further instance for an entry; it answers no request yet."""
         return ModelInstance(entry, self._settings, self._database, model, self._peers)
 
     @property
     def readiness(self) -> Readiness:
-        """Ready where every model is."""
+        """Readiness of the first model that is not ready; ready where all are."""
         for served in self:
             if not (state := served.pipeline.readiness).ready:
                 return state
         return Readiness(ready=True)
 
     def announce_end(self) -> None:
-        """Be ready no more, and go on answering: the end comes with `stop`."""
+        """Be ready no more, but go on answering until `stop`."""
         for served in self:
             served.pipeline.announce_end()
         metrics.READY.set(0)
 
     async def stop(self, drain_seconds: float) -> None:
-        """Admit nothing more, finish accepted work within the time given, then let go."""
+        """Admit nothing more, finish accepted calls within `drain_seconds`, then free everything."""
         self.announce_end()
-        # Those that retire have requests to finish too.
+        # Retiring instances have requests to finish too.
         retiring = dict(self._retiring)
         await asyncio.gather(*(served.stop(drain_seconds) for served in [*self, *retiring]))
         for task in retiring.values():
@@ -149,7 +149,7 @@ class ModelRegistry:
             self._watcher.cancel()
 
     async def _watch(self) -> None:
-        """Once a second, what nobody calls for: whether all is well, and the age of the queues."""
+        """Publish readiness and the age of the queues once a second."""
         while True:
             waiting = [since for served in self if (since := served.pipeline.waiting_since) is not None]
             metrics.QUEUE_OLDEST.set(perf_counter() - min(waiting) if waiting else 0)

@@ -1,82 +1,66 @@
-"""The models as the parent sees them: what is served, what is to take its place, and what became of it."""
+"""Served versions as the parent knows them, and the changes of them: examined, rolled out, reported."""
 
 import logging
 import socket
 from collections import deque
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from queue import SimpleQueue
+from concurrent.futures import Future
+from dataclasses import dataclass, field
 from threading import Thread
-from time import time
 
 from contract.errors import InfomaxError
 from service.inference.model import locate
-from service.models.messages import LoadResult, StatusUpdate, VersionStatus, read_load_request, write
-from service.models.rollout import Rollout, RolloutWorker
+from service.models.messages import LoadRequest, LoadResult
+from service.models.rollout import Rollout, RolloutWorker, Stage
+from service.models.statuses import VersionStatuses
 from service.models.version import Version, find_version
 from service.settings import Settings
 
 logger = logging.getLogger(__name__)
 
-# Of each entry of the settings, how many retired versions are remembered.
-_MOST_RETIRED = 5
 
-
-@dataclass(frozen=True)
-class _Request:
-    """A version to be loaded.
+@dataclass(eq=False)
+class _Change:
+    """Change of the version that an entry of the settings is served by.
 
     Attributes:
-        entry: of the settings, whose version may be replaced.
-        model: what is wanted, `name/version`; None for what the entry means now.
-        asker, token: the worker that wants to know how it ended, and the name of its wish.
+        entry: the entry.
+        id: the wanted version: `name`, `name/version`, and `name/version` once it was located.
+        requester: worker to report the result to; None for a reload.
+        token: token of the worker's load request.
+        version: result of the examination.
+        rollout: the rollout, once the version was examined.
     """
 
     entry: str
-    model: str | None = None
-    asker: RolloutWorker | None = None
-    token: str = ""
-
-
-@dataclass(frozen=True)
-class _Finding:
-    """What a request turned out to mean: a version, or the reason why there is none."""
-
-    request: _Request
     id: str
-    version: Version | None
-    reason: str = ""
+    requester: RolloutWorker | None = None
+    token: str = ""
+    version: Future[Version] = field(default_factory=Future)
+    rollout: Rollout | None = None
 
 
 class Repository:
-    """One load at a time, in the order of the requests. It blocks nobody: files are read in a thread.
-
-    Attributes:
-        edition: counts the changes of what is served.
-    """
+    """Queue of changes: one at a time, in the order of the requests. A thread reads the files."""
 
     def __init__(self, settings: Settings, versions: Iterable[Version]) -> None:
         """`versions` are those that the workers start with, the default one first."""
-        self.edition = 0
         self._settings = settings
         self._served = {version.entry: version for version in versions}
-        self._statuses: list[VersionStatus] = []
-        self._updates = 0
-        self._requests: deque[_Request] = deque()
-        self._examined: _Request | None = None
-        self._findings: SimpleQueue[_Finding] = SimpleQueue()
-        self._rollout: Rollout | None = None
-        self._request: _Request | None = None
+        self._statuses = VersionStatuses()
+        self._waiting: deque[_Change] = deque()
+        self._current: _Change | None = None
         self._rollouts = 0
         self._awake, self._wake = socket.socketpair()
         self._awake.setblocking(False)
 
     def close(self) -> None:
+        """Close the descriptors."""
         self._awake.close()
         self._wake.close()
 
     def fileno(self) -> int:
-        """Readable when there may be something to do, until `drain`; for a selector."""
+        """Return a descriptor for a selector; readable after an examination, until `drain`."""
         return self._awake.fileno()
 
     def drain(self) -> None:
@@ -85,123 +69,93 @@ class Repository:
 
     @property
     def versions(self) -> tuple[Version, ...]:
-        """What a worker that starts now has to serve."""
+        """Versions that a worker which starts now has to serve, the default one first."""
         return tuple(self._served.values())
 
     @property
     def busy(self) -> bool:
-        """Whether something is being loaded."""
-        return self._rollout is not None or self._examined is not None or bool(self._requests)
+        """Whether a change is under way or waits."""
+        return self._current is not None or bool(self._waiting)
 
     def reload(self) -> None:
-        """See whether the entries of the settings mean other versions now, and load those."""
-        for entry in self._served:
-            request = _Request(entry)
-            if request not in self._requests:
-                self._requests.append(request)
+        """Load the versions that the entries of the settings mean now, where these are other ones."""
+        reloading = {change.entry for change in self._waiting if change.requester is None}
+        self._waiting.extend(_Change(entry, entry) for entry in self._served if entry not in reloading)
 
-    def load_request(self, asker: RolloutWorker, text: str) -> None:
-        """A worker's client wants a version loaded."""
-        load_request = read_load_request(text)
-        name = load_request.entry.partition("/")[0]
-        model = None if load_request.version is None else f"{name}/{load_request.version}"
-        self._requests.append(_Request(load_request.entry, model, asker, load_request.token))
+    def load(self, request: LoadRequest, requester: RolloutWorker) -> None:
+        """Load the version that a worker's client has asked for."""
+        name = request.entry.partition("/")[0]
+        wanted = request.entry if request.version is None else f"{name}/{request.version}"
+        self._waiting.append(_Change(request.entry, wanted, requester, request.token))
 
     def advance(self, workers: Sequence[RolloutWorker]) -> None:
         """Do what can be done now; `workers` are those that live."""
-        if not self._findings.empty():
-            self._begin(self._findings.get())
-        if self._rollout is not None:
-            self._follow(self._rollout, workers)
-        if self._requests and self._rollout is None and self._examined is None:
-            self._examined = self._requests.popleft()
-            Thread(target=self._examine, args=(self._examined,), name="infomax-examine", daemon=True).start()
-        for one in workers:
-            if one.told < self._updates:
-                one.channel.send(write(StatusUpdate(tuple(self._statuses))))
-                one.told = self._updates
+        change = self._current
+        if change is not None and change.rollout is not None:
+            self._advance_rollout(change, change.rollout, workers)
+        elif change is not None and change.version.done():
+            self._begin_rollout(change, workers)
+        if self._current is None and self._waiting:
+            self._current = self._waiting.popleft()
+            Thread(target=self._examine, args=(self._current,), name="infomax-examine", daemon=True).start()
+        self._statuses.send_to(workers)
 
-    def _examine(self, request: _Request) -> None:
-        """Find out what a request means; in a thread of its own."""
-        wanted = request.model or request.entry
+    def _examine(self, change: _Change) -> None:
+        """Locate and check the wanted version; runs in a thread."""
         try:
-            folder = locate(self._settings.models_dir, wanted)
-            wanted = f"{folder.parent.name}/{folder.name}"
-            finding = _Finding(request, wanted, find_version(self._settings, request.entry, wanted))
+            folder = locate(self._settings.models_dir, change.id)
+            change.id = f"{folder.parent.name}/{folder.name}"
+            change.version.set_result(find_version(self._settings, change.entry, change.id))
         except InfomaxError as error:
-            finding = _Finding(request, wanted, None, str(error))
+            change.version.set_exception(error)
         except Exception as error:
-            logger.exception("%s cannot be examined", wanted)
-            finding = _Finding(request, wanted, None, f"{wanted} cannot be examined ({error!r}).")
-        self._findings.put(finding)
+            logger.exception("%s cannot be examined", change.id)
+            change.version.set_exception(InfomaxError(f"{change.id} cannot be examined ({error!r})."))
         self._wake.send(b"x")
 
-    def _begin(self, finding: _Finding) -> None:
-        self._examined = None
-        if finding.version is None:
-            self._fail(finding.request, finding.id, finding.reason)
-        elif finding.version == self._served[finding.request.entry]:
-            logger.info("%s is served already", finding.id)
-            self._forget(finding.request.entry, "failed")
-            self._conclude(finding.request)
-        else:
-            logger.info("%s is being loaded", finding.id)
-            self._note(VersionStatus(finding.request.entry, finding.id, "loading", time()))
-            self._rollouts += 1
-            self._rollout, self._request = Rollout(self._rollouts, finding.version), finding.request
+    def _begin_rollout(self, change: _Change, workers: Sequence[RolloutWorker]) -> None:
+        try:
+            version = change.version.result()
+        except InfomaxError as error:
+            self._fail(change, str(error))
+            return
+        if version == self._served[change.entry]:
+            logger.info("%s is served already", version.id)
+            self._statuses.clear_failure(change.entry)
+            self._finish(change)
+            return
+        logger.info("%s is being loaded", version.id)
+        self._statuses.loading(change.entry, version.id)
+        self._rollouts += 1
+        change.rollout = Rollout(self._rollouts, version)
+        change.rollout.advance(workers)
 
-    def _follow(self, rollout: Rollout, workers: Sequence[RolloutWorker]) -> None:
-        decided = rollout.decided
+    def _advance_rollout(self, change: _Change, rollout: Rollout, workers: Sequence[RolloutWorker]) -> None:
+        before = rollout.stage
         rollout.advance(workers)
-        version, request = rollout.version, self._request
-        assert request is not None  # noqa: S101 (it was set together with the rollout)
-        if rollout.failure:
-            rollout.give_up(workers)
-            self._rollout = None
-            self._fail(request, version.id, rollout.failure)
-        elif rollout.decided and not decided:
-            self._replace(version)
-            for one in workers:
-                if one.ready:
-                    one.edition = self.edition
-        elif rollout.done:
-            self._rollout = None
-            self._conclude(request)
+        if rollout.stage is Stage.FAILED:
+            self._fail(change, rollout.failure)
+        elif rollout.stage is Stage.DONE:
+            self._finish(change)
+        elif rollout.stage is not before:
+            self._replace(rollout.version, workers)
 
-    def _replace(self, version: Version) -> None:
+    def _replace(self, version: Version, workers: Sequence[RolloutWorker]) -> None:
+        """Serve a version from now on, also by workers that start later."""
         before = self._served[version.entry]
-        # From now on also for workers that take the place of dead ones.
         self._served[version.entry] = version
-        self.edition += 1
-        self._forget(version.entry, "failed", "loading")
-        self._statuses = [
-            status for status in self._statuses if (status.entry, status.id) != (version.entry, version.id)
-        ]
-        if before.id != version.id:
-            self._note(VersionStatus(version.entry, before.id, "retired", time()))
+        self._statuses.activated(version.entry, version.id, before.id)
+        for one in workers:
+            one.outdated = one.outdated or not one.ready
         logger.info("%s is served in place of %s", version.id, before.id)
 
-    def _fail(self, request: _Request, id_: str, reason: str) -> None:
-        serving = self._served[request.entry].id
-        logger.error("%s was not loaded, %s serves on: %s", id_, serving, reason)
-        self._forget(request.entry, "failed", "loading")
-        self._note(VersionStatus(request.entry, id_, "failed", time(), reason))
-        self._conclude(request, f"{id_} was not loaded, {serving} serves on: {reason}")
+    def _fail(self, change: _Change, reason: str) -> None:
+        serving = self._served[change.entry].id
+        logger.error("%s was not loaded, %s serves on: %s", change.id, serving, reason)
+        self._statuses.failed(change.entry, change.id, reason)
+        self._finish(change, f"{change.id} was not loaded, {serving} serves on: {reason}")
 
-    def _conclude(self, request: _Request, reason: str = "") -> None:
-        if request.asker is not None:
-            request.asker.channel.send(write(LoadResult(request.token, reason)))
-
-    def _forget(self, entry: str, *states: str) -> None:
-        self._statuses = [
-            status for status in self._statuses if status.entry != entry or status.state not in states
-        ]
-        self._updates += 1
-
-    def _note(self, status: VersionStatus) -> None:
-        """Remember what became of a version, in place of what was known of it."""
-        others = [one for one in self._statuses if (one.entry, one.id) != (status.entry, status.id)]
-        retired = [one for one in others if one.entry == status.entry and one.state == "retired"]
-        old = retired[: max(0, len(retired) + 1 - _MOST_RETIRED)]
-        self._statuses = [*(one for one in others if one not in old), status]
-        self._updates += 1
+    def _finish(self, change: _Change, reason: str = "") -> None:
+        self._current = None
+        if change.requester is not None:
+            change.requester.send(LoadResult(change.token, reason))

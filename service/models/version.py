@@ -1,4 +1,4 @@
-"""A model version as the parent finds it and as every worker has to load it."""
+"""Model version, found by the parent and loaded by every worker."""
 
 import hashlib
 from dataclasses import dataclass
@@ -16,12 +16,12 @@ from service.settings import Settings
 
 @dataclass(frozen=True)
 class Version:
-    """A checked model folder, and where it runs; travels between processes.
+    """Checked model folder, and where it runs; sent between processes.
 
     Attributes:
-        entry: the entry of the settings that it stands for, a name or name/version.
-        id: `name/version` as its card says.
-        folder: where it lies.
+        entry: the entry of the settings that it serves, a name or name/version.
+        id: `name/version` by its card.
+        folder: its model folder.
         card_sha256: digest of its card, which names the digests of its graphs.
         placement: where it runs.
     """
@@ -34,17 +34,17 @@ class Version:
 
 
 def find_version(settings: Settings, entry: str, model: str | None = None) -> Version:
-    """Look for what an entry of the settings means now, check it, and see where it runs.
+    """Find and check the version that an entry of the settings means now, and decide where it runs.
 
     Args:
         settings: of the service.
         entry: of the settings, a name or name/version.
-        model: what to take instead of what the entry says.
+        model: name or name/version to take instead of the entry.
 
     Raises:
         ArtefactError: it is missing or breaks a rule of the contract.
-        SettingsError: the device that was asked for does not work, or the model has no encoder of the
-            precision that was.
+        SettingsError: the demanded device does not work, or the model has no encoder of the demanded
+            precision.
     """
     artefact = open_artefact(locate(settings.models_dir, model or entry))
     placement = place_in_child(settings.device, artefact.encoder, GpuOptions.of(settings))
@@ -53,17 +53,17 @@ def find_version(settings: Settings, entry: str, model: str | None = None) -> Ve
 
 
 def open_version(version: Version, settings: Settings) -> Model:
-    """Load a version that the parent has found.
+    """Load a version that the parent has found, after checking that it is still the same.
 
     Raises:
-        ArtefactError: its folder is not what it was then, or ONNX Runtime refuses it.
+        ArtefactError: its folder has changed since then, or ONNX Runtime refuses it.
         SettingsError: the GPU was demanded and the loaded graphs do not run on it.
     """
     artefact = open_artefact(version.folder)
     if _digest(artefact.card) != version.card_sha256:
-        # A worker that replaces a dead one would answer with other weights than its neighbours.
+        # A worker that replaces a dead one would answer with other weights than its peers.
         raise ArtefactError(
-            f"{version.folder} was changed while it is served; restart the service, and give every change a "
+            f"{version.folder} was changed while it was served. Restart the service, and give every change a "
             "version of its own."
         )
     return Model(artefact, version.placement, settings.threads_per_run, settings.precision)

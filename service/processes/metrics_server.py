@@ -1,7 +1,7 @@
-"""`/metrics` on a port of its own, answered by the parent process.
+"""Server of `/metrics` on a port of its own, in the parent process.
 
-Who may see the metrics is then decided by who reaches the port, they are there while workers come and go,
-and scrapes take none of the workers' time.
+Access to the port is access to the metrics. They are there while workers come and go, and scrapes take none
+of the workers' time.
 """
 
 import socket
@@ -18,7 +18,7 @@ _CLIENT_SECONDS = 5.0
 
 
 class MetricsServer:
-    """Answers `GET /metrics` on a listening socket, in threads beside the calling one."""
+    """HTTP server for `GET /metrics` on a listening socket, in threads of its own."""
 
     def __init__(self, listener: socket.socket) -> None:
         self._server = _Server(listener)
@@ -38,7 +38,7 @@ class MetricsServer:
 
 class _Server(ThreadingHTTPServer):
     daemon_threads = True
-    # A scraper that hangs does not keep the service from ending.
+    # A scraper that hangs does not keep the service alive.
     block_on_close = False
 
     def __init__(self, listener: socket.socket) -> None:
@@ -47,7 +47,7 @@ class _Server(ThreadingHTTPServer):
         self.socket = listener
 
     def handle_error(self, request: object, client_address: object) -> None:
-        """A scraper went away; it comes again."""
+        """Ignore a scraper that has closed its connection; it comes again."""
 
 
 class _Scrape(BaseHTTPRequestHandler):
@@ -57,7 +57,7 @@ class _Scrape(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         if self.path.partition("?")[0] != "/metrics":
-            self.send_error(404, explain="Here are /metrics and nothing else.")
+            self.send_error(404, explain="This port serves /metrics and nothing else.")
             return
         content = generate_latest(registry())
         self.send_response(200)
@@ -68,4 +68,4 @@ class _Scrape(BaseHTTPRequestHandler):
         self.wfile.write(content)
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002 (http.server's name)
-        """Scrapes are not logged, as on the main port."""
+        """Log no scrape, as on the main port."""

@@ -1,4 +1,4 @@
-"""`infomax serve`: everything that the workers share, made, kept and taken down by the parent process."""
+"""Parent process of `infomax serve`: makes what the workers share, and takes it down."""
 
 import logging
 import multiprocessing
@@ -24,7 +24,7 @@ from service.models.repository import Repository
 from service.models.version import find_version
 from service.processes.metrics_server import MetricsServer
 from service.processes.supervisor import Supervisor
-from service.processes.worker import Job, work
+from service.processes.worker import WorkerArguments, run_worker
 from service.settings import Settings
 from service.system.run_folder import RunFolder
 from service.system.signals import Signals, StopRequested
@@ -40,13 +40,13 @@ _CONNECTIONS_BESIDES = 20
 
 @dataclass(frozen=True)
 class Serving:
-    """What a service that became ready says of itself.
+    """Facts about a service that has become ready.
 
     Attributes:
         url: where it listens.
-        models: what is served, each as `name/version`, with commas between.
-        provider: what runs the model.
-        workers: number of processes.
+        models: the served models, each as `name/version`, separated by commas.
+        provider: what runs the default model.
+        workers: number of worker processes.
     """
 
     url: str
@@ -56,13 +56,13 @@ class Serving:
 
 
 def serve(settings: Settings, on_ready: Callable[[Serving], None]) -> None:
-    """Serve until a signal says stop.
+    """Serve until a signal to stop.
 
     Raises:
         ArtefactError: the model is missing or breaks a rule of the contract.
         KeyFileError: the file of API keys cannot be used.
         IndexStartError: the database cannot be started, reached or prepared.
-        SettingsError: the device does not work, or the address cannot be listened on.
+        SettingsError: the demanded device does not work, or the address cannot be bound.
         WorkerStartError: a worker failed before the service was ready.
     """
     if sys.platform == "win32":
@@ -80,7 +80,7 @@ def serve(settings: Settings, on_ready: Callable[[Serving], None]) -> None:
 def _prepare(settings: Settings, stack: ExitStack, on_ready: Callable[[Serving], None]) -> Supervisor:
     versions = tuple(find_version(settings, entry) for entry in settings.served_models)
     if guard := authentication_parts(settings):
-        # Each worker opens its own; here they are only tried, before anything is started.
+        # Each worker opens its own. Here they are only checked, before anything is started.
         guard[1].close()
     listener = stack.enter_context(_listen(settings.host, settings.port, "PORT"))
     count = settings.worker_count(on_gpu=any(version.placement.on_gpu for version in versions))
@@ -88,7 +88,7 @@ def _prepare(settings: Settings, stack: ExitStack, on_ready: Callable[[Serving],
     LoadTable.create(shared / TABLE, count)
     metrics_dir = shared / "metrics"
     metrics_dir.mkdir()
-    # Before a worker imports the metrics. The parent's own are loaded by now and stay out of it.
+    # Before a worker imports the metrics. The parent has imported its own by now, so they stay out of it.
     os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(metrics_dir)
     if settings.metrics_port is not None:
         own = _listen(settings.host, settings.metrics_port, "METRICS_PORT")
@@ -98,13 +98,13 @@ def _prepare(settings: Settings, stack: ExitStack, on_ready: Callable[[Serving],
     repository = stack.enter_context(closing(Repository(settings, versions)))
     url = _url(listener, settings.host)
 
-    def job() -> Job:
-        """What there is to do for a worker that starts now."""
-        return Job(settings, repository.versions, database_url, shared, count)
+    def arguments() -> WorkerArguments:
+        """Return the arguments of a worker that starts now."""
+        return WorkerArguments(settings, repository.versions, database_url, shared, count)
 
     return Supervisor(
         count,
-        lambda place, channel: _spawn(job(), place, channel),
+        lambda number, channel: _spawn(arguments(), number, channel),
         listener,
         repository,
         settings.drain_seconds,
@@ -116,7 +116,7 @@ def _prepare(settings: Settings, stack: ExitStack, on_ready: Callable[[Serving],
 
 
 def _database(settings: Settings, workers: int, stack: ExitStack) -> str:
-    """URL of a database that is ready for the workers."""
+    """Prepare the database for the workers; return its URL."""
     if settings.database_url is not None:
         url = settings.database_url.get_secret_value()
     else:
@@ -129,18 +129,18 @@ def _database(settings: Settings, workers: int, stack: ExitStack) -> str:
     return url
 
 
-def _spawn(job: Job, place: int, channel: socket.socket) -> SpawnProcess:
-    """Start a worker that sees none of the signals that the parent obeys.
+def _spawn(arguments: WorkerArguments, number: int, channel: socket.socket) -> SpawnProcess:
+    """Start a worker that receives none of the signals that the parent handles.
 
-    A terminal sends Ctrl-C to all processes, some process managers SIGTERM. A worker that obeyed would
-    go before the parent has told it to finish its work; so it inherits a mask that blocks them.
+    A terminal sends Ctrl-C to all processes, and some process managers send SIGTERM to all. A worker that
+    handled them would end before the parent has told it to drain, so it inherits a mask that blocks them.
     """
-    # Starts a helper process of multiprocessing, which unblocks the signals on its way.
+    # This starts a process of multiprocessing, which unblocks the signals on its way.
     resource_tracker.ensure_running()
     signal.pthread_sigmask(signal.SIG_BLOCK, Signals.HANDLED)
     try:
         context = multiprocessing.get_context("spawn")
-        process = context.Process(target=work, args=(job, place, channel), name="infomax")
+        process = context.Process(target=run_worker, args=(arguments, number, channel), name="infomax")
         process.start()
     finally:
         signal.pthread_sigmask(signal.SIG_UNBLOCK, Signals.HANDLED)
@@ -166,13 +166,13 @@ def _listen(host: str, port: int, variable: str) -> socket.socket:
         # Python adds the address to the system's words.
         reason = os.strerror(error.errno) if error.errno else str(error)
         raise SettingsError(
-            f"INFOMAX_HOST={host} with INFOMAX_{variable}={port} cannot be listened on ({reason}); "
-            "stop what uses it, or set another port."
+            f"INFOMAX_HOST={host} with INFOMAX_{variable}={port} cannot be listened on ({reason}). "
+            "Stop the program that uses the port, or set another one."
         ) from error
 
 
 def _url(listener: socket.socket, host: str) -> str:
-    """Where a client on this machine reaches the service."""
+    """Return the URL by which a client on this machine reaches the service."""
     port = listener.getsockname()[1]
     here = {"0.0.0.0": "localhost", "::": "localhost"}.get(host, host)  # noqa: S104
     return f"http://[{here}]:{port}" if ":" in here else f"http://{here}:{port}"

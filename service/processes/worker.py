@@ -1,4 +1,4 @@
-"""One worker process: the application behind uvicorn, on connections that the parent accepts."""
+"""Worker process: the application behind uvicorn, on connections that the parent accepts."""
 
 import asyncio
 import logging
@@ -29,14 +29,15 @@ logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class Job:
-    """What every worker of one service does; picklable.
+class WorkerArguments:
+    """Arguments of every worker of one service; picklable.
 
     Attributes:
-        versions: the models to serve, as the parent found them, the default one first.
+        settings: settings of the service.
+        versions: the versions to serve, as the parent found them, the default one first.
         database_url: a database that `schema.migrate` has prepared.
-        shared: folder by which the workers help one another.
-        workers: how many there are.
+        shared: folder of the load table and of the workers' sockets.
+        workers: number of workers.
     """
 
     settings: Settings
@@ -46,18 +47,19 @@ class Job:
     workers: int
 
 
-def work(job: Job, place: int, channel: socket.socket) -> None:
-    """Serve until the parent says stop, or is gone. The main function of the process at that place."""
+def run_worker(arguments: WorkerArguments, number: int, channel: socket.socket) -> None:
+    """Serve until the parent orders the stop, or is gone; the main function of worker `number`."""
     malloc.keep_small()
     _end_with_the_parent()
-    configure_logs(job.settings.log_level)
+    configure_logs(arguments.settings.log_level)
     metrics.READY.set(0)
     end = WorkerEnd(channel)
     try:
-        models = {version.entry: open_version(version, job.settings) for version in job.versions}
-        table = LoadTable.open(job.shared / TABLE, place, job.workers)
-        runtime = Runtime.load(job.settings, job.database_url, models, PeerClient(job.shared, table))
-        peer_server = PeerServer(runtime.models, address(job.shared, place))
+        models = {version.entry: open_version(version, arguments.settings) for version in arguments.versions}
+        table = LoadTable.open(arguments.shared / TABLE, number, arguments.workers)
+        peers = PeerClient(arguments.shared, table)
+        runtime = Runtime.load(arguments.settings, arguments.database_url, models, peers)
+        peer_server = PeerServer(runtime.models, address(arguments.shared, number))
         with asyncio.Runner(loop_factory=ConnectionServer.new_event_loop) as runner:
             runner.run(_serve(runtime, peer_server, end))
     except InfomaxError as error:
@@ -74,7 +76,7 @@ async def _serve(runtime: Runtime, peer_server: PeerServer, channel: WorkerEnd) 
     settings = runtime.settings
     agent = WorkerAgent(settings, runtime.models, runtime.load_requests, channel)
     server = ConnectionServer(app, channel, agent, runtime.drain, settings.client_seconds)
-    # Connections are answered while the model warms up: alive, and not ready.
+    # Connections are answered during the warm-up: the worker is alive, and not ready.
     serving = asyncio.create_task(server.serve())
     async with app.router.lifespan_context(app):
         gc_tuning.settle()
@@ -89,7 +91,7 @@ async def _serve(runtime: Runtime, peer_server: PeerServer, channel: WorkerEnd) 
 
 
 def _end_with_the_parent() -> None:
-    """End this process at once when the parent is gone, even if its event loop hangs."""
+    """End this process as soon as the parent is gone, even where the event loop hangs."""
 
     def wait() -> None:
         parent = multiprocessing.parent_process()

@@ -1,4 +1,4 @@
-"""API keys and what each of them has used.
+"""API keys, their quotas, and the file of what each has used.
 
-How a key comes with a request is the concern of `http`.
+The room `http` reads the key from a request.
 """

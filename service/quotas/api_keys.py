@@ -1,8 +1,8 @@
-"""API keys: making them, reading the file that lists them, and recognising one that a client presents.
+"""API keys: made, read from their file, and recognised in a request.
 
-The file holds digests, so it gives nobody access who reads it. A key is 256 random bits, which no list of
-passwords holds and no machine can run through; so its plain SHA-256 cannot be turned back, and what
-protects passwords by being slow (scrypt, Argon2) would only make every request slow.
+The file holds digests, so reading it gives no access. A key is 256 random bits, which no list of passwords
+holds and no machine can enumerate, so a plain SHA-256 cannot be reversed. Slow hashes (scrypt, Argon2)
+protect passwords by their cost; here they would only make every request slow.
 """
 
 import hashlib
@@ -24,22 +24,22 @@ from contract.errors import InfomaxError
 logger = logging.getLogger(__name__)
 
 _ID = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
-# Lets people, and programs that look for leaked secrets, see what it is.
+# People, and scanners for leaked secrets, recognise a key by it.
 _PREFIX = "imx_"
 _KEY_BYTES = 32
-# What a client may present as a key; more is not hashed.
+# A longer text is not a key, and is not hashed.
 _LONGEST_KEY = 256
 _MOST_KEYS = 1000
 _MOST_FILE_BYTES = 2**20
-_LOOK_SECONDS = 1.0
+_CHECK_SECONDS = 1.0
 
 
 class KeyFileError(InfomaxError):
     """The file of API keys cannot be read or breaks a rule."""
 
 
-class _Limits(BaseModel):
-    """What a table of the file holds beside the digest."""
+class _KeyTable(BaseModel):
+    """Table of one key in the file."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
 
@@ -51,14 +51,14 @@ class _Limits(BaseModel):
 
 @dataclass(frozen=True, slots=True)
 class Key:
-    """A key that the service knows.
+    """API key of the file.
 
     Attributes:
         id: its name, which logs and metrics show.
         sha256: digest of the key's text.
-        images_per_second: how many images it may send in the long run; None for any number.
-        images_per_day: most images of one day in UTC; None for any number.
-        admin: whether it may change what is served.
+        images_per_second: images that it may send per second in the long run; None for any number.
+        images_per_day: images that it may send on one day in UTC; None for any number.
+        admin: whether it may load model versions.
     """
 
     id: str
@@ -69,7 +69,7 @@ class Key:
 
 
 def new_key() -> str:
-    """The text of a fresh key."""
+    """Make the text of a new key."""
     return _PREFIX + secrets.token_urlsafe(_KEY_BYTES)
 
 
@@ -81,7 +81,7 @@ def table_of(
     *,
     admin: bool = False,
 ) -> str:
-    """The lines of the file that let a key in.
+    """Write the lines of the file that admit a key.
 
     Raises:
         KeyFileError: the name or the rate is not allowed.
@@ -100,44 +100,45 @@ def table_of(
 
 
 def read_keys(path: Path) -> list[Key]:
-    """The keys of a file.
+    """Read the keys of a file.
 
     Raises:
-        KeyFileError: it cannot be read, is no TOML, or one of its tables breaks a rule, which is named.
+        KeyFileError: the file cannot be read or is not TOML, or a table breaks a rule, which is named.
     """
     try:
         with path.open("rb") as file:
             text = file.read(_MOST_FILE_BYTES + 1)
     except OSError as error:
         raise KeyFileError(
-            f"The API keys in {path} cannot be read ({error.strerror}); correct INFOMAX_API_KEYS_FILE."
+            f"The API keys in {path} cannot be read ({error.strerror}). Set INFOMAX_API_KEYS_FILE to a "
+            "readable file."
         ) from error
     if len(text) > _MOST_FILE_BYTES:
-        raise KeyFileError(f"{path} has more than {_MOST_FILE_BYTES:,} bytes; it cannot be a file of keys.")
+        raise KeyFileError(f"{path} has more than {_MOST_FILE_BYTES:,} bytes. Name a file of keys.")
     try:
         tables = tomllib.loads(text.decode())
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise KeyFileError(f"{path} is no TOML file ({error}).") from error
+        raise KeyFileError(f"{path} is not a TOML file ({error}). Correct it.") from error
     entries = tables.pop("keys", None)
     if not isinstance(entries, dict) or tables:
-        # Also what an editor has begun to write and not yet finished.
+        # This also catches a file that an editor has not finished to write.
         raise KeyFileError(
-            f"{path} must hold the table [keys] and nothing else; `infomax key new NAME` prints the lines."
+            f"{path} must hold the table [keys] and nothing else. `infomax key new NAME` prints its lines."
         )
     if len(entries) > _MOST_KEYS:
-        raise KeyFileError(f"{path} holds {len(entries):,} keys, the limit is {_MOST_KEYS:,}.")
+        raise KeyFileError(f"{path} holds {len(entries):,} keys. The limit is {_MOST_KEYS:,}.")
     keys = [_key(name, entry, path) for name, entry in entries.items()]
     for number, key in enumerate(keys):
         for other in keys[:number]:
             if key.sha256 == other.sha256:
-                raise KeyFileError(f"{path}: {other.id} and {key.id} are the same key; make one for each.")
+                raise KeyFileError(f"{path}: {other.id} and {key.id} are the same key. Make one for each.")
     return keys
 
 
 def _key(name: str, entry: object, path: Path) -> Key:
     try:
         _check_id(name)
-        limits = _Limits.model_validate(entry)
+        limits = _KeyTable.model_validate(entry)
     except KeyFileError as error:
         raise KeyFileError(f"{path}: {error}") from error
     except ValidationError as error:
@@ -152,15 +153,16 @@ def _key(name: str, entry: object, path: Path) -> Key:
 def _check_id(name: str) -> None:
     if not _ID.fullmatch(name):
         raise KeyFileError(
-            f"{name[:64]!a} is no name for a key; take 1 to 64 of a-z, 0-9, _ and -, a letter or digit first."
+            f"{name[:64]!a} is not a name for a key. Take 1 to 64 of a-z, 0-9, _ and -, a letter or digit "
+            "first."
         )
 
 
 class KeyRing:
-    """The keys of a file, read again when it changes. All of it runs on one event loop.
+    """Keys of a file, read again when it changes. All methods belong to one event loop.
 
-    A file that has become invalid, or is gone, changes nothing but the log: the keys stay as they were. To
-    take every key away, leave `[keys]` with nothing under it.
+    Where the file has become invalid or is gone, the keys stay as they were and the log gives the reason. An
+    empty table `[keys]` removes every key.
     """
 
     def __init__(self, path: Path, clock: Callable[[], float] = monotonic) -> None:
@@ -173,15 +175,15 @@ class KeyRing:
         self._clock = clock
         self._seen = _signature(path)
         self._keys = _by_head(read_keys(path))
-        self._next_look = clock() + _LOOK_SECONDS
+        self._next_check = clock() + _CHECK_SECONDS
 
     def find(self, presented: str) -> Key | None:
-        """The key that a client presents, if there is such a key.
+        """Find the key that a client presents; None where it does not exist.
 
-        What is compared are digests: of a key that does not exist a client cannot choose the digest, so the
-        time that finding it takes tells nothing; and the last word has a comparison in constant time.
+        Digests are compared. A client cannot choose the digest of a key that does not exist, so the time of
+        the look-up tells nothing. The final comparison takes constant time.
         """
-        self._look()
+        self._reload()
         if len(presented) > _LONGEST_KEY:
             return None
         digest = hashlib.sha256(presented.encode()).digest()
@@ -190,16 +192,16 @@ class KeyRing:
             return None
         return key
 
-    def _look(self) -> None:
+    def _reload(self) -> None:
         """Read the file again if it has changed, at most once a second."""
         now = self._clock()
-        if now < self._next_look:
+        if now < self._next_check:
             return
-        self._next_look = now + _LOOK_SECONDS
+        self._next_check = now + _CHECK_SECONDS
         signature = _signature(self._path)
         if signature == self._seen:
             return
-        # Before reading: what changes meanwhile is seen next time.
+        # Set before the file is read, so that a change meanwhile is seen next time.
         self._seen = signature
         try:
             keys = read_keys(self._path)
@@ -215,7 +217,7 @@ def _by_head(keys: Iterable[Key]) -> dict[bytes, Key]:
 
 
 def _signature(path: Path) -> tuple[int, int, int] | None:
-    """What changes when a file is written to or replaced; None where there is none."""
+    """Return what changes when a file is written or replaced; None for a missing file."""
     try:
         status = path.stat()
     except OSError:

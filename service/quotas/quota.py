@@ -1,4 +1,4 @@
-"""Quota of an API key: rate and daily images, charged to the usage file."""
+"""Quota of an API key: images per second and per day, charged to the usage file."""
 
 from dataclasses import dataclass
 
@@ -11,16 +11,16 @@ from service.quotas.usage_file import Refusal, UsageFile
 
 @dataclass(frozen=True, slots=True)
 class KeyQuota:
-    """Quota of the key that a request came with; implements `service.inference.quota.Quota`."""
+    """Quota of the key of one request; implements `service.inference.quota.Quota`."""
 
     key: Key
     usage_file: UsageFile
 
     def charge(self, images: int, priority: Priority) -> float:
-        """Pay for images, all of them or none.
+        """Charge images, all of them or none.
 
         Returns:
-            0, or the seconds after which those of a stream, which waits for its rate, can be paid for.
+            0, or the seconds after which a stream, which waits for its rate, can be charged.
 
         Raises:
             ServiceError: 429 `rate_exceeded` (not for a stream) or `quota_exceeded`; 413 `too_many_items`
@@ -31,8 +31,8 @@ class KeyQuota:
             raise ServiceError(
                 413,
                 "too_many_items",
-                f"The request holds {images:,} images, the API key {self.key.id} may send {most:,} a day; "
-                "send fewer, or ask the operator for more.",
+                f"The request holds {images:,} images; the API key {self.key.id} may send {most:,} a day. "
+                "Send fewer, or ask the operator for a higher limit.",
                 limit=most,
             )
         refusal = self.usage_file.charge(self.key, images)
@@ -40,30 +40,30 @@ class KeyQuota:
             KEY_ITEMS.labels(self.key.id).inc(images)
             return 0.0
         if refusal.daily:
-            raise self._day_is_used_up(refusal)
+            raise self._quota_exceeded(refusal)
         if priority is Priority.INTERACTIVE:
-            raise self._too_fast(refusal)
+            raise self._rate_exceeded(refusal)
         return refusal.seconds
 
     def give_back(self, images: int) -> None:
-        """The images were refused after all: they cost nothing."""
+        """Return the charge for images that were refused after all."""
         self.usage_file.give_back(self.key, images)
 
-    def _too_fast(self, refusal: Refusal) -> ServiceError:
+    def _rate_exceeded(self, refusal: Refusal) -> ServiceError:
         return ServiceError(
             429,
             "rate_exceeded",
             f"The API key {self.key.id} may send {self.key.images_per_second:g} images a second and has sent "
-            f"more; send the request again in {refusal.seconds:.1f} seconds.",
+            f"more. Send the request again in {refusal.seconds:.1f} seconds.",
             retry_after=refusal.seconds,
         )
 
-    def _day_is_used_up(self, refusal: Refusal) -> ServiceError:
+    def _quota_exceeded(self, refusal: Refusal) -> ServiceError:
         return ServiceError(
             429,
             "quota_exceeded",
             f"The API key {self.key.id} may send {self.key.images_per_day:,} images a day and has sent "
-            f"{refusal.used:,} today; the next day begins at midnight UTC, in {refusal.seconds:.0f} seconds.",
+            f"{refusal.used:,} today. The next day begins at midnight UTC, in {refusal.seconds:.0f} seconds.",
             limit=self.key.images_per_day,
             retry_after=refusal.seconds,
         )

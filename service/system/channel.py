@@ -1,8 +1,8 @@
-"""The line between the parent process and one worker: both ends of a Unix socket pair.
+"""Channel between the parent process and one worker: both ends of a Unix socket pair.
 
-Down go accepted connections, as one byte that carries a file descriptor, orders, as one that carries a pipe
-with their text, and the word to stop. Up go lines of text: how far the worker is, how many of its
-connections have ended, and what became of its orders.
+To the worker go accepted connections, messages, and the order to stop. Each is one byte; a connection's byte
+carries its descriptor, a message's byte carries a pipe that holds the text. To the parent go reports, one
+line of text each.
 """
 
 import os
@@ -12,33 +12,27 @@ from dataclasses import dataclass
 from enum import Enum
 
 _CONNECTION = b"c"
-_MESSAGE = b"o"
+_MESSAGE = b"m"
 _STOP = b"s"
 
 
 class Report(Enum):
-    """What a worker says; the text after it in brackets."""
+    """Kind of a worker's report, with the text that follows it."""
 
     SERVING = "serving"
-    """It answers connections, if only that it is not ready."""
+    """The worker answers connections, if only that it is not ready."""
     READY = "ready"
-    """It is warm (what runs its model)."""
+    """The worker is warm. The text names what runs its model."""
     ENDED = "ended"
-    """Connections that ended since it was started (their number, so that a lost line costs nothing)."""
+    """Connections have ended. The text is their number since the start, so that a lost line costs nothing."""
     FAILED = "failed"
-    """It cannot serve (why, in one sentence), and ends."""
-    LOAD_REQUEST = "load_request"
-    """A client wants another model version (a `LoadRequest`)."""
-    PREPARED = "prepared"
-    """A version is loaded, warm and tested (the number of its rollout)."""
-    REFUSED = "refused"
-    """A version cannot be served (the number of its rollout, and why in one sentence)."""
-    ACTIVATED = "activated"
-    """A version answers requests (the number of its rollout)."""
+    """The worker cannot serve, and ends. The text is the reason, in one sentence."""
+    MESSAGE = "message"
+    """The worker sends a message about model versions (`service.models.messages.WorkerMessage`)."""
 
 
 @dataclass(frozen=True)
-class Message:
+class ReportLine:
     """One line of a worker."""
 
     report: Report
@@ -49,35 +43,36 @@ class ParentEnd:
     """The parent's end; nothing here blocks.
 
     Attributes:
-        closed: the worker has hung up.
+        closed: the worker's end is closed.
     """
 
-    def __init__(self, line: socket.socket) -> None:
-        line.setblocking(False)
-        self._socket = line
+    def __init__(self, end: socket.socket) -> None:
+        end.setblocking(False)
+        self._socket = end
         self._rest = b""
         self._messages: deque[str] = deque()
         self.closed = False
 
     def fileno(self) -> int:
+        """Return the socket's descriptor, for a selector."""
         return self._socket.fileno()
 
     def hand_over(self, connection: socket.socket) -> bool:
-        """Give the worker a connection; False if it takes none now. The caller's copy stays open."""
+        """Give the worker a connection; False where it takes none now. The caller's copy stays open."""
         try:
             socket.send_fds(self._socket, [_CONNECTION], [connection.fileno()])
         except OSError:
-            # No room, too many descriptors on their way, or nobody there any more.
+            # The socket is full, too many descriptors are on their way, or the worker is gone.
             return False
         return True
 
     def send(self, text: str) -> None:
-        """Give the worker an order of at most what a pipe holds, 16 KiB; it waits while there is no room."""
+        """Send a message of at most 16 KiB, which a pipe holds; it waits while there is no room."""
         self._messages.append(text)
         self.flush()
 
     def flush(self) -> bool:
-        """Send the orders that wait, in their order; whether none is left."""
+        """Send the messages that wait, in their order; return whether none is left."""
         while self._messages:
             reading, writing = os.pipe()
             try:
@@ -85,7 +80,7 @@ class ParentEnd:
                 os.write(writing, self._messages[0].encode())
                 socket.send_fds(self._socket, [_MESSAGE], [reading])
             except OSError:
-                # As for connections; whoever is gone is buried soon, with what waits for it.
+                # As for connections. Where the worker is gone, its messages go with this object.
                 return False
             finally:
                 os.close(reading)
@@ -94,15 +89,15 @@ class ParentEnd:
         return True
 
     def ask_to_stop(self) -> bool:
-        """Tell the worker to end in order; False if it does not listen now."""
+        """Tell the worker to drain and end; False where it takes nothing now."""
         try:
             self._socket.send(_STOP)
         except (BlockingIOError, ConnectionError):
             return False
         return True
 
-    def messages(self) -> list[Message]:
-        """What the worker has said since the last call; sets `closed`."""
+    def reports(self) -> list[ReportLine]:
+        """Read the reports since the last call; sets `closed`."""
         received = self._rest
         while not self.closed:
             try:
@@ -115,55 +110,58 @@ class ParentEnd:
             received += chunk
         *lines, self._rest = received.split(b"\n")
         parts = [line.decode(errors="replace").partition(" ") for line in lines]
-        return [Message(Report(report), text) for report, _, text in parts]
+        return [ReportLine(Report(report), text) for report, _, text in parts]
 
     def close(self) -> None:
+        """Close the socket."""
         self._socket.close()
 
 
 class WorkerEnd:
-    """The worker's end.
+    """The worker's end; nothing here blocks.
 
     Attributes:
-        told_to_stop: the parent wants an orderly end.
-        orders: texts that have come and were not looked at yet.
+        told_to_stop: the parent has sent the order to stop.
+        messages: texts that have arrived, for the reader to take.
     """
 
-    def __init__(self, line: socket.socket) -> None:
-        line.setblocking(False)
-        self._socket = line
+    def __init__(self, end: socket.socket) -> None:
+        end.setblocking(False)
+        self._socket = end
         self.told_to_stop = False
         self.messages: deque[str] = deque()
 
     def fileno(self) -> int:
+        """Return the socket's descriptor, for a selector."""
         return self._socket.fileno()
 
     def tell(self, report: Report, text: str = "") -> bool:
-        """Say one line; one that the parent has no room for is lost, which False says."""
+        """Send a report; False where there was no room, and it is lost."""
         line = f"{report.value} {text}".replace("\n", " ") + "\n"
         try:
             self._socket.send(line.encode())
         except OSError:
-            # No room, or nobody there any more; also after `close`.
+            # The socket is full or closed, or the parent is gone.
             return False
         return True
 
     def take(self) -> socket.socket | None:
-        """The next connection, or None if there is none now; sets `told_to_stop` and adds to `orders`."""
+        """Return the next connection, or None; sets `told_to_stop` and adds to `messages`."""
         while True:
             try:
                 # One byte at a time: a byte and its descriptor belong together.
-                send, descriptors, _, _ = socket.recv_fds(self._socket, 1, maxfds=1)
+                kind, descriptors, _, _ = socket.recv_fds(self._socket, 1, maxfds=1)
             except (BlockingIOError, ConnectionError):
                 return None
-            if send == _MESSAGE and descriptors:
+            if kind == _MESSAGE and descriptors:
                 with os.fdopen(descriptors[0], encoding="utf-8") as pipe:
                     self.messages.append(pipe.read())
             elif descriptors:
                 return socket.socket(fileno=descriptors[0])
-            elif not send:
+            elif not kind:
                 return None
-            self.told_to_stop = self.told_to_stop or send == _STOP
+            self.told_to_stop = self.told_to_stop or kind == _STOP
 
     def close(self) -> None:
+        """Close the socket."""
         self._socket.close()

@@ -1,4 +1,4 @@
-"""How many processor cores this process may really use."""
+"""Number of processor cores that this process may use."""
 
 import math
 import os
@@ -9,10 +9,10 @@ _MEMBERSHIP = Path("/proc/self/cgroup")
 
 
 def usable_cores() -> int:
-    """The cores that the affinity mask allows, at most as many as the cgroup's CPU quota pays for.
+    """Count the cores of the affinity mask, at most as many as the cgroup's CPU quota pays for.
 
-    Containers are limited by quota, which `os.cpu_count` does not see: a pool sized by it on a large
-    host spends its quota on switching between threads. A fraction of a core counts as one.
+    A quota limits a container, and `os.cpu_count` ignores it: a pool of that size on a large host spends the
+    quota on switching between threads. A fraction of a core counts as one.
     """
     quota = cgroup_quota(_CGROUP, _MEMBERSHIP)
     allowed = _affinity()
@@ -26,10 +26,10 @@ def _affinity() -> int:
 
 
 def cgroup_quota(root: Path, membership: Path) -> float | None:
-    """CPU seconds per second that the cgroup (version 2 or 1) allows, or None where nothing is limited.
+    """Read the CPU seconds per second that the cgroup (version 2 or 1) allows; None for no limit.
 
     Args:
-        root: where the cgroup file system is mounted.
+        root: mount point of the cgroup file system.
         membership: the process's `/proc/self/cgroup`.
     """
     quotas = [
@@ -41,10 +41,10 @@ def cgroup_quota(root: Path, membership: Path) -> float | None:
 
 
 def _own_groups(root: Path, membership: Path) -> list[Path]:
-    """The process's groups and all their ancestors, since a quota binds everything below it.
+    """List the process's groups and all their ancestors, because a quota binds everything below it.
 
-    Inside a container the path of the membership usually does not exist under the mount, whose root is
-    then the group itself.
+    Inside a container the path of the membership usually does not exist under the mount; the mount's root is
+    the group then.
     """
     groups = [root, root / "cpu", root / "cpu,cpuacct"]
     if membership.is_file():

@@ -1,20 +1,20 @@
-"""What Python's cycle collector looks through.
+"""Tuning of Python's cycle collector.
 
-A worker's modules, schemas and sessions are some hundreds of thousands of objects that live as long as it
-does. To look through them all, time and again and with every thread waiting, made the slowest hundredth of
-requests four times as slow (docs/decisions/020).
+A worker's modules, schemas and sessions are some hundred thousand objects that live as long as it does. Every
+full collection traverses them all while every thread waits. That made the slowest hundredth of requests four
+times as slow (docs/decisions/020).
 """
 
 import gc
 
-# New objects between two collections; Python's own is 700, which is a few requests.
+# New objects between two collections. Python's default is 700, which is a few requests.
 _YOUNG = 10_000
 
 
 def settle() -> None:
-    """Free what nobody reaches, and look no more through what is left: nearly all of it is here to stay.
+    """Free unreachable objects, and exempt the others from later collections: nearly all of them stay.
 
-    To be called when a worker is ready, and when something large was let go.
+    Call it when a worker is ready, and after something large was freed.
     """
     gc.unfreeze()
     gc.collect()

@@ -1,4 +1,4 @@
-"""What the NVIDIA driver says of itself, asked through its own library, without any CUDA package."""
+"""NVIDIA driver: version, devices and obstacles, read through its own library, without any CUDA package."""
 
 import contextlib
 import ctypes
@@ -18,7 +18,7 @@ class Driver:
 
     Attributes:
         cuda: newest CUDA version that it supports, (major, minor).
-        devices: names of the GPUs that it shows to this process.
+        devices: names of the GPUs that this process may use.
     """
 
     cuda: tuple[int, int]
@@ -26,7 +26,7 @@ class Driver:
 
 
 def driver() -> Driver | str:
-    """The driver and its devices, or the reason in one sentence why there is none."""
+    """Return the driver and its devices, or the reason in one sentence why none works."""
     try:
         library = ctypes.CDLL(_LIBRARY)
     except OSError as error:
@@ -53,12 +53,12 @@ def _device_name(library: ctypes.CDLL, index: int) -> str:
 
 
 def obstacle() -> str | None:
-    """Why CUDA cannot run here, in one sentence, as far as it shows without loading a model.
+    """Return why CUDA cannot run here, in one sentence, as far as it shows without a model; or None.
 
-    Loads the CUDA and cuDNN libraries where there are any, so that a later session finds them.
+    The CUDA and cuDNN libraries are loaded where they exist, and a later session finds them.
     """
     if "CUDAExecutionProvider" not in ort.get_available_providers():
-        return f"ONNX Runtime {ort.__version__} was built without CUDA; install onnxruntime-gpu in its place."
+        return f"ONNX Runtime {ort.__version__} was built without CUDA; install onnxruntime-gpu instead."
     found = driver()
     if isinstance(found, str):
         return found
@@ -75,7 +75,7 @@ def obstacle() -> str | None:
 
 
 def missing_libraries() -> list[str]:
-    """One line for each CUDA library that cannot be loaded, as ONNX Runtime's own loader reports it."""
+    """Return one line for each CUDA library that cannot be loaded, as ONNX Runtime's loader reports it."""
     report = io.StringIO()
     with contextlib.redirect_stdout(report):
         ort.preload_dlls(directory="")

@@ -1,45 +1,44 @@
-"""What the C library keeps of freed memory: only glibc is told, others are left as they are."""
+"""Limits on the freed memory that glibc keeps; other C libraries are left as they are."""
 
 import asyncio
 import ctypes
 from contextlib import suppress
 
-# Of glibc's malloc.h.
+# From glibc's malloc.h.
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD, _M_ARENA_MAX = -1, -3, -8
-_HEAPS = 2
-# Pixels of large images are larger than this, and what a stream of photographs passes on is smaller.
+_ARENAS = 2
+# Pixels of large images are larger than this; chunks of a stream of photographs are smaller.
 _LARGE_BYTES = 8 * 2**20
 _KEPT_BYTES = 64 * 2**20
-_REST_SECONDS = 30.0
+_TRIM_SECONDS = 30.0
 
 
 def keep_small() -> None:
-    """Let the threads share two heaps, and the largest blocks stay out of them.
+    """Let the threads share two arenas, and keep the largest blocks out of them.
 
-    To be called before threads are started. By itself glibc gives nearly every thread a heap of its own, and
-    takes blocks from it that are as large as any that was freed before, up to 32 MiB. Small blocks that live
-    on come to lie between them, and the heaps of a dozen threads keep hundreds of megabytes that nobody uses.
+    Call it before threads are started. By default glibc gives nearly every thread an arena of its own. It
+    takes blocks of up to 32 MiB from them, once a block of that size was freed. Small blocks that stay come
+    to lie between these, and the arenas of a dozen threads keep hundreds of unused megabytes.
     """
     with suppress(OSError, AttributeError):
         library = ctypes.CDLL(None)
-        library.mallopt(_M_ARENA_MAX, _HEAPS)
+        library.mallopt(_M_ARENA_MAX, _ARENAS)
         library.mallopt(_M_MMAP_THRESHOLD, _LARGE_BYTES)
-        # Whoever sets the one has to set the other, or a heap's end goes back and forth with every batch.
+        # Setting the one threshold fixes the other at 128 KiB, and a heap's end would move with every batch.
         library.mallopt(_M_TRIM_THRESHOLD, _KEPT_BYTES)
 
 
 def give_back() -> None:
-    """Hand every free page to the system.
+    """Return every free page to the system.
 
-    By itself glibc only gives back what lies above the topmost block in use, and nothing while nothing is
-    freed.
+    By default glibc returns only the pages above the topmost block in use, and only when a block is freed.
     """
     with suppress(OSError, AttributeError):
         ctypes.CDLL(None).malloc_trim(0)
 
 
 async def keep_giving_back() -> None:
-    """Every half minute, which takes some milliseconds of a thread, until cancelled."""
+    """Return free pages every half minute until cancelled; each time takes some milliseconds of a thread."""
     while True:
-        await asyncio.sleep(_REST_SECONDS)
+        await asyncio.sleep(_TRIM_SECONDS)
         await asyncio.to_thread(give_back)

@@ -1,4 +1,4 @@
-"""The signals that a service obeys: SIGINT and SIGTERM end it, SIGHUP makes it look for new versions."""
+"""Signals of the service: SIGINT and SIGTERM stop it, SIGHUP reloads the model versions."""
 
 import os
 import signal
@@ -11,19 +11,19 @@ _TERMINAL = Path("/dev/tty")
 
 
 class StopRequested(BaseException):
-    """A signal came while the service was starting; like KeyboardInterrupt it is no Exception."""
+    """Signal to stop during the start; like KeyboardInterrupt, it is not an Exception."""
 
 
 class Signals:
-    """Takes the signals over while it is entered.
+    """Context manager that handles the signals.
 
-    The first one that ends the service raises `StopRequested` in the main thread, unless `wait_for_them` was
-    called before. From then on signals are counted and `fileno` becomes readable: what the first has begun to
-    end, the database for one, is not cut short by the second.
+    The first signal to stop raises `StopRequested` in the main thread, unless `wait_for_them` was called
+    before. From then on signals are counted, and `fileno` becomes readable, so that a second signal does not
+    cut short the clean-up that the first has begun.
 
     Attributes:
-        stops: signals received that end the service.
-        reloads: signals received that make it look for new versions.
+        stops: signals to stop that have arrived.
+        reloads: signals to reload that have arrived.
     """
 
     HANDLED = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -56,7 +56,7 @@ class Signals:
         self._counting = True
 
     def fileno(self) -> int:
-        """Readable once a signal came, until `drain`; for a selector."""
+        """Return a descriptor for a selector; readable once a signal has arrived, until `drain`."""
         return self._awake.fileno()
 
     def drain(self) -> None:
@@ -68,7 +68,7 @@ class Signals:
                 return
 
     def _receive(self, number: int, _frame: FrameType | None) -> None:
-        # The kernel sends SIGHUP too, where a terminal goes away: then nobody is left to stop the service.
+        # The kernel sends SIGHUP too, when the terminal closes. Ctrl-C cannot stop the service any more then.
         if number == signal.SIGHUP and not (self._had_terminal and not _has_terminal()):
             self.reloads += 1
             return
@@ -79,7 +79,7 @@ class Signals:
 
 
 def _has_terminal() -> bool:
-    """Whether this process has a terminal that controls it."""
+    """Whether this process has a controlling terminal."""
     with suppress(OSError):
         os.close(os.open(_TERMINAL, os.O_RDWR | os.O_NOCTTY))
         return True

@@ -1,4 +1,4 @@
-"""Workers that answer parts of each other's streams: who is idle, what is asked, who answers.
+"""Workers that answer parts of each other's streams: load table, protocol, client and server.
 
-Nothing here knows of HTTP.
+HTTP has no place here.
 """

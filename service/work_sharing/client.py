@@ -1,8 +1,7 @@
-"""The other workers of the service, who answer for this one what they have time for.
+"""Client of the idle peers: sends them chunks of this worker's streams and returns their answers.
 
-A connection belongs to one worker, and a Python process is bound by its interpreter lock. So one client's
-stream would have the use of little more than one core, whatever the others have to do. Here its chunks go to
-workers that have no work of their own, and come back as answers.
+A connection belongs to one worker, and the interpreter lock binds a Python process to little more than one
+core. Without peers, one client's stream would use one core while the others are idle.
 """
 
 import asyncio
@@ -18,90 +17,90 @@ from service.work_sharing.protocol import read_answer, write_request
 logger = logging.getLogger(__name__)
 
 BUFFER_BYTES = 2**20
-"""Of what a reader takes in before it is read: a chunk of small images and their answers."""
+"""Size of a reader's buffer: holds a chunk of small images, or their answers."""
 
 # Longer than any chunk takes.
 _ANSWER_SECONDS = 30.0
-# One that hangs holds up a stream once, not with every chunk.
+# A peer that hangs delays a stream once, and not with every chunk.
 _SUSPENDED_SECONDS = 300.0
 
 _Connection = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
 
-def address(folder: Path, place: int) -> Path:
-    """The socket on which the worker at a place answers questions."""
-    return folder / f"{place}.sock"
+def address(folder: Path, number: int) -> Path:
+    """Return the socket on which a worker answers its peers."""
+    return folder / f"{number}.sock"
 
 
 class PeerClient:
-    """What one worker knows of the others. All of it runs on one event loop.
+    """Connections of one worker to its peers; implements `service.inference.peers.Peers`.
 
-    Whoever asks has to be ready to do the work itself.
+    All methods belong to one event loop. The caller has to be able to answer a request itself.
     """
 
     def __init__(self, folder: Path, table: LoadTable) -> None:
-        """`folder` holds the sockets."""
+        """Connect to no peer yet; `folder` holds the sockets."""
         self._folder = folder
         self._table = table
         self._idle: defaultdict[int, list[_Connection]] = defaultdict(list)
-        # Places that are not asked, and until when by the event loop's clock.
-        self._hanging: dict[int, float] = {}
+        # Peers that are not asked, and until when by the event loop's clock.
+        self._suspended: dict[int, float] = {}
 
-    def work(self, change: int) -> None:
-        """So many more of this worker's models have work of their own, or fewer."""
-        self._table.work(change)
+    def count_busy(self, change: int) -> None:
+        """Count the models of this worker that hold calls: `change` is 1 or -1."""
+        self._table.count_busy(change)
 
     async def answer(self, request: PeerRequest, own: int) -> list[Outcome] | None:
-        """One outcome for each image, or None if nobody has time, or who had was lost.
+        """Return one outcome for each image, or None where no peer is idle or the peer was lost.
 
-        `own` is how many such questions this worker answers itself: nobody is given more.
+        `own` is the number of such requests that this worker answers itself; a peer is given no more.
         """
         now = asyncio.get_running_loop().time()
-        self._hanging = {place: until for place, until in self._hanging.items() if until > now}
-        place = self._table.borrow(own, without=self._hanging)
-        if place is None:
+        self._suspended = {peer: until for peer, until in self._suspended.items() if until > now}
+        peer = self._table.borrow(own, without=self._suspended)
+        if peer is None:
             return None
         try:
             async with asyncio.timeout(_ANSWER_SECONDS):
-                return await self._ask(place, request)
+                return await self._ask(peer, request)
         except TimeoutError:
             logger.warning(
-                "worker %d has not answered another one in %.0f s and is asked no more for %.0f s",
-                place,
+                "worker %d has not answered a peer in %.0f s; it is not asked again for %.0f s",
+                peer,
                 _ANSWER_SECONDS,
                 _SUSPENDED_SECONDS,
             )
-            self._hanging[place] = now + _SUSPENDED_SECONDS
+            self._suspended[peer] = now + _SUSPENDED_SECONDS
         except (OSError, asyncio.IncompleteReadError) as error:
-            # It died, or is about to begin.
-            logger.info("worker %d has not answered: %s", place, error)
+            # It died, or has not started to listen.
+            logger.info("worker %d has not answered a peer: %s", peer, error)
         finally:
-            self._table.give_back(place)
-        self._drop(self._idle.pop(place, []))
+            self._table.give_back(peer)
+        self._drop(self._idle.pop(peer, []))
         return None
 
     def close(self) -> None:
-        """Ask nobody any more."""
+        """Close the connections to the peers."""
         for connections in self._idle.values():
             self._drop(connections)
         self._idle.clear()
 
-    async def _ask(self, place: int, request: PeerRequest) -> list[Outcome] | None:
-        idle = self._idle[place]
-        reader, writer = idle.pop() if idle else await self._connect(place)
+    async def _ask(self, peer: int, request: PeerRequest) -> list[Outcome] | None:
+        idle = self._idle[peer]
+        reader, writer = idle.pop() if idle else await self._connect(peer)
         try:
             write_request(writer, request)
             await writer.drain()
             answer = await read_answer(reader)
         except BaseException:
-            # By this the other worker learns that nobody waits any more.
+            # The closed connection tells the peer that its answer is not wanted any more.
             writer.close()
             raise
-        self._idle[place].append((reader, writer))
+        self._idle[peer].append((reader, writer))
         return answer
 
-    async def _connect(self, place: int) -> _Connection:
-        return await asyncio.open_unix_connection(str(address(self._folder, place)), limit=BUFFER_BYTES)
+    async def _connect(self, peer: int) -> _Connection:
+        return await asyncio.open_unix_connection(str(address(self._folder, peer)), limit=BUFFER_BYTES)
 
     @staticmethod
     def _drop(connections: list[_Connection]) -> None:

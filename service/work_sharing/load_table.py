@@ -1,29 +1,29 @@
-"""Which workers have work of their own and which have time for others, in a table that all of them see."""
+"""Shared-memory load table: which workers are idle, and which answer chunks of their peers."""
 
 from collections.abc import Container
 from mmap import mmap
 from pathlib import Path
 
-# Chunks that one worker may have another answer at a time: one at hand and one to come, and more where it has
-# more itself. A batch is made of several photographs, and a chunk holds one or two of them.
-_AT_LEAST = 2
-_AT_MOST = 8
+# Chunks of one worker that a peer may answer at a time: one at hand and one to come, and more where the
+# worker answers more itself. A batch takes several photographs, and a chunk holds one or two of them.
+_FEWEST_CHUNKS = 2
+_MOST_CHUNKS = 8
 
-TABLE = "cores"
-"""Name of its file."""
+TABLE = "load-table"
+"""Name of the table's file."""
 
 
 class LoadTable:
-    """A row for each worker, which it alone writes: a byte for each worker's core, its own and the others'.
+    """Square table of bytes: the row of a worker, which it alone writes, has a column for every worker.
 
-    The byte of its own core says how many of its models have work of their own, the others how many chunks it
-    has given to whom. A worker clears its row at its start: what one left that was killed ends with the one
-    that takes its place, and until then nobody takes its core for idle. Nothing is locked: two workers that
-    choose the same third one in the same moment both wait a little longer.
+    The byte in a worker's own column counts its models that hold calls. The byte in a peer's column counts
+    the chunks that the peer answers for it. A worker clears its row at its start, so the counts of a killed
+    worker end with its replacement; until then it does not count as idle. The table has no lock: where two
+    workers choose the same peer in the same moment, both wait a little longer.
     """
 
     def __init__(self, table: mmap, own: int, workers: int) -> None:
-        """`table` is what `create` has made; `own` the worker's place, from 0."""
+        """Clear the worker's row; `table` is what `create` has made, `own` the worker's number."""
         self._table = table
         self._own = own
         self._workers = workers
@@ -32,13 +32,13 @@ class LoadTable:
 
     @classmethod
     def open(cls, file: Path, own: int, workers: int) -> "LoadTable":
-        """The table in `file`, as a worker sees it."""
+        """Open the table in a file for one worker."""
         with file.open("r+b") as opened:
             return cls(mmap(opened.fileno(), workers**2), own, workers)
 
     @classmethod
     def alone(cls) -> "LoadTable":
-        """Of the only worker."""
+        """Make the table of the only worker."""
         return cls(mmap(-1, 1), 0, 1)
 
     @staticmethod
@@ -46,31 +46,36 @@ class LoadTable:
         """Make the table of a new service."""
         file.write_bytes(bytes(workers**2))
 
-    def work(self, change: int) -> None:
-        """So many more of the worker's models have work of their own, or fewer."""
+    def count_busy(self, change: int) -> None:
+        """Count the models of this worker that hold calls: `change` is 1 or -1."""
         self._table[self._row + self._own] += change
 
     def borrow(self, own: int, without: Container[int] = ()) -> int | None:
-        """The place of a worker that has no work of its own and helps nobody else; None if there is none.
+        """Borrow an idle peer until `give_back`; return its number, or None where there is none.
 
-        It is borrowed until `give_back`, and is none of `without`. Of several it is the one that has been
-        given the least, and never more than the `own` chunks that this worker answers itself, or two.
+        A peer is idle that holds no calls and answers no chunk of a third worker. The one with the fewest
+        chunks of this worker is taken. It may have two of them, or as many as this worker answers itself
+        (`own`).
+
+        Args:
+            own: chunks that this worker answers itself.
+            without: peers that may not be taken.
         """
-        lent = {
-            core: self._table[self._row + core]
-            for core in range(self._workers)
-            if core != self._own and core not in without and self._helps_at_most_this(core)
+        chunks = {
+            peer: self._table[self._row + peer]
+            for peer in range(self._workers)
+            if peer != self._own and peer not in without and self._is_idle(peer)
         }
-        core = min(lent, key=lent.__getitem__, default=None)
-        if core is None or lent[core] >= max(_AT_LEAST, min(own, _AT_MOST)):
+        peer = min(chunks, key=chunks.__getitem__, default=None)
+        if peer is None or chunks[peer] >= max(_FEWEST_CHUNKS, min(own, _MOST_CHUNKS)):
             return None
-        self._table[self._row + core] += 1
-        return core
+        self._table[self._row + peer] += 1
+        return peer
 
-    def _helps_at_most_this(self, core: int) -> bool:
-        """Whether all that a core has to do was given to it by this worker."""
-        return sum(self._table[core :: self._workers]) == self._table[self._row + core]
+    def _is_idle(self, peer: int) -> bool:
+        """Whether a peer answers nothing but chunks of this worker."""
+        return sum(self._table[peer :: self._workers]) == self._table[self._row + peer]
 
-    def give_back(self, core: int) -> None:
-        """The other worker has answered."""
-        self._table[self._row + core] -= 1
+    def give_back(self, peer: int) -> None:
+        """Count a chunk that the peer has answered."""
+        self._table[self._row + peer] -= 1

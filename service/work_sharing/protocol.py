@@ -1,7 +1,7 @@
-"""Messages between workers: encoded images, and their outcomes.
+"""Protocol between workers: requests of encoded images, answers of their outcomes.
 
-A message is a head in JSON behind its length, and then bytes that the head describes. They go through a
-socket in a folder that is the service's own.
+A message is the length of a JSON head, the head, and the bytes that it describes. The sockets lie in a folder
+that only the service can read.
 """
 
 import asyncio
@@ -21,42 +21,42 @@ _LENGTH = struct.Struct(">I")
 
 
 def write_request(writer: asyncio.StreamWriter, request: PeerRequest) -> None:
-    """Send a request."""
+    """Write a request."""
     sizes = [len(image) for image in request.images]
     _write(writer, {"model": request.model, "want": request.want, "sizes": sizes}, request.images)
 
 
 async def read_request(reader: asyncio.StreamReader) -> PeerRequest | None:
-    """Read the next request; None where the connection ended.
+    """Read the next request; None where the connection has ended.
 
     Raises:
-        asyncio.IncompleteReadError: the other side went away in its middle.
+        asyncio.IncompleteReadError: the connection ended within the request.
     """
     if (head := await _read_head(reader)) is None:
         return None
-    together = await reader.readexactly(sum(head["sizes"]))
+    content = await reader.readexactly(sum(head["sizes"]))
     ends = list(accumulate(head["sizes"], initial=0))
-    images = [together[start:end] for start, end in pairwise(ends)]
+    images = [content[start:end] for start, end in pairwise(ends)]
     return PeerRequest(head["model"], Want(head["want"]), images)
 
 
 def write_answer(writer: asyncio.StreamWriter, outcomes: Sequence[Outcome] | None) -> None:
-    """Put one outcome for each image on its way, or None where nothing was answered."""
+    """Write one outcome for each image, or None where the worker does not answer."""
     if outcomes is None:
         _write(writer, {"outcomes": None})
         return
-    good = [outcome for outcome in outcomes if isinstance(outcome, Embedded)]
-    arrays = [np.stack(rows) for rows in _rows(good)] if good else []
+    embedded = [outcome for outcome in outcomes if isinstance(outcome, Embedded)]
+    arrays = [np.stack(rows) for rows in _rows(embedded)] if embedded else []
     shapes = [array.shape for array in arrays]
-    head = {"outcomes": [_described(outcome) for outcome in outcomes], "shapes": shapes}
+    head = {"outcomes": [_head_of(outcome) for outcome in outcomes], "shapes": shapes}
     _write(writer, head, [array.tobytes() for array in arrays])
 
 
 async def read_answer(reader: asyncio.StreamReader) -> list[Outcome] | None:
-    """What `write_answer` wrote.
+    """Read what `write_answer` wrote.
 
     Raises:
-        asyncio.IncompleteReadError: the other side went away.
+        asyncio.IncompleteReadError: the connection ended.
     """
     head = await _read_head(reader)
     if head is None:
@@ -71,14 +71,14 @@ async def read_answer(reader: asyncio.StreamReader) -> list[Outcome] | None:
     ]
 
 
-def _rows(good: Sequence[Embedded]) -> list[list[NDArray[np.float32]]]:
-    """The arrays of all answers, kind by kind, in the order of the fields of `Embedded`."""
-    kinds = [[one.embedding for one in good], [one.code for one in good]]
-    maps = [one.mi_map for one in good if one.mi_map is not None]
-    return [*kinds, maps] if maps else kinds
+def _rows(embedded: Sequence[Embedded]) -> list[list[NDArray[np.float32]]]:
+    """Return the arrays of all images, field by field, in the order of `Embedded`."""
+    fields = [[one.embedding for one in embedded], [one.code for one in embedded]]
+    maps = [one.mi_map for one in embedded if one.mi_map is not None]
+    return [*fields, maps] if maps else fields
 
 
-def _described(outcome: Outcome) -> list[object]:
+def _head_of(outcome: Outcome) -> list[object]:
     if isinstance(outcome, Failed):
         return [True, outcome.code, outcome.message, outcome.limit]
     image = outcome.image

@@ -1,4 +1,4 @@
-"""A worker's readiness to answer for others what it has time for (`service.work_sharing.client` asks)."""
+"""Server of a worker for its peers: answers the chunks that `service.work_sharing.client` sends."""
 
 import asyncio
 import logging
@@ -16,29 +16,29 @@ from service.work_sharing.protocol import read_request, write_answer
 logger = logging.getLogger(__name__)
 
 
-class Models(Protocol):
-    """What there is to answer with."""
+class Pipelines(Protocol):
+    """Pipelines of the served models."""
 
     def pipeline(self, key: str) -> Pipeline | None:
-        """The pipeline with that key, if one is served."""
+        """Return the pipeline with that key; None where no such pipeline is served."""
 
 
 class PeerServer:
-    """Listens on a socket of the service's own. All of it runs on one event loop."""
+    """Server on a Unix socket. All methods belong to one event loop."""
 
-    def __init__(self, models: Models, socket: Path) -> None:
-        self._models = models
+    def __init__(self, pipelines: Pipelines, socket: Path) -> None:
+        self._pipelines = pipelines
         self._socket = socket
         self._server: asyncio.Server | None = None
         self._writers: set[asyncio.StreamWriter] = set()
 
     async def start(self) -> None:
-        """Begin to listen, in the place of a worker that may have died."""
+        """Begin to listen; the socket of a dead worker before this one is removed."""
         self._socket.unlink(missing_ok=True)
         self._server = await asyncio.start_unix_server(self._serve, str(self._socket), limit=BUFFER_BYTES)
 
     def stop(self) -> None:
-        """Answer no more; whoever waits does the work itself."""
+        """Answer no more; peers that wait answer their requests themselves."""
         if self._server is not None:
             self._server.close()
         for writer in self._writers:
@@ -51,7 +51,7 @@ class PeerServer:
                 write_answer(writer, await self._answer_while_asked(request, reader))
                 await writer.drain()
         except (OSError, asyncio.IncompleteReadError):
-            # The other worker died.
+            # The peer died.
             pass
         finally:
             self._writers.discard(writer)
@@ -60,7 +60,7 @@ class PeerServer:
     async def _answer_while_asked(
         self, request: PeerRequest, reader: asyncio.StreamReader
     ) -> list[Outcome] | None:
-        """The answer, which is given up when the other side closes its end."""
+        """Return the answer; cancel it where the peer closes the connection."""
         answer = asyncio.create_task(self._answer(request))
         gone = asyncio.create_task(reader.read(1))
         try:
@@ -75,10 +75,10 @@ class PeerServer:
                     await task
 
     async def _answer(self, request: PeerRequest) -> list[Outcome] | None:
-        """The outcomes, or None where this worker cannot answer: the other can, or knows itself why not."""
+        """Return the outcomes; None where this worker cannot answer, so that the peer does."""
         try:
-            pipeline = self._models.pipeline(request.model)
+            pipeline = self._pipelines.pipeline(request.model)
             return None if pipeline is None else await pipeline.help(request.images, request.want)
         except ServiceError as refusal:
-            logger.info("another worker was not helped: %s", refusal)
+            logger.info("a peer was refused: %s", refusal)
             return None

@@ -1,4 +1,4 @@
-"""Model versions that come and go while the real server answers."""
+"""Model versions that change while the real server answers."""
 
 import signal
 import threading
@@ -27,19 +27,19 @@ OTHER_EMBEDDING = 7
 
 
 def build_other_model(models: Path) -> Path:
-    """A model of another name whose embeddings have another length."""
+    """Build a model of another name whose embeddings have another length."""
     with patch.multiple(tiny_model, NAME="other", EMBEDDING=OTHER_EMBEDDING):
         return build_tiny_model(models, seed=5)
 
 
 def break_graph(folder: Path) -> None:
-    """Cut a file short, as a copy does that broke off."""
+    """Truncate a file, as an interrupted copy does."""
     encoder = folder / ENCODER_FILE
     encoder.write_bytes(encoder.read_bytes()[:1000])
 
 
 def break_golden(folder: Path) -> None:
-    """Let the card expect what the graphs do not answer, and let its digests be right."""
+    """Change the golden outputs of the card, and keep its digests right."""
     card = open_artefact(folder).card
     golden = card.golden
     wrong = golden.model_copy(update={"code": tuple(value + 1 for value in golden.code)})
@@ -52,7 +52,7 @@ def embed(client: httpx.Client, **parameters: str) -> httpx.Response:
 
 
 def answered_by(server: Server) -> set[str]:
-    """Which versions answer on new connections, dealt to one worker after the other."""
+    """Find the versions that answer on new connections, which go to one worker after the other."""
     versions = set()
     clients = [httpx.Client(base_url=server.url) for _ in range(4)]
     for client in clients:
@@ -63,7 +63,7 @@ def answered_by(server: Server) -> set[str]:
 
 
 def states(server: Server) -> dict[str, str]:
-    """State of each version, by its id."""
+    """Return the state of each version, by its id."""
     models = httpx.get(f"{server.url}/v1/models").json()["data"]
     return {str(model["id"]): str(model["state"]) for model in models}
 
@@ -77,8 +77,8 @@ class Caller:
     """A client that sends one request after the other on one connection.
 
     Attributes:
-        models: which version answered each, by the header.
-        failures: answers that are not as they should be.
+        models: version that answered each request, by the header.
+        failures: wrong answers.
     """
 
     models: list[str] = field(default_factory=list)
@@ -100,7 +100,7 @@ class Caller:
 
 @contextmanager
 def calling(server: Server, count: int) -> Iterator[list[Caller]]:
-    """Clients that call until the block ends, each answered once before it begins and once after."""
+    """Run clients until the block ends; each is answered once before it begins and once after."""
     stop, answers = threading.Event(), threading.Semaphore(0)
     callers = [Caller() for _ in range(count)]
     threads = [threading.Thread(target=one.call, args=(server.url, stop, answers.release)) for one in callers]
@@ -122,9 +122,7 @@ def calling(server: Server, count: int) -> Iterator[list[Caller]]:
             thread.join(60)
 
 
-def test_a_new_version_takes_over_while_requests_go_on_and_none_is_lost(
-    tmp_path: Path, index_url: str
-) -> None:
+def test_a_new_version_is_activated_during_requests_and_none_is_lost(tmp_path: Path, index_url: str) -> None:
     models = tmp_path / "models"
     build_tiny_model(models)
     build_other_model(models)
@@ -143,7 +141,7 @@ def test_a_new_version_takes_over_while_requests_go_on_and_none_is_lost(
         with calling(server, 3) as callers:
             answer = load(server, "tiny")
             assert (answer.status_code, answer.json()["id"]) == (200, "tiny/2"), answer.text
-            # Whoever was told meets the old version nowhere.
+            # After the answer, the old version answers nowhere.
             assert answered_by(server) == {"tiny/2"}
         for caller in callers:
             assert caller.failures == []
@@ -155,10 +153,10 @@ def test_a_new_version_takes_over_while_requests_go_on_and_none_is_lost(
             answer = client.post("/v1/neighbours", **search).json()
             assert answer == {"model": "tiny/2", "neighbours": []}
             assert client.get("/v1/items/a").json()["code"] == "item_not_found"
-        # Of tiny/1 and other/1 one is left.
+        # tiny/1 is retired, other/1 is left.
         wait_for(lambda: metric(server, "infomax_model_info", version="1") == 1, server)
         assert metric(server, "infomax_model_info", version="2") == 1
-        # Whoever takes the place of a killed worker starts with what is served now.
+        # The replacement of a killed worker starts with the version that is served now.
         server.workers()[0].kill()
         wait_for(lambda: ready_workers(server) == 3, server)
         assert answered_by(server) == {"tiny/2"}
@@ -170,7 +168,7 @@ def test_a_new_version_takes_over_while_requests_go_on_and_none_is_lost(
         assert server.terminate() == 0
 
 
-def test_a_broken_version_changes_nothing_and_says_why(tmp_path: Path, index_url: str) -> None:
+def test_a_broken_version_changes_nothing_and_its_reason_is_shown(tmp_path: Path, index_url: str) -> None:
     models = tmp_path / "models"
     build_tiny_model(models)
     with (
@@ -195,7 +193,7 @@ def test_a_broken_version_changes_nothing_and_says_why(tmp_path: Path, index_url
         assert [str(record["message"]).split(":")[0] for record in errors] == [
             f"tiny/{version} was not loaded, tiny/1 serves on" for version in (2, 3, 9)
         ]
-        # Two signals at once, and a third while the version is on its way.
+        # Two signals at once, and a third during the rollout.
         build_tiny_model(models, version=4, seed=3)
         server.process.send_signal(signal.SIGHUP)
         server.process.send_signal(signal.SIGHUP)

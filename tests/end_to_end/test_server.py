@@ -274,7 +274,7 @@ def test_what_is_not_done_when_the_drain_is_over_is_refused(
 
 
 def test_a_second_signal_ends_it_at_once(tiny_models: Path, tmp_path: Path) -> None:
-    with serving(tiny_models, tmp_path, workers=1, drain_seconds=100_000) as server:
+    with serving(tiny_models, tmp_path, workers=1, drain_seconds=80_000) as server:
         postgres = [child for child in psutil.Process(server.pid).children() if child.name() == "postgres"]
         upload = SlowUpload(server)
         server.process.send_signal(signal.SIGINT)
@@ -338,5 +338,5 @@ def test_a_model_that_fails_its_self_test_in_the_workers_stops_the_start(
 @pytest.mark.skipif(gpu.obstacle() is None, reason="this machine has a working GPU")
 def test_a_gpu_that_is_demanded_and_does_not_work_stops_the_start(tiny_models: Path, tmp_path: Path) -> None:
     said = failed_start(tiny_models, tmp_path, device="cuda")
-    assert said.startswith("error: INFOMAX_DEVICE=cuda, but no GPU works. ")
+    assert said.startswith("error: INFOMAX_DEVICE=cuda is set, but no GPU works. ")
     assert str(gpu.obstacle()) in said

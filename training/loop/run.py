@@ -17,6 +17,8 @@ from training.errors import TrainingError
 from training.loop import checkpoint
 from training.loop.execution import Execution
 from training.loop.provenance import Provenance
+from training.loop.trunk_maps import TrunkMaps
+from training.model.encoders import Maps
 from training.model.learner import Learner
 from training.model.trainable import Trainable
 from training.optim.optimiser import adamw, build_optimisers, rate_share, set_rates
@@ -39,6 +41,7 @@ class Run:
     Attributes:
         step: steps taken so far.
         seconds: time spent in steps so far, over all resumptions.
+        trunk_maps: of a frozen trunk; views are then drawn from them.
         provenance: on what it is computed, and from what.
     """
 
@@ -74,6 +77,7 @@ class Run:
         adversary = self.learner.adversary()
         self._adversary_optimiser = adamw(adversary, recipe.optimiser) if adversary else None
         self._generator = Generator().manual_seed(recipe.seed)
+        self.trunk_maps: TrunkMaps | None = None
 
     def begin(self) -> None:
         """Claim the folder for a new run.
@@ -145,7 +149,7 @@ class Run:
         share = rate_share(self.recipe.optimiser, self.step, self.total_steps)
         rate = share * self.recipe.optimiser.learning_rate
         set_rates(self._optimisers(), share)
-        views = self._views(self._execution.send(images))
+        views = self._views(images, rows)
         with self._execution.autocast():
             loss, terms, codes = self.learner(views, self._generator, rows)
         values = ranks.average({"loss": loss.item(), **terms})
@@ -166,7 +170,11 @@ class Run:
         self.seconds += time.monotonic() - started
         return {**values, "learning_rate": rate}
 
-    def _views(self, images: Tensor) -> tuple[Tensor, ...]:
+    def _views(self, images: Tensor, rows: Tensor | None) -> tuple[Tensor | Maps, ...]:
+        if self.trunk_maps is not None and rows is not None:
+            drawn = self.trunk_maps.draw(rows, self.recipe.views, self._generator)
+            return tuple(Maps(*map(self._execution.send, maps)) for maps in drawn)
+        images = self._execution.send(images)
         if self.recipe.augmentation is None:
             return (to_unit(images).contiguous(memory_format=torch.channels_last),)
         return tuple(self._random_view(images, self.recipe.augmentation) for _ in range(self.recipe.views))

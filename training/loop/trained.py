@@ -79,7 +79,7 @@ def load_run(folder: Path) -> TrainedEncoder:
     """
     state = checkpoint.load(folder)
     recipe = Recipe.model_validate_json(state["recipe"])
-    encoder = build_encoder(recipe.encoder.name, recipe.encoder.code_units, recipe.input_size)
+    encoder = build_encoder(recipe.encoder, recipe.input_size)
     prefix = "encoder."
     weights = {k.removeprefix(prefix): v for k, v in state["learner"].items() if k.startswith(prefix)}
     encoder.load_state_dict(weights)

@@ -5,6 +5,7 @@ generator whose state is in the checkpoint. So a resumed run takes the same step
 interrupted.
 """
 
+import logging
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -15,22 +16,27 @@ import torch
 from numpy.typing import NDArray
 from torch import Generator, Tensor
 
+from contract.progress import Progress
 from training.data import ImageSet
 from training.data.image_set import sample_rows, split_rows
 from training.data.views import to_unit
 from training.distributed import ranks
 from training.errors import TrainingError
 from training.loop.execution import Execution, prepare
-from training.loop.monitor import monitor
+from training.loop.initial_weights import initialise, read_weights
+from training.loop.monitor import Monitor
 from training.loop.run import Run
 from training.loop.run_log import RunLog
+from training.loop.trunk_maps import compute_trunk_maps
 from training.model.encoders import Encoder
 from training.model.learner import Learner
 from training.model.trainable import Trainable
 from training.model.whitening import first_convolution, whiten
 from training.recipe import Recipe
 from training.system.out_of_memory import ran_out
-from training.system.signals import watch
+from training.system.signals import Interruption, watch
+
+logger = logging.getLogger(__name__)
 
 _CHECKPOINT_SECONDS = 120.0
 _STATISTICS_ON = 10_000
@@ -64,6 +70,7 @@ def train(
     resume: bool,
     build: Callable[[Recipe], Trainable] = Learner,
     execution: Execution = Execution(),
+    init: Path | None = None,
 ) -> TrainingResult:
     """Train by the recipe into `folder`, or go on where its checkpoint stands.
 
@@ -76,6 +83,7 @@ def train(
         resume: go on from its checkpoint.
         build: makes what is trained: Deep InfoMax, or a method that it is compared with.
         execution: where and how to compute.
+        init: weights that a new run starts from (training/loop/initial_weights.py).
 
     Raises:
         TrainingError: too few images, a loss that is not finite, no memory, a folder that holds another run.
@@ -91,6 +99,9 @@ def train(
             if ranks.first():
                 run.begin()
         _fit_input(run.learner.encoder, training.pixels, recipe)
+        if init is not None:
+            start = initialise(run.learner.encoder, read_weights(init), init)
+            logger.warning("%s: %s", init, start)
     try:
         _loop(run, training, validation, steps_per_epoch)
     except (MemoryError, RuntimeError) as error:
@@ -125,26 +136,58 @@ def check_batches(recipe: Recipe, count: int) -> int:
 
 
 def _loop(run: Run, training: ImageSet, validation: ImageSet, steps_per_epoch: int) -> None:
-    pixels = torch.from_numpy(training.pixels)
-    saved_at = time.monotonic()
     record = RunLog(run.folder, run.step, run.total_steps, steps_per_epoch)
-    # torchrun passes a signal on that the terminal has sent to everybody: the second is then no second wish.
-    with watch(tolerate_repeats=ranks.count() > 1) as interruption, record:
-        while run.step < run.total_steps:
-            epoch, number = divmod(run.step, steps_per_epoch)
-            rows = epoch_order(run.recipe, epoch, len(pixels))[number * run.recipe.batch_size :]
-            for batch in rows.split(run.recipe.batch_size)[: steps_per_epoch - number]:
-                own = ranks.share(batch)
-                record.stepped(run.step + 1, run.take_step(pixels[own], own))
-                if ranks.any_of(interruption.requested):
-                    run.save()
-                    return
-                if time.monotonic() - saved_at > _CHECKPOINT_SECONDS:
-                    run.save()
-                    saved_at = time.monotonic()
-            if ranks.first():
-                record.measured(run.step, monitor(run.learner.encoder, training, validation, run.recipe.seed))
-            run.save()
+    # torchrun passes a signal on that the terminal has sent to all ranks: the second one means nothing new.
+    with watch(tolerate_repeats=ranks.count() > 1) as interruption:
+        if run.recipe.trunk_copies is not None and not _prepare_trunk_maps(run, training, interruption):
+            return
+        with record:
+            _take_steps(run, training, validation, steps_per_epoch, interruption, record)
+
+
+def _prepare_trunk_maps(run: Run, training: ImageSet, interruption: Interruption) -> bool:
+    """Compute the maps of a frozen trunk; False where a signal asked to stop."""
+    if run.step == 0:
+        # From here on the run can be resumed.
+        run.save()
+    with ranks.first_before_others(), Progress("maps of the frozen trunk") as progress:
+
+        def go_on(done: int, total: int) -> bool:
+            progress.update(done, total, "views")
+            return not interruption.requested
+
+        run.trunk_maps = compute_trunk_maps(run.learner.encoder, training, run.recipe, run.folder, go_on)
+    return run.trunk_maps is not None
+
+
+def _take_steps(
+    run: Run,
+    training: ImageSet,
+    validation: ImageSet,
+    steps_per_epoch: int,
+    interruption: Interruption,
+    record: RunLog,
+) -> None:
+    pixels = torch.from_numpy(training.pixels)
+    monitor = Monitor(run.learner.encoder, training, validation, run.recipe.seed) if ranks.first() else None
+    saved_at = time.monotonic()
+    while run.step < run.total_steps:
+        epoch, number = divmod(run.step, steps_per_epoch)
+        rows = epoch_order(run.recipe, epoch, len(pixels))[number * run.recipe.batch_size :]
+        for batch in rows.split(run.recipe.batch_size)[: steps_per_epoch - number]:
+            own = ranks.share(batch)
+            record.stepped(run.step + 1, run.take_step(pixels[own], own))
+            if ranks.any_of(interruption.requested):
+                run.save()
+                return
+            if time.monotonic() - saved_at > _CHECKPOINT_SECONDS:
+                run.save()
+                saved_at = time.monotonic()
+        if monitor is not None:
+            record.measured(run.step, monitor.measure())
+        run.save()
+    if run.trunk_maps is not None and ranks.first():
+        run.trunk_maps.close()
 
 
 def epoch_order(recipe: Recipe, epoch: int, count: int) -> Tensor:
@@ -154,7 +197,8 @@ def epoch_order(recipe: Recipe, epoch: int, count: int) -> Tensor:
 
 def _fit_input(encoder: Encoder, pixels: NDArray[np.uint8], recipe: Recipe) -> None:
     """Tell the encoder how the images' colours are spread and, if asked, whiten its first layer."""
-    encoder.set_statistics(*channel_statistics(pixels, recipe.seed))
+    if recipe.encoder.mean is None:
+        encoder.set_statistics(*channel_statistics(pixels, recipe.seed))
     if recipe.encoder.whitened:
         rows = sample_rows(len(pixels), _WHITENED_ON, recipe.seed)
         sample = to_unit(torch.from_numpy(pixels[rows])).to(encoder.mean.device)

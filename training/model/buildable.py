@@ -16,7 +16,7 @@ def check_buildable(recipe: Recipe) -> None:
         RecipeError: a name is not registered, or two choices do not fit together.
     """
     with torch.device("meta"):
-        encoder = build_encoder(recipe.encoder.name, recipe.encoder.code_units, recipe.input_size)
+        encoder = build_encoder(recipe.encoder, recipe.input_size)
         build_critic(recipe.critic.name, 1, 1, recipe.critic.units, recipe.critic.temperature)
         build_estimator(recipe.objective.estimator)
     _check_small_views(recipe, encoder)

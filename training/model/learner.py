@@ -7,7 +7,7 @@ import torch
 from torch import Generator, Tensor, nn
 
 from training.model.critics import Critic, build_critic
-from training.model.encoders import Encoding, build_encoder, layer_shapes
+from training.model.encoders import Encoding, Maps, build_encoder, layer_shapes
 from training.model.estimators import build_estimator
 from training.model.objectives import Global, Local, ObjectiveValue, Pairwise, PriorMatching
 from training.model.priors import PRIORS
@@ -32,7 +32,7 @@ class Learner(Trainable):
 
     def __init__(self, recipe: Recipe) -> None:
         super().__init__()
-        self.encoder = build_encoder(recipe.encoder.name, recipe.encoder.code_units, recipe.input_size)
+        self.encoder = build_encoder(recipe.encoder, recipe.input_size)
         self._objective = objective = recipe.objective
         shapes = layer_shapes(self.encoder)
         target_units = _layer(shapes, objective.target).shape[1]
@@ -61,7 +61,7 @@ class Learner(Trainable):
         )
 
     def forward(
-        self, views: Sequence[Tensor], generator: Generator, _rows: Tensor | None = None
+        self, views: Sequence[Tensor | Maps], generator: Generator, _rows: Tensor | None = None
     ) -> tuple[Tensor, dict[str, float], Tensor]:
         """Compute one loss from one or two views, each float32 [B, 3, H, W], of the same B images.
 
@@ -70,7 +70,7 @@ class Learner(Trainable):
         Returns:
             The scalar loss; every term's loss and bound in nats by name; the codes [views x B, Y].
         """
-        encoding = self.encoder(torch.cat(list(views)))
+        encoding = self._encode(views)
         loss = encoding.code.new_zeros(())
         values: dict[str, float] = {}
         for term in self._terms(encoding, len(views), generator):
@@ -81,6 +81,13 @@ class Learner(Trainable):
             if bounds:
                 values[f"{term.name}_nats"] = torch.stack(bounds).mean().item()
         return loss, values, encoding.code
+
+    def _encode(self, views: Sequence[Tensor | Maps]) -> Encoding:
+        maps = [view for view in views if isinstance(view, Maps)]
+        if maps:
+            return self.encoder.encode_maps(*(torch.cat(layer) for layer in zip(*maps, strict=True)))
+        encoding: Encoding = self.encoder(torch.cat([view for view in views if isinstance(view, Tensor)]))
+        return encoding
 
     def _terms(self, encoding: Encoding, views: int, generator: Generator) -> Iterator[_Term]:
         objective = self._objective

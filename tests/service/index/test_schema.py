@@ -6,7 +6,8 @@ import psycopg
 import pytest
 
 from service.index.errors import IndexStartError
-from service.index.schema import MIGRATIONS, migrate
+from service.index.migrations import MIGRATIONS
+from service.index.schema import migrate
 
 
 def test_preparing_again_or_at_the_same_time_changes_nothing(empty_database: str) -> None:

@@ -1,4 +1,4 @@
-"""What runs the model, told as it is."""
+"""Execution providers: what runs the model, and the report of it."""
 
 from pathlib import Path
 
@@ -8,6 +8,7 @@ import pytest
 from contract.artefact import open_artefact
 from service.errors import SettingsError
 from service.inference import providers
+from service.inference.execution_report import runtimes
 from service.inference.gpu_options import GpuOptions
 from service.inference.model import Model, open_model
 from service.inference.providers import CPU, Placement, place, place_in_child
@@ -22,7 +23,7 @@ def encoder(models: Path) -> Path:
     return models / "tiny" / "1" / "encoder.onnx"
 
 
-def test_the_processor_is_taken_where_it_is_asked_for(tiny_models: Path) -> None:
+def test_the_processor_is_taken_where_it_is_requested(tiny_models: Path) -> None:
     report = open_model(settings(tiny_models, device="cpu", threads_per_run=2)).report
     assert (report.requested, report.active, report.providers) == ("cpu", CPU, (CPU,))
     assert report.why_not_gpu is None
@@ -39,20 +40,20 @@ def test_the_report_counts_the_nodes_of_both_graphs(tiny_models: Path) -> None:
 
 def test_the_report_names_the_one_runtime_that_is_installed(tiny_models: Path) -> None:
     report = open_model(settings(tiny_models)).report
-    assert report.runtime == providers.runtimes()[0]
-    assert len(providers.runtimes()) == 1
+    assert report.runtime == runtimes()[0]
+    assert len(runtimes()) == 1
     assert ort.__version__ in report.runtime
 
 
 @needs_no_gpu
-def test_auto_takes_the_processor_and_says_why(tiny_models: Path) -> None:
+def test_auto_takes_the_processor_and_reports_why(tiny_models: Path) -> None:
     report = open_model(settings(tiny_models, device="auto")).report
     assert (report.requested, report.active) == ("auto", CPU)
     assert report.why_not_gpu == gpu.obstacle()
 
 
 @needs_no_gpu
-def test_a_process_that_only_decides_where_to_run_leaves_no_gauge_among_the_workers(
+def test_a_process_that_only_decides_where_to_run_leaves_no_gauge(
     tiny_models: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PROMETHEUS_MULTIPROC_DIR", str(tmp_path))
@@ -61,11 +62,9 @@ def test_a_process_that_only_decides_where_to_run_leaves_no_gauge_among_the_work
 
 
 @pytest.mark.parametrize("decide", [place, place_in_child])
-def test_a_demanded_gpu_that_does_not_work_stops_the_start_and_says_why(
-    tiny_models: Path, decide: object
-) -> None:
+def test_a_demanded_gpu_that_does_not_work_stops_the_start(tiny_models: Path, decide: object) -> None:
     assert callable(decide)
-    with pytest.raises(SettingsError, match="INFOMAX_DEVICE=cuda, but no GPU works") as caught:
+    with pytest.raises(SettingsError, match="INFOMAX_DEVICE=cuda is set, but no GPU works") as caught:
         decide("cuda", encoder(tiny_models))
     assert str(gpu.obstacle()) in str(caught.value)
 
@@ -74,7 +73,7 @@ def test_a_demanded_gpu_that_does_not_work_stops_the_start_and_says_why(
 def test_a_session_that_falls_back_is_not_taken_for_a_gpu(
     tiny_models: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    """The driver's word alone is not enough: here the session itself has to find out."""
+    """The driver claims to work; only the session shows that it does not."""
     monkeypatch.setattr(gpu, "obstacle", lambda: None)
     placement = place("auto", encoder(tiny_models))
     assert not placement.on_gpu
@@ -119,7 +118,7 @@ def test_an_option_that_would_have_no_effect_is_refused(
 
 
 @needs_no_gpu
-def test_what_was_asked_of_a_gpu_is_reported_where_none_runs(tiny_models: Path) -> None:
+def test_gpu_options_are_reported_where_no_gpu_runs(tiny_models: Path) -> None:
     report = open_model(settings(tiny_models, device="auto", cuda_graphs=True, gpu_id=1)).report
     assert report.active == CPU
     assert report.gpu_asked == {"cuda_graphs": True, "gpu_id": 1}
@@ -129,7 +128,9 @@ def test_what_was_asked_of_a_gpu_is_reported_where_none_runs(tiny_models: Path) 
 
 @needs_no_gpu
 def test_tensorrt_that_is_demanded_and_does_not_run_stops_the_start(tiny_models: Path) -> None:
-    with pytest.raises(SettingsError, match="INFOMAX_DEVICE=tensorrt, but TensorRT does not run") as caught:
+    with pytest.raises(
+        SettingsError, match="INFOMAX_DEVICE=tensorrt is set, but TensorRT does not run"
+    ) as caught:
         place("tensorrt", encoder(tiny_models))
     assert str(gpu.obstacle()) in str(caught.value)
 

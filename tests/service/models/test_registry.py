@@ -1,4 +1,4 @@
-"""Several models in one process, and a version that takes another's place."""
+"""Several models in one process, and a version that replaces another."""
 
 import asyncio
 import weakref
@@ -42,7 +42,7 @@ def opened(models: Path, name: str) -> Model:
 
 @asynccontextmanager
 async def started(runtime: Runtime) -> AsyncIterator[httpx.AsyncClient]:
-    """A client of a runtime that is started, and stopped at the end."""
+    """Start a runtime and make a client of it; stop it at the end."""
     transport = httpx.ASGITransport(create_app(runtime))
     await runtime.start()
     try:
@@ -79,7 +79,9 @@ def test_a_request_names_its_model_and_no_name_means_the_default(two_versions: P
     asyncio.run(scenario())
 
 
-def test_what_began_on_a_version_ends_on_it_and_then_it_is_freed(two_versions: Path, index_url: str) -> None:
+def test_a_request_ends_on_the_version_that_it_began_on_which_is_freed_then(
+    two_versions: Path, index_url: str
+) -> None:
     async def scenario() -> None:
         old = FragileModel(two_versions)
         gone = weakref.ref(old)
@@ -101,7 +103,7 @@ def test_what_began_on_a_version_ends_on_it_and_then_it_is_freed(two_versions: P
             vectors = [np.array(one["data"][0]["embedding"]) for one in (before, answer.json(), after)]
             np.testing.assert_array_equal(vectors[0], vectors[1])
             assert np.abs(vectors[0] - vectors[2]).max() > 0.01
-            # Its threads end, and its sessions go.
+            # Its threads end, and its sessions are freed.
             await asyncio.gather(*runtime.models._retiring.values())
             assert runtime.models.readiness.ready
             del old
@@ -110,7 +112,7 @@ def test_what_began_on_a_version_ends_on_it_and_then_it_is_freed(two_versions: P
     asyncio.run(scenario())
 
 
-def test_what_still_runs_on_a_retired_version_at_the_end_is_refused(
+def test_a_request_that_runs_on_a_retired_version_at_the_end_is_refused(
     two_versions: Path, index_url: str
 ) -> None:
     async def scenario() -> None:
@@ -124,7 +126,7 @@ def test_what_still_runs_on_a_retired_version_at_the_end_is_refused(
             await new.start()
             runtime.models.activate(new)
             draining = asyncio.create_task(runtime.drain())
-            check_refusal(await slow, 503, "shutting_down", "send it again")
+            check_refusal(await slow, 503, "shutting_down", "Send it again")
             old.gate.set()
             await draining
 

@@ -1,4 +1,4 @@
-"""The parent's bookkeeping of versions, with workers that do at once what they are told."""
+"""The parent's repository of versions, with workers that answer every message at once."""
 
 import shutil
 from collections.abc import Iterator
@@ -9,13 +9,15 @@ import pytest
 
 from service.models.messages import (
     Activate,
+    Activated,
     LoadRequest,
     LoadResult,
     Prepare,
+    Prepared,
+    Refused,
     StatusUpdate,
     VersionStatus,
-    read_message,
-    write,
+    read_parent_message,
 )
 from service.models.repository import Repository
 from service.models.rollout import RolloutWorker
@@ -25,32 +27,32 @@ from tests.tiny_model import build_tiny_model
 
 
 class Worker:
-    """The other end of a follower's line.
+    """The worker's end of a channel.
 
     Attributes:
-        refusal: why it prepares nothing; empty where it does.
-        statuses: the latest update.
-        outcomes: of its load requests.
+        refusal: reason why it refuses every version; empty where it prepares them.
+        statuses: the latest status update.
+        results: results of its load requests.
     """
 
     def __init__(self) -> None:
-        self.rollout_worker = RolloutWorker(self, edition=0, ready=True)  # type: ignore[arg-type]
+        self.rollout_worker = RolloutWorker(self, ready=True)  # type: ignore[arg-type]
         self.refusal = ""
         self.statuses: tuple[VersionStatus, ...] = ()
-        self.outcomes: list[LoadResult] = []
+        self.results: list[LoadResult] = []
 
     def send(self, text: str) -> None:
-        message = read_message(text)
+        message = read_parent_message(text)
         if isinstance(message, Prepare) and self.refusal:
-            self.rollout_worker.note_refusal(f"{message.number} {self.refusal}")
+            self.rollout_worker.report = Refused(message.number, self.refusal)
         elif isinstance(message, Prepare):
-            self.rollout_worker.prepared = message.number
+            self.rollout_worker.report = Prepared(message.number)
         elif isinstance(message, Activate):
-            self.rollout_worker.activated = message.number
+            self.rollout_worker.report = Activated(message.number)
         elif isinstance(message, StatusUpdate):
             self.statuses = message.statuses
         elif isinstance(message, LoadResult):
-            self.outcomes.append(message)
+            self.results.append(message)
 
     @property
     def states(self) -> dict[str, str]:
@@ -72,7 +74,7 @@ def repository(models: Path) -> Iterator[Repository]:
 
 
 def settle(repository: Repository, *workers: Worker) -> None:
-    """Go on until nothing is being loaded."""
+    """Advance until no change is under way."""
     rollout_workers = [worker.rollout_worker for worker in workers]
     repository.advance(rollout_workers)
     while repository.busy:
@@ -85,53 +87,89 @@ def served(repository: Repository) -> list[str]:
     return [version.id for version in repository.versions]
 
 
-def test_a_name_is_its_newest_version_and_one_may_go_back(models: Path, repository: Repository) -> None:
+def test_a_reload_serves_the_newest_version_and_a_request_an_older_one(
+    models: Path, repository: Repository
+) -> None:
     one, two = Worker(), Worker()
     repository.reload()
     settle(repository, one, two)
-    assert (served(repository), repository.edition, one.statuses) == (["tiny/1"], 0, ())
+    assert (served(repository), one.statuses) == (["tiny/1"], ())
     build_tiny_model(models, version=2, seed=1)
     # Two signals at once are one.
     repository.reload()
     repository.reload()
     settle(repository, one, two)
-    assert (served(repository), repository.edition) == (["tiny/2"], 1)
+    assert served(repository) == ["tiny/2"]
     assert one.states == two.states == {"tiny/1": "retired"}
-    assert one.rollout_worker.edition == two.rollout_worker.edition == 1
-    repository.load_request(one.rollout_worker, write(LoadRequest("w", "tiny", 1)))
+    assert not one.rollout_worker.outdated
+    repository.load(LoadRequest("w", "tiny", 1), one.rollout_worker)
     settle(repository, one, two)
-    assert (served(repository), repository.edition) == (["tiny/1"], 2)
+    assert served(repository) == ["tiny/1"]
     assert one.states == {"tiny/2": "retired"}
-    assert one.outcomes == [LoadResult("w")]
-    assert two.outcomes == []
+    assert one.results == [LoadResult("w")]
+    assert two.results == []
 
 
-def test_what_one_worker_refuses_none_serves(models: Path, repository: Repository) -> None:
+def test_a_version_that_one_worker_refuses_is_served_by_none(models: Path, repository: Repository) -> None:
     one, two = Worker(), Worker()
     two.refusal = "tiny/2 fails its self-test."
     folder = build_tiny_model(models, version=2, seed=1)
-    repository.load_request(one.rollout_worker, write(LoadRequest("w", "tiny")))
+    repository.load(LoadRequest("w", "tiny"), one.rollout_worker)
     settle(repository, one, two)
-    assert (served(repository), repository.edition) == (["tiny/1"], 0)
+    assert served(repository) == ["tiny/1"]
     (status,) = one.statuses
     assert (status.id, status.state, status.reason) == ("tiny/2", "failed", "tiny/2 fails its self-test.")
-    assert one.outcomes == [
+    assert one.results == [
         LoadResult("w", "tiny/2 was not loaded, tiny/1 serves on: tiny/2 fails its self-test.")
     ]
-    # Whoever comes later is told too.
+    # A worker that starts later is told too.
     late = Worker()
     settle(repository, one, two, late)
     assert late.statuses == one.statuses
-    # Taken away, it is no failure any more.
+    # Once the folder is gone, the failure is cleared.
     shutil.rmtree(folder)
     repository.reload()
     settle(repository, one, two, late)
     assert one.statuses == late.statuses == ()
 
 
-def test_a_version_that_is_not_there_is_refused_with_what_is(repository: Repository) -> None:
+def test_a_missing_version_is_refused_with_the_versions_that_exist(repository: Repository) -> None:
     one = Worker()
-    repository.load_request(one.rollout_worker, write(LoadRequest("w", "tiny", 7)))
+    repository.load(LoadRequest("w", "tiny", 7), one.rollout_worker)
     settle(repository, one)
     assert one.states == {"tiny/7": "failed"}
-    assert "it holds tiny/1" in one.outcomes[0].reason
+    assert "it holds tiny/1" in one.results[0].reason
+
+
+def test_a_worker_that_starts_with_the_replaced_version_is_outdated(
+    models: Path, repository: Repository
+) -> None:
+    one, starting = Worker(), Worker()
+    starting.rollout_worker.ready = False
+    build_tiny_model(models, version=2, seed=1)
+    repository.reload()
+    settle(repository, one, starting)
+    assert served(repository) == ["tiny/2"]
+    assert starting.rollout_worker.outdated
+    assert not one.rollout_worker.outdated
+
+
+def test_requests_that_wait_are_answered_in_their_order(models: Path, repository: Repository) -> None:
+    one, two = Worker(), Worker()
+    build_tiny_model(models, version=2, seed=1)
+    repository.load(LoadRequest("first", "tiny", 2), one.rollout_worker)
+    repository.load(LoadRequest("second", "tiny", 9), two.rollout_worker)
+    repository.load(LoadRequest("third", "tiny", 1), one.rollout_worker)
+    settle(repository, one, two)
+    assert one.results == [LoadResult("first"), LoadResult("third")]
+    assert [result.token for result in two.results] == ["second"]
+    assert served(repository) == ["tiny/1"]
+
+
+def test_five_retired_versions_of_an_entry_are_remembered(models: Path, repository: Repository) -> None:
+    one = Worker()
+    for version in range(2, 9):
+        build_tiny_model(models, version=version, seed=version)
+        repository.reload()
+        settle(repository, one)
+    assert [status.id for status in one.statuses] == [f"tiny/{version}" for version in range(3, 8)]

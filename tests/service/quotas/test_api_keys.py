@@ -1,4 +1,4 @@
-"""API keys: what the file may hold, and what happens when it changes."""
+"""API keys: rules of the file, and changes of it while the service runs."""
 
 import logging
 import os
@@ -15,7 +15,7 @@ from service.quotas.api_keys import KeyFileError, KeyRing, new_key, read_keys, t
 
 
 def write(path: Path, text: str) -> Path:
-    """Put a whole file in place of another, as editors and Kubernetes do."""
+    """Replace a file as a whole, as editors and Kubernetes do."""
     fresh = path.with_suffix(".new")
     fresh.write_text(text)
     fresh.replace(path)
@@ -32,7 +32,7 @@ class Clock:
         return self.now
 
 
-def test_what_the_command_prints_lets_in_the_key_that_it_shows(tmp_path: Path) -> None:
+def test_the_lines_that_the_command_prints_admit_the_key_that_it_shows(tmp_path: Path) -> None:
     app = typer.Typer()
     app.add_typer(key_commands, name="key")
     arguments = ["key", "new", "crawler", "--images-per-second", "2.5", "--images-per-day", "1000"]
@@ -79,7 +79,7 @@ def one_key(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, KeyRing]:
 
 
 @given(presented=st.text(max_size=300))
-def test_nothing_but_the_key_is_the_key(presented: str, one_key: tuple[str, KeyRing]) -> None:
+def test_no_other_text_is_taken_for_the_key(presented: str, one_key: tuple[str, KeyRing]) -> None:
     key, ring = one_key
     assert ring.find(key) is not None
     for wrong in (presented, presented + key, key + presented, key[: len(presented)]):
@@ -93,7 +93,7 @@ DIGEST = "a" * 64
     ("text", "said"),
     [
         ("", "must hold the table [keys]"),
-        ("[keys", "is no TOML file"),
+        ("[keys", "is not a TOML file"),
         ("keys = 3\n", "must hold the table [keys]"),
         (f'[keys.a]\nsha256 = "{DIGEST}"\n[settings]\n', "must hold the table [keys] and nothing else"),
         ("[keys.a]\n", "keys.a.sha256 is not allowed: Field required"),
@@ -108,8 +108,8 @@ DIGEST = "a" * 64
             "keys.a.images_per_second is not allowed",
         ),
         (f'[keys.a]\nsha256 = "{DIGEST}"\nimages_per_day = 1.5\n', "keys.a.images_per_day is not allowed"),
-        (f'[keys.A]\nsha256 = "{DIGEST}"\n', "'A' is no name for a key"),
-        (f'[keys."a b"]\nsha256 = "{DIGEST}"\n', "'a b' is no name for a key"),
+        (f'[keys.A]\nsha256 = "{DIGEST}"\n', "'A' is not a name for a key"),
+        (f'[keys."a b"]\nsha256 = "{DIGEST}"\n', "'a b' is not a name for a key"),
         (f'[keys.a]\nsha256 = "{DIGEST}"\n[keys.b]\nsha256 = "{DIGEST}"\n', "a and b are the same key"),
     ],
 )
@@ -120,7 +120,7 @@ def test_a_file_that_breaks_a_rule_is_refused_with_the_rule(text: str, said: str
     message = str(caught.value)
     assert said in message
     assert str(path) in message
-    # A key that somebody put where its digest belongs is not repeated.
+    # A key in the place of its digest is not repeated.
     assert "imx_secret" not in message
 
 
@@ -129,7 +129,7 @@ def test_a_missing_file_is_refused(tmp_path: Path) -> None:
         KeyRing(tmp_path / "keys.toml")
 
 
-def test_keys_come_and_go_with_the_file_which_is_looked_at_once_a_second(tmp_path: Path) -> None:
+def test_keys_change_with_the_file_which_is_checked_once_a_second(tmp_path: Path) -> None:
     old, new = new_key(), new_key()
     clock = Clock()
     path = write(tmp_path / "keys.toml", table_of("old", old, None, None))
@@ -145,7 +145,7 @@ def test_keys_come_and_go_with_the_file_which_is_looked_at_once_a_second(tmp_pat
 
 
 @pytest.mark.parametrize("damage", ["empty", "half", "gone"])
-def test_a_file_that_has_become_invalid_takes_no_key_away_and_is_said_once(
+def test_a_file_that_has_become_invalid_removes_no_key_and_is_logged_once(
     damage: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     key = new_key()

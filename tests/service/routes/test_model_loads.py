@@ -1,4 +1,4 @@
-"""POST /v1/models/{name}/load, with the test in the parent's place."""
+"""POST /v1/models/{name}/load, with a parent that the test plays."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
@@ -27,12 +27,12 @@ async def client(
 ) -> AsyncIterator[httpx.AsyncClient]:
     runtime = Runtime.load(settings(models, **changes), index_url)
 
-    def ask(load_request: LoadRequest) -> bool:
+    def send(load_request: LoadRequest) -> bool:
         if parent is not None:
             asyncio.get_running_loop().call_soon(parent, runtime.load_requests, load_request)
         return parent is not None
 
-    runtime.load_requests.connect(ask)
+    runtime.load_requests.connect(send)
     app = create_app(runtime)
     async with (
         app.router.lifespan_context(app),
@@ -42,16 +42,16 @@ async def client(
 
 
 def grant(load_requests: LoadRequests, load_request: LoadRequest) -> None:
-    load_requests.hear(LoadResult(load_request.token))
+    load_requests.handle(LoadResult(load_request.token))
 
 
-def test_a_load_is_answered_with_what_is_served_then(tiny_models: Path, index_url: str) -> None:
-    wishes: list[LoadRequest] = []
+def test_a_load_is_answered_with_the_model_that_is_served_then(tiny_models: Path, index_url: str) -> None:
+    received: list[LoadRequest] = []
 
     def parent(load_requests: LoadRequests, load_request: LoadRequest) -> None:
-        wishes.append(load_request)
-        # Another wish's outcome is no business of this one.
-        load_requests.hear(LoadResult("another", "no"))
+        received.append(load_request)
+        # The result of another request does not end this one.
+        load_requests.handle(LoadResult("another", "no"))
         grant(load_requests, load_request)
 
     async def scenario() -> None:
@@ -63,7 +63,7 @@ def test_a_load_is_answered_with_what_is_served_then(tiny_models: Path, index_ur
             assert (await http.post("/v1/models/tiny/1/load")).status_code == 200
 
     asyncio.run(scenario())
-    assert [(load_request.entry, load_request.version) for load_request in wishes] == [
+    assert [(load_request.entry, load_request.version) for load_request in received] == [
         ("tiny", None),
         ("tiny", 3),
         ("tiny", 4),
@@ -73,8 +73,8 @@ def test_a_load_is_answered_with_what_is_served_then(tiny_models: Path, index_ur
 
 def test_a_refused_version_is_listed_with_its_reason(tiny_models: Path, index_url: str) -> None:
     def parent(load_requests: LoadRequests, load_request: LoadRequest) -> None:
-        load_requests.hear(StatusUpdate((VersionStatus("tiny", "tiny/2", "failed", 5.0, "It is broken."),)))
-        load_requests.hear(LoadResult(load_request.token, "tiny/2 was not loaded: It is broken."))
+        load_requests.handle(StatusUpdate((VersionStatus("tiny", "tiny/2", "failed", 5.0, "It is broken."),)))
+        load_requests.handle(LoadResult(load_request.token, "tiny/2 was not loaded: It is broken."))
 
     async def scenario() -> None:
         async with client(tiny_models, index_url, parent) as http:
@@ -98,7 +98,7 @@ def test_a_refused_version_is_listed_with_its_reason(tiny_models: Path, index_ur
         (ROUTE, {"json": {"version": 1}, "params": {"version": 2}}, 422, "invalid_parameter"),
     ],
 )
-def test_what_is_no_such_request_is_refused_without_asking(
+def test_a_wrong_request_is_refused_and_does_not_reach_the_parent(
     path: str, request_: dict[str, Any], status: int, code: str, tiny_models: Path, index_url: str
 ) -> None:
     def parent(load_requests: LoadRequests, load_request: LoadRequest) -> None:
@@ -111,16 +111,16 @@ def test_what_is_no_such_request_is_refused_without_asking(
     asyncio.run(scenario())
 
 
-def test_without_a_parent_that_listens_it_is_refused(tiny_models: Path, index_url: str) -> None:
+def test_a_load_is_refused_where_the_parent_takes_no_request(tiny_models: Path, index_url: str) -> None:
     async def scenario() -> None:
         async with client(tiny_models, index_url, None) as http:
-            check_refusal(await http.post(ROUTE), 503, "not_ready", "takes no request")
+            check_refusal(await http.post(ROUTE), 503, "not_ready", "takes no load request")
 
     asyncio.run(scenario())
 
 
-def test_a_load_that_is_under_way_at_the_end_is_refused(tiny_models: Path, index_url: str) -> None:
-    def parent(load_requests: LoadRequests, _wish: LoadRequest) -> None:
+def test_a_load_that_waits_at_the_end_is_refused(tiny_models: Path, index_url: str) -> None:
+    def parent(load_requests: LoadRequests, _load_request: LoadRequest) -> None:
         load_requests.close()
 
     async def scenario() -> None:
@@ -130,7 +130,7 @@ def test_a_load_that_is_under_way_at_the_end_is_refused(tiny_models: Path, index
     asyncio.run(scenario())
 
 
-def test_where_keys_are_asked_for_only_an_admin_s_loads(
+def test_where_keys_are_needed_only_an_admin_s_key_loads(
     tiny_models: Path, index_url: str, tmp_path: Path
 ) -> None:
     user, admin = new_key(), new_key()

@@ -1,4 +1,4 @@
-"""Both ends of the line between parent and worker, over a real socket pair."""
+"""Both ends of the channel between parent and worker, over a real socket pair."""
 
 import socket
 from collections.abc import Iterator
@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from service.system.channel import Message, ParentEnd, Report, WorkerEnd
+from service.system.channel import ParentEnd, Report, ReportLine, WorkerEnd
 
 
 @pytest.fixture
@@ -31,7 +31,7 @@ def test_a_connection_that_was_handed_over_is_the_same_connection(ends: tuple[Pa
         assert client.recv(16) == b""
 
 
-def test_orders_and_connections_arrive_in_order_and_one_by_one(ends: tuple[ParentEnd, WorkerEnd]) -> None:
+def test_the_order_to_stop_arrives_after_the_connections_before_it(ends: tuple[ParentEnd, WorkerEnd]) -> None:
     parent, worker = ends
     pairs = [socket.socketpair() for _ in range(3)]
     for _, accepted in pairs:
@@ -51,7 +51,7 @@ def test_orders_and_connections_arrive_in_order_and_one_by_one(ends: tuple[Paren
         accepted.close()
 
 
-def test_orders_arrive_whole_between_connections(ends: tuple[ParentEnd, WorkerEnd]) -> None:
+def test_messages_arrive_whole_between_connections(ends: tuple[ParentEnd, WorkerEnd]) -> None:
     parent, worker = ends
     client, accepted = socket.socketpair()
     long = "é" * 4000
@@ -67,7 +67,7 @@ def test_orders_arrive_whole_between_connections(ends: tuple[ParentEnd, WorkerEn
     assert list(worker.messages) == ["first", long]
 
 
-def test_orders_wait_in_their_order_until_there_is_room(ends: tuple[ParentEnd, WorkerEnd]) -> None:
+def test_messages_wait_in_their_order_until_there_is_room(ends: tuple[ParentEnd, WorkerEnd]) -> None:
     parent, worker = ends
     given = 0
     while parent.flush():
@@ -81,17 +81,17 @@ def test_orders_wait_in_their_order_until_there_is_room(ends: tuple[ParentEnd, W
     assert list(worker.messages) == [str(number) for number in range(given + 1)]
 
 
-def test_what_a_worker_says_arrives_whole_and_on_one_line_each(ends: tuple[ParentEnd, WorkerEnd]) -> None:
+def test_reports_arrive_whole_and_on_one_line_each(ends: tuple[ParentEnd, WorkerEnd]) -> None:
     parent, worker = ends
     worker.tell(Report.SERVING)
     worker.tell(Report.READY, "CPUExecutionProvider; nodes=29/29")
     worker.tell(Report.FAILED, "first line\nsecond line")
-    assert parent.messages() == [
-        Message(Report.SERVING, ""),
-        Message(Report.READY, "CPUExecutionProvider; nodes=29/29"),
-        Message(Report.FAILED, "first line second line"),
+    assert parent.reports() == [
+        ReportLine(Report.SERVING, ""),
+        ReportLine(Report.READY, "CPUExecutionProvider; nodes=29/29"),
+        ReportLine(Report.FAILED, "first line second line"),
     ]
-    assert parent.messages() == []
+    assert parent.reports() == []
     assert not parent.closed
 
 
@@ -100,25 +100,25 @@ def test_a_line_in_pieces_is_put_together() -> None:
     with ours, theirs:
         parent = ParentEnd(ours)
         theirs.sendall(b"ended 1")
-        assert parent.messages() == []
+        assert parent.reports() == []
         theirs.sendall(b"2\nserv")
-        assert parent.messages() == [Message(Report.ENDED, "12")]
+        assert parent.reports() == [ReportLine(Report.ENDED, "12")]
 
 
-def test_last_words_are_heard_after_the_end(ends: tuple[ParentEnd, WorkerEnd]) -> None:
+def test_reports_are_read_after_the_end_of_the_worker(ends: tuple[ParentEnd, WorkerEnd]) -> None:
     parent, worker = ends
     worker.tell(Report.FAILED, "the model is broken")
     worker.close()
-    assert parent.messages() == [Message(Report.FAILED, "the model is broken")]
+    assert parent.reports() == [ReportLine(Report.FAILED, "the model is broken")]
     assert parent.closed
     worker.tell(Report.ENDED, "1")
 
 
-def test_a_worker_that_is_gone_or_does_not_listen_takes_nothing(ends: tuple[ParentEnd, WorkerEnd]) -> None:
+def test_a_worker_that_is_gone_or_hangs_takes_nothing(ends: tuple[ParentEnd, WorkerEnd]) -> None:
     parent, worker = ends
     with socket.socket() as connection:
         taken = 0
-        # The line is bounded: a worker that hangs is not given connections without end.
+        # The socket is bounded: a worker that hangs is not given connections without end.
         while parent.hand_over(connection):
             taken += 1
         assert taken > 0

@@ -1,4 +1,4 @@
-"""What the cycle collector looks through."""
+"""Objects that the cycle collector traverses, and those that it is spared."""
 
 import gc
 import weakref
@@ -10,7 +10,7 @@ from service.system import gc_tuning
 
 
 class Part:
-    """Something that knows itself, so that only the collector can free it."""
+    """Object that refers to itself, so that only the collector can free it."""
 
     def __init__(self) -> None:
         self.whole = self
@@ -18,21 +18,21 @@ class Part:
 
 @pytest.fixture(autouse=True)
 def collector() -> Iterator[None]:
-    """As it was."""
+    """Restore the collector's state."""
     thresholds = gc.get_threshold()
     yield
     gc.unfreeze()
     gc.set_threshold(*thresholds)
 
 
-def test_what_is_here_to_stay_is_looked_through_no_more() -> None:
+def test_objects_that_stay_are_traversed_no_more() -> None:
     kept = Part()
     gc_tuning.settle()
     assert not any(kept is one for one in gc.get_objects())
     assert gc.get_freeze_count() > 10_000
 
 
-def test_what_was_kept_and_is_let_go_is_freed_the_next_time() -> None:
+def test_an_object_that_became_unreachable_is_freed_by_the_next_settling() -> None:
     part = Part()
     ended = weakref.ref(part)
     gc_tuning.settle()

@@ -1,4 +1,4 @@
-"""What a process holds of memory that it has freed."""
+"""Freed memory that a process keeps."""
 
 import ctypes
 import subprocess
@@ -20,12 +20,12 @@ def memory():
 
 before = memory()
 """
-# One thread after the other passes a large block, as a photograph is one, then holds and frees many smaller
-# ones. All live to the end, as a service's threads do.
+# One thread after the other frees a large block, as a photograph is one, then many smaller ones. All threads
+# live to the end, as a service's do.
 _THREADS = """
 end = Event()
 
-def work(done):
+def allocate(done):
     bytearray(4 * 2**20)
     held = [bytearray(100_000) for _ in range(200)]
     held.clear()
@@ -34,12 +34,12 @@ def work(done):
 
 for _ in range(12):
     done = Event()
-    Thread(target=work, args=[done]).start()
+    Thread(target=allocate, args=[done]).start()
     done.wait()
 print(memory() - before)
 end.set()
 """
-# Once a large block was freed, others like it come to lie below small ones that live on.
+# Once a large block was freed, others like it come to lie below small ones that stay.
 _PIXELS = """
 bytearray(20 * 2**20)
 large = [bytearray(20 * 2**20) for _ in range(4)]
@@ -47,7 +47,7 @@ small = [bytearray(1_000) for _ in range(1_000)]
 large.clear()
 print(memory() - before)
 """
-# Blocks between small ones that live on.
+# Blocks between small ones that stay.
 _TORN = """
 large, small = [], []
 for _ in range(1000):
@@ -61,7 +61,7 @@ print(memory() - before)
 
 
 def kept(program: str, how: str) -> float:
-    """Mebibytes that a process keeps, with `ours` or with glibc's own ways."""
+    """Measure the mebibytes that a process keeps, with our settings (`ours`) or with glibc's."""
     run = [sys.executable, "-c", _BEFORE + program, how]
     return float(subprocess.run(run, capture_output=True, text=True, check=True).stdout)
 
@@ -70,5 +70,5 @@ def kept(program: str, how: str) -> float:
     not hasattr(ctypes.CDLL(None), "gnu_get_libc_version"), reason="the C library is not glibc"
 )
 @pytest.mark.parametrize("program", [_THREADS, _PIXELS, _TORN], ids=["threads", "pixels", "torn"])
-def test_little_is_kept_of_what_was_freed(program: str) -> None:
+def test_little_freed_memory_is_kept(program: str) -> None:
     assert kept(program, "ours") < kept(program, "glibc's") / 2

@@ -1,4 +1,4 @@
-"""Which signals end the service, and which makes it look for new versions."""
+"""Signals that stop the service, and the one that reloads its versions."""
 
 import os
 import signal
@@ -17,7 +17,7 @@ def test_stops_and_reloads_are_counted_apart() -> None:
         assert (received.stops, received.reloads) == (2, 2)
 
 
-def test_a_stop_ends_a_start_and_a_reload_waits_for_its_end() -> None:
+def test_a_stop_ends_the_start_and_a_reload_waits_for_its_end() -> None:
     with Signals() as received:
         os.kill(os.getpid(), signal.SIGHUP)
         assert received.reloads == 1
@@ -25,7 +25,7 @@ def test_a_stop_ends_a_start_and_a_reload_waits_for_its_end() -> None:
             os.kill(os.getpid(), signal.SIGTERM)
 
 
-def test_the_end_of_the_terminal_is_an_end(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_closed_terminal_stops_the_service(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(signals, "_has_terminal", lambda: True)
     with Signals() as received:
         received.wait_for_them()

@@ -1,4 +1,4 @@
-"""Workers that answer parts of one another's streams."""
+"""Workers that answer chunks of their peers' streams."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -12,7 +12,7 @@ import pytest
 from service.inference.peers import PeerRequest
 from service.inference.pipeline import Pipeline
 from service.inference.results import Embedded, Failed, Outcome, Priority, Want
-from service.work_sharing import client as colleagues_module
+from service.work_sharing import client
 from service.work_sharing.client import PeerClient, address
 from service.work_sharing.load_table import TABLE, LoadTable
 from service.work_sharing.protocol import read_request
@@ -23,8 +23,8 @@ from tests.service.faults import FragileModel, running
 CHUNK = [photo(seed) for seed in range(20)]
 
 
-class ModelInstance:
-    """The models of a worker, of which there is one."""
+class OnePipeline:
+    """Pipelines of a worker that serves one model."""
 
     def __init__(self, pipeline: Pipeline) -> None:
         self._pipeline = pipeline
@@ -33,12 +33,12 @@ class ModelInstance:
         return self._pipeline if key == self._pipeline.key else None
 
 
-class WatchedHelper(PeerServer):
-    """Tells when it has given an answer up."""
+class WatchedServer(PeerServer):
+    """Server that tells when it has cancelled an answer."""
 
-    def __init__(self, models: ModelInstance, socket: Path) -> None:
-        super().__init__(models, socket)
-        self.given_up = asyncio.Event()
+    def __init__(self, pipelines: OnePipeline, socket: Path) -> None:
+        super().__init__(pipelines, socket)
+        self.cancelled = asyncio.Event()
 
     async def _answer_while_asked(
         self, request: PeerRequest, reader: asyncio.StreamReader
@@ -46,20 +46,20 @@ class WatchedHelper(PeerServer):
         try:
             return await super()._answer_while_asked(request, reader)
         except asyncio.IncompleteReadError:
-            self.given_up.set()
+            self.cancelled.set()
             raise
 
 
 @dataclass
 class Worker:
-    """One of two workers in a process."""
+    """One of two workers in the test's process."""
 
     model: FragileModel
     pipeline: Pipeline
-    peer_server: WatchedHelper
+    peer_server: WatchedServer
 
-    async def held_up(self, chunk: list[bytes]) -> "asyncio.Task[list[Outcome]]":
-        """A chunk that stays in the model until its gate opens."""
+    async def hold(self, chunk: list[bytes]) -> "asyncio.Task[list[Outcome]]":
+        """Answer a chunk, which stays in the model until its gate opens."""
         self.model.entered.clear()
         self.model.gate.clear()
         task = asyncio.create_task(self.pipeline.embed(chunk, Want.EMBEDDING, Priority.BULK))
@@ -69,26 +69,26 @@ class Worker:
 
 @asynccontextmanager
 async def workers(models: Path, folder: Path, **changes: object) -> AsyncIterator[tuple[Worker, Worker]]:
-    """Two workers of one service."""
+    """Run two workers of one service."""
     LoadTable.create(folder / TABLE, 2)
     made = []
-    for place in range(2):
-        peers = PeerClient(folder, LoadTable.open(folder / TABLE, place, 2))
+    for number in range(2):
+        peers = PeerClient(folder, LoadTable.open(folder / TABLE, number, 2))
         made.append((FragileModel(models), peers))
-    (first, asks), (second, asks_too) = made
+    (first, first_peers), (second, second_peers) = made
     async with (
-        running(models, first, asks, **changes) as one,
-        running(models, second, asks_too, **changes) as other,
+        running(models, first, first_peers, **changes) as one,
+        running(models, second, second_peers, **changes) as other,
     ):
         pair = []
-        for place, (model, pipeline) in enumerate(((first, one), (second, other))):
-            peer_server = WatchedHelper(ModelInstance(pipeline), address(folder, place))
+        for number, (model, pipeline) in enumerate(((first, one), (second, other))):
+            peer_server = WatchedServer(OnePipeline(pipeline), address(folder, number))
             await peer_server.start()
             pair.append(Worker(model, pipeline, peer_server))
         try:
             yield pair[0], pair[1]
         finally:
-            for worker, peers in zip(pair, (asks, asks_too), strict=True):
+            for worker, peers in zip(pair, (first_peers, second_peers), strict=True):
                 worker.model.gate.set()
                 worker.peer_server.stop()
                 peers.close()
@@ -99,7 +99,7 @@ def vectors(outcomes: list[Outcome]) -> list[np.ndarray]:
 
 
 @pytest.mark.parametrize("want", [Want.EMBEDDING, Want.MAP])
-def test_a_stream_s_next_chunk_is_answered_by_a_worker_that_has_time(
+def test_an_idle_peer_answers_the_next_chunk_of_a_stream(
     tiny_models: Path, tmp_path: Path, want: Want
 ) -> None:
     mixed = [*CHUNK[:9], b"no image", *CHUNK[9:], photo()[:-300]]
@@ -108,31 +108,31 @@ def test_a_stream_s_next_chunk_is_answered_by_a_worker_that_has_time(
         async with running(tiny_models) as alone:
             expected = await alone.embed(mixed, want)
         async with workers(tiny_models, tmp_path) as (one, other):
-            first = await one.held_up(CHUNK)
+            first = await one.hold(CHUNK)
             answered = await one.pipeline.embed(mixed, want, Priority.BULK)
             assert other.model.seen
             assert not first.done()
             one.model.gate.set()
             await first
-        for mine, theirs in zip(expected, answered, strict=True):
-            if isinstance(mine, Failed):
-                assert mine == theirs
+        for own, answer in zip(expected, answered, strict=True):
+            if isinstance(own, Failed):
+                assert own == answer
                 continue
-            assert isinstance(theirs, Embedded)
-            assert mine.image == theirs.image
-            np.testing.assert_allclose(mine.embedding, theirs.embedding, atol=1e-5)
-            np.testing.assert_allclose(mine.code, theirs.code, atol=1e-5)
-            assert (mine.mi_map is None) == (theirs.mi_map is None) == (want is Want.EMBEDDING)
-            if mine.mi_map is not None and theirs.mi_map is not None:
-                np.testing.assert_allclose(mine.mi_map, theirs.mi_map, atol=1e-4)
+            assert isinstance(answer, Embedded)
+            assert own.image == answer.image
+            np.testing.assert_allclose(own.embedding, answer.embedding, atol=1e-5)
+            np.testing.assert_allclose(own.code, answer.code, atol=1e-5)
+            assert (own.mi_map is None) == (answer.mi_map is None) == (want is Want.EMBEDDING)
+            if own.mi_map is not None and answer.mi_map is not None:
+                np.testing.assert_allclose(own.mi_map, answer.mi_map, atol=1e-4)
 
     asyncio.run(scenario())
 
 
-def test_what_is_no_stream_stays_where_it_is(tiny_models: Path, tmp_path: Path) -> None:
+def test_only_chunks_of_streams_go_to_peers(tiny_models: Path, tmp_path: Path) -> None:
     async def scenario() -> None:
         async with workers(tiny_models, tmp_path) as (one, other):
-            first = await one.held_up(CHUNK)
+            first = await one.hold(CHUNK)
             second = asyncio.create_task(one.pipeline.embed(CHUNK, Want.EMBEDDING))
             third = asyncio.create_task(one.pipeline.embed(CHUNK, Want.PROJECTIONS, Priority.BULK))
             few = asyncio.create_task(one.pipeline.embed([plain(1)], Want.EMBEDDING, Priority.BULK))
@@ -145,11 +145,11 @@ def test_what_is_no_stream_stays_where_it_is(tiny_models: Path, tmp_path: Path) 
     asyncio.run(scenario())
 
 
-def test_a_worker_with_work_of_its_own_is_not_asked(tiny_models: Path, tmp_path: Path) -> None:
+def test_a_busy_peer_is_not_asked(tiny_models: Path, tmp_path: Path) -> None:
     async def scenario() -> None:
         async with workers(tiny_models, tmp_path) as (one, other):
-            own = await other.held_up([plain(7)])
-            first = await one.held_up(CHUNK)
+            own = await other.hold([plain(7)])
+            first = await one.hold(CHUNK)
             second = asyncio.create_task(one.pipeline.embed(CHUNK, Want.EMBEDDING, Priority.BULK))
             await asyncio.sleep(0)
             one.model.gate.set()
@@ -162,7 +162,7 @@ def test_a_worker_with_work_of_its_own_is_not_asked(tiny_models: Path, tmp_path:
 
 
 @pytest.mark.parametrize("how", ["it is gone", "it stops", "it serves another model"])
-def test_a_chunk_that_the_other_worker_does_not_answer_is_answered_here(
+def test_a_chunk_that_the_peer_does_not_answer_is_answered_here(
     tiny_models: Path, tmp_path: Path, how: str
 ) -> None:
     async def scenario() -> None:
@@ -174,7 +174,7 @@ def test_a_chunk_that_the_other_worker_does_not_answer_is_answered_here(
                 await other.pipeline.stop(0)
             else:
                 other.pipeline.key = "another"
-            first = await one.held_up(CHUNK)
+            first = await one.hold(CHUNK)
             second = asyncio.create_task(one.pipeline.embed(CHUNK, Want.EMBEDDING, Priority.BULK))
             await asyncio.sleep(0)
             one.model.gate.set()
@@ -183,10 +183,10 @@ def test_a_chunk_that_the_other_worker_does_not_answer_is_answered_here(
     asyncio.run(scenario())
 
 
-def test_a_worker_that_hangs_is_waited_for_once(
+def test_a_peer_that_hangs_is_waited_for_once(
     tiny_models: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(colleagues_module, "_ANSWER_SECONDS", 0.05)
+    monkeypatch.setattr(client, "_ANSWER_SECONDS", 0.05)
     asked = []
 
     async def scenario() -> None:
@@ -194,7 +194,7 @@ def test_a_worker_that_hangs_is_waited_for_once(
 
         async def hang(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
             asked.append(await read_request(reader))
-            # Until nobody waits any more.
+            # Until the client closes the connection.
             await reader.read()
             writer.close()
             await writer.wait_closed()
@@ -216,12 +216,12 @@ def test_a_worker_that_hangs_is_waited_for_once(
     asyncio.run(scenario())
 
 
-def test_a_worker_that_is_lost_while_it_answers_costs_nothing(tiny_models: Path, tmp_path: Path) -> None:
+def test_a_peer_that_is_lost_while_it_answers_costs_nothing(tiny_models: Path, tmp_path: Path) -> None:
     async def scenario() -> None:
         async with workers(tiny_models, tmp_path) as (one, other):
             other.model.entered.clear()
             other.model.gate.clear()
-            first = await one.held_up(CHUNK)
+            first = await one.hold(CHUNK)
             second = asyncio.create_task(one.pipeline.embed(CHUNK, Want.EMBEDDING, Priority.BULK))
             await asyncio.to_thread(other.model.entered.wait, 30)
             other.peer_server.stop()
@@ -231,14 +231,14 @@ def test_a_worker_that_is_lost_while_it_answers_costs_nothing(tiny_models: Path,
     asyncio.run(scenario())
 
 
-def test_who_goes_away_takes_the_images_out_of_the_other_worker_s_queue(
+def test_a_cancelled_call_takes_its_images_out_of_the_queue_of_the_peer(
     tiny_models: Path, tmp_path: Path
 ) -> None:
     async def scenario() -> None:
         async with workers(tiny_models, tmp_path, max_batch=4) as (one, other):
             other.model.entered.clear()
             other.model.gate.clear()
-            first = await one.held_up(CHUNK)
+            first = await one.hold(CHUNK)
             second = asyncio.create_task(one.pipeline.embed(CHUNK, Want.EMBEDDING, Priority.BULK))
             await asyncio.to_thread(other.model.entered.wait, 30)
             second.cancel()
@@ -246,7 +246,7 @@ def test_who_goes_away_takes_the_images_out_of_the_other_worker_s_queue(
                 await second
             one.model.gate.set()
             await first
-            await asyncio.wait_for(other.peer_server.given_up.wait(), 30)
+            await asyncio.wait_for(other.peer_server.cancelled.wait(), 30)
             other.model.gate.set()
         assert sum(map(len, other.model.seen)) <= 8
 

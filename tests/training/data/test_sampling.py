@@ -19,7 +19,7 @@ from training.loop.resume import train_or_resume
 from training.model.encoders import Encoder, Encoding, build_encoder
 from training.model.serving_critic import ServingCritic, held_out_bound
 from training.model.whitening import whiten
-from training.recipe import Recipe
+from training.recipe import EncoderRecipe, Recipe
 from training.report import evidence
 from training.report.reported_run import load_reported_run
 
@@ -111,7 +111,8 @@ def test_the_monitor_sees_every_class_in_both_sets(monkeypatch: pytest.MonkeyPat
         return encode(encoder, pixels)
 
     monkeypatch.setattr(monitor, "encode", watched)
-    monitor.monitor(build_encoder("dim32", 8, SIDE), sorted_images(), sorted_images(), seed=0)
+    encoder = build_encoder(EncoderRecipe(name="dim32", code_units=8), SIDE)
+    monitor.Monitor(encoder, sorted_images(), sorted_images(), seed=0).measure()
     assert seen == [EVERY, EVERY]
 
 

@@ -11,13 +11,14 @@ from training.data import load
 from training.evaluation import encoding
 from training.evaluation.encoding import encode, encodings
 from training.model.encoders import build_encoder
+from training.recipe import EncoderRecipe
 
 
 def test_encoding_in_parts_equals_encoding_at_once_and_leaves_the_mode(
     sample_test: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     torch.manual_seed(0)
-    encoder = build_encoder("dim32", 16, 32).train()
+    encoder = build_encoder(EncoderRecipe(name="dim32", code_units=16), 32).train()
     pixels = torch.from_numpy(load(sample_test, Preprocessing(height=32, width=32)).pixels)
     whole = encode(encoder, pixels)
     monkeypatch.setattr(encoding, "_BATCH", 7)
@@ -28,7 +29,7 @@ def test_encoding_in_parts_equals_encoding_at_once_and_leaves_the_mode(
 
 
 def test_whoever_stops_half_way_leaves_the_mode_too() -> None:
-    encoder = build_encoder("dim32", 16, 32).train()
+    encoder = build_encoder(EncoderRecipe(name="dim32", code_units=16), 32).train()
     batches: Any = encodings(encoder, torch.zeros(2, 32, 32, 3, dtype=torch.uint8))
     next(batches)
     batches.close()

@@ -15,6 +15,7 @@ from training.evaluation.frozen import FrozenEncoder
 from training.evaluation.quality import measure_quality, shared_labels
 from training.export.embedding_graph import embedded, frozen_graph
 from training.model.encoders import build_encoder
+from training.recipe import EncoderRecipe
 
 RULE = Preprocessing(height=32, width=32)
 
@@ -22,7 +23,9 @@ RULE = Preprocessing(height=32, width=32)
 @pytest.fixture(scope="module")
 def encoder(training: ImageSet) -> FrozenEncoder:
     torch.manual_seed(0)
-    return frozen_graph(embedded(build_encoder("dim32", 16, 32), "fc", training, seed=0))
+    return frozen_graph(
+        embedded(build_encoder(EncoderRecipe(name="dim32", code_units=16), 32), "fc", training, seed=0)
+    )
 
 
 @pytest.fixture(scope="module")

@@ -16,7 +16,7 @@ from training.experiments.baselines.variational import kl_to_standard_normal
 from training.loop.run import Run
 from training.model.encoders import Encoder, build_encoder
 from training.model.trainable import Trainable
-from training.recipe import Recipe
+from training.recipe import EncoderRecipe, Recipe
 
 CODE_UNITS, COUNT = 8, 16
 RECIPE = Recipe.model_validate(
@@ -32,7 +32,7 @@ LABELS = torch.arange(COUNT) % 4
 
 
 def encoder() -> Encoder:
-    return build_encoder("dim32", CODE_UNITS, 32)
+    return build_encoder(EncoderRecipe(name="dim32", code_units=CODE_UNITS), 32)
 
 
 def images() -> Tensor:

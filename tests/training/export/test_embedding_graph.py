@@ -13,6 +13,7 @@ from training.export import embedding_graph as module
 from training.export.embedding_graph import embedded
 from training.model.encoders import build_encoder
 from training.model.encoders.embedding import EmbeddingHead
+from training.recipe import EncoderRecipe
 
 
 @pytest.fixture(scope="module")
@@ -23,7 +24,7 @@ def images(sample_train: Path) -> ImageSet:
 @pytest.mark.parametrize("layer", ["conv", "fc", "code"])
 def test_the_embedding_is_that_of_its_layer(layer: str, images: ImageSet) -> None:
     torch.manual_seed(0)
-    encoder = build_encoder("dim32", 16, 32)
+    encoder = build_encoder(EncoderRecipe(name="dim32", code_units=16), 32)
     graph = embedded(encoder, layer, images, seed=0)
     pixels = torch.from_numpy(images.pixels)
     with torch.no_grad():
@@ -40,7 +41,7 @@ def test_labels_play_no_part_and_many_images_are_sampled(
     images: ImageSet, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     torch.manual_seed(0)
-    encoder = build_encoder("dim32", 16, 32)
+    encoder = build_encoder(EncoderRecipe(name="dim32", code_units=16), 32)
     unlabelled = replace(images, labels=None, class_names=())
     monkeypatch.setattr(module, "_MOST_IMAGES", 100)
     sampled = embedded(encoder, "fc", unlabelled, seed=3).embedding

@@ -10,8 +10,9 @@ from torch import Generator
 from contract.preprocessing import Preprocessing
 from training.data import load
 from training.evaluation.effective_rank import effective_rank
-from training.loop.monitor import monitor
+from training.loop.monitor import Monitor
 from training.model.encoders import build_encoder
+from training.recipe import EncoderRecipe
 
 
 def test_the_rank_of_independent_directions_is_their_number() -> None:
@@ -27,11 +28,11 @@ def test_the_rank_of_a_collapsed_encoder_is_near_1() -> None:
 
 def test_neighbours_are_counted_only_where_there_are_labels(sample_train: Path, sample_test: Path) -> None:
     torch.manual_seed(0)
-    encoder = build_encoder("dim32", 16, 32)
+    encoder = build_encoder(EncoderRecipe(name="dim32", code_units=16), 32)
     rule = Preprocessing(height=32, width=32)
     training, validation = load(sample_train, rule), load(sample_test, rule)
-    values = monitor(encoder, training, validation, seed=0)
+    values = Monitor(encoder, training, validation, seed=0).measure()
     assert set(values) == {"rank_fc", "rank_code", "knn_fc"}
     assert values["knn_fc"] > 0.1
     unlabelled = replace(training, labels=None, class_names=())
-    assert set(monitor(encoder, unlabelled, validation, seed=0)) == {"rank_fc", "rank_code"}
+    assert set(Monitor(encoder, unlabelled, validation, seed=0).measure()) == {"rank_fc", "rank_code"}

@@ -8,6 +8,7 @@ from contract.preprocessing import Preprocessing
 from training.errors import RecipeError
 from training.model.encoders import ENCODERS, build_encoder, takes
 from training.model.encoders.residual import Quarters
+from training.recipe import EncoderRecipe
 
 
 @pytest.mark.parametrize("name", ENCODERS)
@@ -32,7 +33,9 @@ def test_the_paper_encoders_have_the_papers_channels(name: str, channels: tuple[
 
 @pytest.mark.parametrize("size", [32, 64, 96, 128])
 def test_there_is_an_encoder_of_the_papers_kind_for_every_size_of_own_images(size: int) -> None:
-    assert build_encoder(f"dim{size}", 64, size).patch_grid().stride == size / (12 if size == 96 else 8)
+    assert build_encoder(
+        EncoderRecipe(name=f"dim{size}", code_units=64), size
+    ).patch_grid().stride == size / (12 if size == 96 else 8)
 
 
 @pytest.mark.parametrize("name", ENCODERS)
@@ -68,13 +71,16 @@ def test_quarters_are_those_of_adaptive_pooling(side: int) -> None:
 
 def test_which_sizes_an_encoder_takes_is_known_without_computing() -> None:
     with torch.device("meta"):
-        residual, paper = build_encoder("residual32", 64, 32), build_encoder("dim32", 64, 32)
+        residual, paper = (
+            build_encoder(EncoderRecipe(name="residual32", code_units=64), 32),
+            build_encoder(EncoderRecipe(name="dim32", code_units=64), 32),
+        )
     assert [size for size in (8, 16, 20, 24, 32) if takes(residual, size)] == [16, 20, 24, 32]
     assert [size for size in (8, 16, 20, 24, 32) if takes(paper, size)] == [32]
 
 
 def test_an_unknown_encoder_and_a_wrong_size_are_named() -> None:
     with pytest.raises(RecipeError, match="no encoder 'vgg'"):
-        build_encoder("vgg", 64, 32)
+        build_encoder(EncoderRecipe(name="vgg", code_units=64), 32)
     with pytest.raises(RecipeError, match="64 pixels"):
-        build_encoder("dim64", 64, 32)
+        build_encoder(EncoderRecipe(name="dim64", code_units=64), 32)

@@ -76,7 +76,7 @@ class Experiment:
 
 def encoder_of(recipe: Recipe) -> Encoder:
     """Build the untrained encoder of a recipe."""
-    return build_encoder(recipe.encoder.name, recipe.encoder.code_units, recipe.input_size)
+    return build_encoder(recipe.encoder, recipe.input_size)
 
 
 def _deep_infomax(recipe: Recipe, _labels: Tensor) -> Trainable:

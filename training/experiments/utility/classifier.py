@@ -93,7 +93,7 @@ def from_scratch(trained: TrainedEncoder, classes: int, seed: int) -> Classifier
     """
     torch.manual_seed(seed)
     recipe = trained.recipe
-    encoder = build_encoder(recipe.encoder.name, recipe.encoder.code_units, recipe.input_size)
+    encoder = build_encoder(recipe.encoder, recipe.input_size)
     encoder.set_statistics(trained.encoder.mean.flatten(), trained.encoder.std.flatten())
     return Classifier(encoder, recipe.embedding_layer, classes)
 

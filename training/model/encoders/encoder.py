@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from contract.patches import PatchGrid
-from training.model.encoders.encoding import Encoding
+from training.model.encoders.encoding import Encoding, Maps
 
 
 class Encoder(nn.Module):
@@ -50,8 +50,15 @@ class Encoder(nn.Module):
 
     def forward(self, images: Tensor) -> Encoding:
         """Encode float32 images [B, 3, H, W] on the scale 0..1."""
+        return self.encode_maps(*self.maps(images))
+
+    def maps(self, images: Tensor) -> Maps:
+        """Compute C(x) and the last map."""
         features = self.local((images - self.mean) / self.std)
-        conv = self.conv(features)
+        return Maps(features, self.conv(features))
+
+    def encode_maps(self, features: Tensor, conv: Tensor) -> Encoding:
+        """Apply f: from the maps of `maps` to all layers."""
         fc = self.fc(conv)
         return Encoding(features, conv, fc, self.code(fc))
 

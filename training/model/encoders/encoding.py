@@ -5,6 +5,18 @@ from typing import NamedTuple
 from torch import Tensor
 
 
+class Maps(NamedTuple):
+    """What f reads: C(x) and the last map of some images.
+
+    Attributes:
+        features: float32 [B, C, M, M].
+        conv: float32 [B, C2, M2, M2].
+    """
+
+    features: Tensor
+    conv: Tensor
+
+
 class Encoding(NamedTuple):
     """The layers of E = f(C(x)) that objectives and probes read, for a batch of B images.
 

@@ -1,0 +1,87 @@
+"""The steps by which a database gets this version's tables; a step that was released never changes.
+
+A space holds the items of one model version; vectors of different spaces are never compared. pgvector indexes
+vectors of one dimension, so that each space is a partition with its own vector index. What the steps change
+on `items` reaches every partition. Ids sort by bytes, so that ties do not hang on a locale. Vectors stay in
+the row (MAIN): an exact scan reads them all, and must not follow a pointer for each.
+"""
+
+from typing import LiteralString
+
+_TABLES = """
+CREATE TABLE infomax.spaces (
+    number integer GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    model text NOT NULL,
+    preprocessing_sha256 text NOT NULL,
+    encoder_sha256 text NOT NULL,
+    dimensions integer NOT NULL,
+    created timestamptz NOT NULL DEFAULT now(),
+    UNIQUE (model, preprocessing_sha256, encoder_sha256)
+);
+CREATE TABLE infomax.items (
+    space integer NOT NULL,
+    id text COLLATE "C" NOT NULL,
+    embedding vector NOT NULL,
+    code vector,
+    metadata jsonb NOT NULL,
+    width integer,
+    height integer,
+    format text,
+    updated timestamptz NOT NULL DEFAULT now(),
+    PRIMARY KEY (space, id)
+) PARTITION BY LIST (space);
+ALTER TABLE infomax.items ALTER COLUMN embedding SET STORAGE MAIN;
+CREATE INDEX items_metadata ON infomax.items USING gin (metadata jsonb_path_ops);
+"""
+
+# Rows of a space are counted by adding up what each statement changed. To count a million rows takes seconds,
+# and one row with the number would make writers wait for each other's commits. Triggers count for every
+# writer, also for one that uses SQL, and in the writer's own transaction. Those of a partition do not fire
+# for statements on the whole table, and the other way round, so both have them.
+_COUNTS = """
+CREATE TABLE infomax.item_counts (space integer NOT NULL, change bigint NOT NULL);
+CREATE INDEX item_counts_space ON infomax.item_counts (space);
+
+CREATE FUNCTION infomax.count_added() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    INSERT INTO infomax.item_counts SELECT space, count(*) FROM added GROUP BY space;
+    RETURN NULL;
+END $$;
+
+CREATE FUNCTION infomax.count_removed() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    INSERT INTO infomax.item_counts SELECT space, -count(*) FROM removed GROUP BY space;
+    RETURN NULL;
+END $$;
+
+CREATE FUNCTION infomax.count_none() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    DELETE FROM infomax.item_counts WHERE space = TG_ARGV[0]::integer;
+    RETURN NULL;
+END $$;
+
+CREATE FUNCTION infomax.keep_count(partition regclass, number integer) RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+    -- Writers wait until the triggers are there and the rows of before are counted.
+    EXECUTE format('LOCK TABLE %s IN SHARE ROW EXCLUSIVE MODE', partition);
+    IF EXISTS (SELECT FROM pg_trigger WHERE tgrelid = partition AND tgname = 'count_added') THEN
+        RETURN;
+    END IF;
+    EXECUTE format('CREATE TRIGGER count_added AFTER INSERT ON %s REFERENCING NEW TABLE AS added '
+                   'FOR EACH STATEMENT EXECUTE FUNCTION infomax.count_added()', partition);
+    EXECUTE format('CREATE TRIGGER count_removed AFTER DELETE ON %s REFERENCING OLD TABLE AS removed '
+                   'FOR EACH STATEMENT EXECUTE FUNCTION infomax.count_removed()', partition);
+    EXECUTE format('CREATE TRIGGER count_none AFTER TRUNCATE ON %s '
+                   'FOR EACH STATEMENT EXECUTE FUNCTION infomax.count_none(%s)', partition, number);
+    DELETE FROM infomax.item_counts WHERE space = number;
+    EXECUTE format('INSERT INTO infomax.item_counts SELECT %s, count(*) FROM %s', number, partition);
+END $$;
+
+CREATE TRIGGER count_added AFTER INSERT ON infomax.items REFERENCING NEW TABLE AS added
+    FOR EACH STATEMENT EXECUTE FUNCTION infomax.count_added();
+CREATE TRIGGER count_removed AFTER DELETE ON infomax.items REFERENCING OLD TABLE AS removed
+    FOR EACH STATEMENT EXECUTE FUNCTION infomax.count_removed();
+SELECT infomax.keep_count(to_regclass('infomax.items_' || number), number) FROM infomax.spaces;
+"""
+
+MIGRATIONS: tuple[LiteralString, ...] = (_TABLES, _COUNTS)

@@ -1,4 +1,4 @@
-"""The HTTP application of one process: its parts, its routes, and what surrounds every request."""
+"""HTTP application of one process: runtime, middleware and routes."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -53,7 +53,7 @@ def create_app(runtime: Runtime) -> FastAPI:
 
     Raises:
         KeyFileError: the file of API keys cannot be used.
-        SettingsError: there is no place for what API keys have used.
+        SettingsError: the usage file of API keys cannot be written.
     """
 
     @asynccontextmanager
@@ -64,24 +64,24 @@ def create_app(runtime: Runtime) -> FastAPI:
         finally:
             await runtime.stop()
 
-    guard = authentication_parts(runtime.settings)
-    app = (KeyedApplication if guard else FastAPI)(
+    authentication = authentication_parts(runtime.settings)
+    app = (KeyedApplication if authentication else FastAPI)(
         title="Infomax",
         summary="Image embeddings, MI maps and nearest neighbours by Deep InfoMax",
         description=_DESCRIPTION,
         version=version("infomax"),
         lifespan=lifespan,
-        # Those of service.routes.docs.
+        # service.routes.docs has routes for these.
         openapi_url=None,
         docs_url=None,
         redoc_url=None,
-        # FastAPI would look for OpenTelemetry on every request; the metrics here are Prometheus's.
+        # FastAPI would look for OpenTelemetry on every request; the metrics here are for Prometheus.
         telemetry={"tracing": False, "metrics": False, "logs": False},
     )
     app.state.runtime = runtime
     app.add_middleware(RoutingMiddleware, routers=ROUTERS)
-    if guard:
-        keys, usage_file = guard
+    if authentication:
+        keys, usage_file = authentication
         app.add_middleware(
             AuthenticationMiddleware,
             keys=keys,
@@ -95,6 +95,6 @@ def create_app(runtime: Runtime) -> FastAPI:
         client_seconds=runtime.settings.client_seconds,
     )
     for router in ROUTERS:
-        # For the OpenAPI document; no request comes so far.
+        # For the OpenAPI document only: RoutingMiddleware answers before these.
         app.include_router(router)
     return app

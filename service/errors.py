@@ -1,4 +1,4 @@
-"""What the service refuses, and the one place where a refusal becomes an HTTP answer."""
+"""Refusals of the service, and the one place where a refusal becomes an HTTP answer."""
 
 import math
 from typing import Protocol
@@ -11,13 +11,13 @@ from contract.errors import ImageError, InfomaxError
 from service.logs import REQUEST_ID
 from service.metrics import REJECTIONS
 
-_ASK_AGAIN_SECONDS = 1.0
+_RETRY_SECONDS = 1.0
 
 PROBLEM_MEDIA_TYPE = "application/problem+json"
 V2_PREFIX = "/v2/"
-"""Of the paths that belong to the Open Inference Protocol."""
+"""Prefix of the paths that belong to the Open Inference Protocol."""
 
-# That protocol knows no finer word for a request that is at fault.
+# That protocol has no finer status for a request that is at fault.
 _V2_STATUS = {415: 400, 422: 400}
 
 # Status and the setting that raises the limit, by the codes of contract.images and of one failed item.
@@ -50,7 +50,7 @@ class ItemFailure(Protocol):
 
 
 class SettingsError(InfomaxError):
-    """A setting, or the machine under it, does not allow the service to start."""
+    """A setting, or the machine, does not allow the service to start."""
 
 
 class ServiceError(InfomaxError):
@@ -83,8 +83,8 @@ class ServiceError(InfomaxError):
 
 
 def not_ready(reason: str) -> ServiceError:
-    """The refusal of what will be answered soon."""
-    return ServiceError(503, "not_ready", reason, retry_after=_ASK_AGAIN_SECONDS)
+    """Make the refusal of a request that will be answered soon."""
+    return ServiceError(503, "not_ready", reason, retry_after=_RETRY_SECONDS)
 
 
 def item_error(failed: ItemFailure, position: int | None = None) -> ServiceError:
@@ -99,7 +99,7 @@ def _image_refusal(code: str, message: str, limit: int | None) -> ServiceError:
 
 
 def as_service_error(error: Exception) -> ServiceError:
-    """What any exception means to a client; one that nobody foresaw says nothing of its inside."""
+    """Turn any exception into a refusal; an unexpected one reveals nothing of its inside."""
     if isinstance(error, ServiceError):
         return error
     if isinstance(error, ImageError):
@@ -109,23 +109,23 @@ def as_service_error(error: Exception) -> ServiceError:
     return ServiceError(
         500,
         "internal_error",
-        "The server failed in a way that it does not know; its log holds the reason under this request id.",
+        "The server failed unexpectedly. Its log holds the reason under this request id.",
     )
 
 
 def refusal(error: Exception, scope: Scope) -> Response:
-    """The answer to a request that is refused, in the form of the protocol that its path belongs to.
+    """Make the answer to a refused request, in the form of the protocol that its path belongs to.
 
     Args:
-        error: why.
-        scope: of the request.
+        error: the reason.
+        scope: scope of the request.
     """
     form = _v2 if f"{scope['path']}/".startswith(V2_PREFIX) else problem
     return form(error, REQUEST_ID.get())
 
 
 def problem(error: Exception, request_id: str) -> Response:
-    """An RFC 9457 answer that OpenAI clients can read as well, through its `error` member."""
+    """Make an RFC 9457 answer that OpenAI's clients can read as well, through its `error` member."""
     reason = as_service_error(error)
     body: dict[str, object] = {
         "type": f"urn:infomax:error:{reason.code}",
@@ -143,7 +143,7 @@ def problem(error: Exception, request_id: str) -> Response:
 
 
 def _v2(error: Exception, request_id: str) -> Response:
-    """As the Open Inference Protocol has it: a sentence under `error`; what a program decides by besides."""
+    """Make an answer of the Open Inference Protocol: a sentence under `error`, beside the usual members."""
     reason = as_service_error(error)
     status = _V2_STATUS.get(reason.status, reason.status)
     return _answer(reason, request_id, {"error": str(reason)}, status, "application/json")
@@ -152,7 +152,7 @@ def _v2(error: Exception, request_id: str) -> Response:
 def _answer(
     reason: ServiceError, request_id: str, body: dict[str, object], status: int, media_type: str
 ) -> Response:
-    """`body` with the members that every refusal has, and the header that asks for patience."""
+    """Add the members that every refusal has, and the header `Retry-After`, and count the refusal."""
     REJECTIONS.labels(reason.code).inc()
     body |= {"code": reason.code, "request_id": request_id}
     headers = {}

@@ -1,4 +1,4 @@
-"""Logs as JSON, one object a line on standard error."""
+"""Logs as JSON, one object per line on standard error."""
 
 import logging
 import sys
@@ -9,19 +9,18 @@ from pythonjsonlogger.core import RESERVED_ATTRS
 from pythonjsonlogger.json import JsonFormatter
 
 REQUEST_ID: ContextVar[str] = ContextVar("request_id", default="")
-"""The id of the request that the running task answers; empty outside of requests."""
+"""Id of the request that the running task answers; empty outside of requests."""
 
 _NAMES = {"levelname": "level", "name": "logger", "exc_info": "exception"}
 
 
 def configure_logs(level: str, stream: TextIO | None = None) -> None:
-    """Send everything that this process logs from `level` up to `stream`, by default standard error."""
-    # The formatter of the standard library's json, which escapes what is no Unicode: a message with a
-    # file name that is none must not cost the line.
+    """Send log records from `level` up to `stream`, by default standard error."""
+    # With ASCII output: it escapes bytes that are not Unicode, so that a file name cannot cost a line.
     formatter = JsonFormatter(
         ["levelname", "name", "message", "process"],
         rename_fields=_NAMES,
-        # uvicorn's second wording of a message, for terminals.
+        # uvicorn's copy of a message with colours, for terminals.
         reserved_attrs=[*RESERVED_ATTRS, "color_message"],
         timestamp="time",
         json_ensure_ascii=True,
@@ -32,10 +31,10 @@ def configure_logs(level: str, stream: TextIO | None = None) -> None:
     root = logging.getLogger()
     root.handlers = [handler]
     root.setLevel(logging.INFO if level == "debug" else level.upper())
-    # The details that `debug` asks for are ours; Pillow's would be a line for each chunk of a PNG file.
+    # `debug` is for our own packages; Pillow would log a line for each chunk of a PNG file.
     for package in ("service", "contract"):
         logging.getLogger(package).setLevel(level.upper())
-    # What uvicorn says of its own life, we say better; its warnings count.
+    # uvicorn's records of its start and stop repeat ours; its warnings count.
     logging.getLogger("uvicorn").setLevel(max(root.level, logging.WARNING))
     logging.captureWarnings(True)
 

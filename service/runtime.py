@@ -1,4 +1,4 @@
-"""What one process serves with: the models and the index, started and stopped together."""
+"""Runtime of one process: the models and the index, started and stopped together."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -19,7 +19,7 @@ from service.settings import Settings
 
 @dataclass(frozen=True)
 class Runtime:
-    """One process's parts. All methods belong to one event loop."""
+    """Parts of one process. All methods belong to one event loop."""
 
     settings: Settings
     models: ModelRegistry
@@ -38,14 +38,14 @@ class Runtime:
         """Open the models and the index on a database that `schema.migrate` has prepared.
 
         Args:
-            settings: of the service.
-            database_url: of the index.
-            models: by their entries of the settings, the default one first; opened here unless given.
-            peers: the other workers, where there are any.
+            settings: settings of the service.
+            database_url: URL of the index's database.
+            models: models by entry of the settings, the default one first; opened here unless given.
+            peers: the other workers.
 
         Raises:
             ArtefactError: a model folder is missing or breaks a rule of the contract.
-            SettingsError: the device that was asked for does not work.
+            SettingsError: the demanded device does not work.
         """
         if models is None:
             models = {
@@ -57,24 +57,25 @@ class Runtime:
         return cls(settings, ModelRegistry(settings, database, models, peers), database)
 
     async def start(self) -> None:
-        """Warm the models up and connect to the index; on return requests are answered.
+        """Warm the models up and connect to the index; requests are answered on return.
 
         Raises:
-            ArtefactError: a model's outputs are not those of its card.
+            ArtefactError: a model's outputs differ from its card's.
         """
         await self.database.open()
         try:
             await self.models.start()
         except BaseException:
-            # Nobody stops what has not started; and connections that are being made outlive a cancelled loop.
+            # `stop` is not called after a failed start, and connections that are being made outlive a
+            # cancelled loop.
             await self.models.stop(0)
             await self.database.close()
             raise
 
     async def drain(self) -> None:
-        """Be ready no more, refuse new requests, and let those in flight be answered within the time given.
+        """Be ready no more, refuse new requests, and answer those in flight within the time of the settings.
 
-        What is left then is refused; health is still answered.
+        Requests that are left then are refused; health is still answered.
         """
         self.models.announce_end()
         self.in_flight.close()
@@ -83,12 +84,12 @@ class Runtime:
         await self.models.stop(0)
 
     async def stop(self) -> None:
-        """Admit nothing more, finish accepted work within the time that the settings give, then let go."""
+        """Admit nothing more, finish accepted calls within the time of the settings, then free everything."""
         await self.models.stop(self.settings.drain_seconds)
         await self.database.close()
 
     async def readiness(self) -> Readiness:
-        """Whether everything is answered: the models' readiness, then the index's."""
+        """Return the readiness of the models, then of the index."""
         state = self.models.readiness
         if state.ready and not await self.database.healthy():
             return Readiness(ready=False, reason="The index does not answer.")
@@ -96,15 +97,15 @@ class Runtime:
 
 
 def runtime_of(request: Request) -> Runtime:
-    """The runtime behind a request."""
+    """Return the runtime behind a request."""
     runtime: Runtime = request.app.state.runtime
     return runtime
 
 
 def served_for(request: Request, name: str | None = None) -> ModelInstance:
-    """Find the model version that answers a request: the one of that name, or the default one.
+    """Find the model that answers a request: the one of that name, or the default one.
 
-    The request keeps it until it is over, even where another version takes its place meanwhile.
+    The request keeps this version until its end, even where another one is activated meanwhile.
 
     Raises:
         ServiceError: 404 `unknown_model`.

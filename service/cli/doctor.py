@@ -1,4 +1,4 @@
-"""`infomax doctor`: whether this machine can serve this model, and on what."""
+"""`infomax doctor`: examination of the machine, the model and the index."""
 
 import os
 from collections.abc import Iterator
@@ -22,8 +22,8 @@ from service.system import gpu
 from service.system.cpu_count import usable_cores
 
 
-class State(Enum):
-    """How a finding bears on serving: it works, it is worth knowing, or the service will not start."""
+class Severity(Enum):
+    """Severity of a result: it works, it is worth knowing, or the service will not start."""
 
     GOOD = "ok"
     NOTE = "note"
@@ -31,21 +31,21 @@ class State(Enum):
 
 
 @dataclass(frozen=True)
-class Finding:
-    """One line of the report.
+class CheckResult:
+    """Result of one check.
 
     Attributes:
-        subject: what was looked at.
-        state: how it bears on serving.
-        detail: what was found, with the remedy where there is one to give.
+        subject: what was checked.
+        severity: effect on serving.
+        detail: what was found, with the remedy where one is known.
     """
 
     subject: str
-    state: State
+    severity: Severity
     detail: str
 
 
-_COLOURS = {State.GOOD: "green", State.NOTE: "yellow", State.BAD: "red"}
+_COLOURS = {Severity.GOOD: "green", Severity.NOTE: "yellow", Severity.BAD: "red"}
 
 
 @with_settings()
@@ -53,17 +53,17 @@ def doctor(settings: Settings) -> None:
     """Check whether this machine can serve the model, and say what to do where it cannot."""
     console = Console()
     healthy = True
-    for finding in examine(settings):
-        healthy = healthy and finding.state is not State.BAD
-        console.print(f"{finding.state.value:>6}", style=_COLOURS[finding.state], end="  ")
-        console.print(f"{finding.subject}: {finding.detail}", markup=False, highlight=False, soft_wrap=True)
+    for result in examine(settings):
+        healthy = healthy and result.severity is not Severity.BAD
+        console.print(f"{result.severity.value:>6}", style=_COLOURS[result.severity], end="  ")
+        console.print(f"{result.subject}: {result.detail}", markup=False, highlight=False, soft_wrap=True)
     raise typer.Exit(0 if healthy else 1)
 
 
-def examine(settings: Settings) -> Iterator[Finding]:
-    """Look at everything that serving depends on; nothing is changed, and no finding stops the next."""
+def examine(settings: Settings) -> Iterator[CheckResult]:
+    """Check everything that serving depends on; nothing is changed, and no failure stops the next check."""
     yield _runtime()
-    yield Finding("processor", State.GOOD, f"{usable_cores()} of {os.cpu_count()} cores are usable")
+    yield CheckResult("processor", Severity.GOOD, f"{usable_cores()} of {os.cpu_count()} cores are usable")
     yield from _gpu(settings)
     for entry in settings.served_models:
         yield _model(settings.model_copy(update={"model": entry}))
@@ -72,63 +72,65 @@ def examine(settings: Settings) -> Iterator[Finding]:
     yield from _variables()
 
 
-def _runtime() -> Finding:
+def _runtime() -> CheckResult:
     installed = runtimes()
     names = ", ".join(installed)
     if len(installed) > 1:
         detail = f"{names} overwrite each other's files; uninstall all of them, then install infomax again"
-        return Finding("ONNX Runtime", State.BAD, detail)
+        return CheckResult("ONNX Runtime", Severity.BAD, detail)
     built_with = ", ".join(ort.get_available_providers())
-    return Finding("ONNX Runtime", State.GOOD, f"{names}, built with {built_with}")
+    return CheckResult("ONNX Runtime", Severity.GOOD, f"{names}, built with {built_with}")
 
 
-def _gpu(settings: Settings) -> Iterator[Finding]:
+def _gpu(settings: Settings) -> Iterator[CheckResult]:
     found = gpu.driver()
     if isinstance(found, gpu.Driver):
         version = f"CUDA {found.cuda[0]}.{found.cuda[1]}"
-        yield Finding("NVIDIA driver", State.GOOD, f"{version}, {', '.join(found.devices)}")
+        yield CheckResult("NVIDIA driver", Severity.GOOD, f"{version}, {', '.join(found.devices)}")
     obstacle = gpu.obstacle()
     if obstacle is not None:
-        yield Finding("GPU", State.BAD if settings.device == "cuda" else State.NOTE, obstacle)
+        yield CheckResult("GPU", Severity.BAD if settings.device == "cuda" else Severity.NOTE, obstacle)
 
 
-def _model(settings: Settings) -> Finding:
+def _model(settings: Settings) -> CheckResult:
     try:
         model = open_model(settings)
         model.self_test()
         model.self_test(settings.max_batch)
     except InfomaxError as error:
-        return Finding("model", State.BAD, str(error))
+        return CheckResult("model", Severity.BAD, str(error))
     detail = f"{model.card.id} passes its self-test on {model.report.summary}"
     if model.report.why_not_gpu is None:
-        return Finding("model", State.GOOD, detail)
-    return Finding("model", State.GOOD, f"{detail}; no GPU: {model.report.why_not_gpu}")
+        return CheckResult("model", Severity.GOOD, detail)
+    return CheckResult("model", Severity.GOOD, f"{detail}; no GPU: {model.report.why_not_gpu}")
 
 
-def _index(settings: Settings) -> Finding:
+def _index(settings: Settings) -> CheckResult:
     try:
         if settings.database_url is not None:
-            return Finding("index", State.GOOD, check(settings.database_url.get_secret_value()))
-        return Finding("index", State.GOOD, EmbeddedPostgres(settings.data_dir).check())
+            return CheckResult("index", Severity.GOOD, check(settings.database_url.get_secret_value()))
+        return CheckResult("index", Severity.GOOD, EmbeddedPostgres(settings.data_dir).check())
     except IndexInUseError as error:
         # Most likely by the service that is being examined.
-        return Finding("index", State.NOTE, str(error))
+        return CheckResult("index", Severity.NOTE, str(error))
     except IndexStartError as error:
-        return Finding("index", State.BAD, str(error))
+        return CheckResult("index", Severity.BAD, str(error))
 
 
-def _keys(settings: Settings) -> Finding:
-    """Said in any case: that nobody needs a key is worth knowing where others reach the service."""
+def _keys(settings: Settings) -> CheckResult:
+    """Check the file of API keys; a service without keys is noted, because others may reach it."""
     if settings.api_keys_file is None:
-        return Finding("API keys", State.NOTE, "none are asked for; INFOMAX_API_KEYS_FILE would name some")
+        return CheckResult(
+            "API keys", Severity.NOTE, "no request needs one; set INFOMAX_API_KEYS_FILE to require them"
+        )
     try:
         count = len(read_keys(settings.api_keys_file))
     except KeyFileError as error:
-        return Finding("API keys", State.BAD, str(error))
-    return Finding("API keys", State.GOOD, f"{count} in {settings.api_keys_file}")
+        return CheckResult("API keys", Severity.BAD, str(error))
+    return CheckResult("API keys", Severity.GOOD, f"{count} in {settings.api_keys_file}")
 
 
-def _variables() -> Iterator[Finding]:
+def _variables() -> Iterator[CheckResult]:
     for name, closest in unknown_variables(os.environ):
         hint = f"; did you mean {closest}?" if closest else ""
-        yield Finding("settings", State.NOTE, f"{name} is no setting and has no effect{hint}")
+        yield CheckResult("settings", Severity.NOTE, f"{name} is not a setting and has no effect{hint}")

@@ -1,4 +1,4 @@
-"""`infomax embed`: a folder of images to a file of embeddings, without a server."""
+"""`infomax embed`: embeddings of a folder of images in a file, without a server."""
 
 import asyncio
 from collections.abc import Iterator, Sequence
@@ -24,16 +24,16 @@ from service.system.cpu_count import usable_cores
 
 
 class EmbedError(InfomaxError):
-    """The images or the file to write do not allow the job to start, or there is nothing to write."""
+    """The images cannot be read, the file cannot be written, or there is nothing to write."""
 
 
 @dataclass(frozen=True)
-class Embedding:
-    """What a job has done.
+class EmbeddingRun:
+    """Result of a run.
 
     Attributes:
         tally: images by outcome.
-        seconds: from the first image to the last, without starting the model.
+        seconds: time from the first image to the last, without the start of the model.
     """
 
     tally: Tally
@@ -63,32 +63,32 @@ def embed(
 
     Settings that are no option here are INFOMAX_... variables.
     """
-    done = run(path, out, _alone(settings))
+    done = run(path, out, _for_one_process(settings))
     tally = done.tally
     rate = tally.ok / done.seconds if done.seconds else 0.0
     typer.echo(f"{tally.ok:,} embeddings in {out}, {tally.errors:,} files left out, {rate:,.0f} images/s.")
 
 
-def run(path: Path, out: Path, settings: Settings) -> Embedding:
-    """Write the embeddings of all images below `path` to `out`, naming on stderr what is left out.
+def run(path: Path, out: Path, settings: Settings) -> EmbeddingRun:
+    """Write the embeddings of all images below `path` to `out`; name the files that are left out on stderr.
 
     Raises:
-        EmbedError: there is nothing to read, none of it is an image, or `out` cannot be written.
+        EmbedError: there is no file, no file is an image, or `out` cannot be written.
         ArtefactError: the model is missing or breaks a rule of the contract.
-        SettingsError: the device that was asked for does not work.
+        SettingsError: the demanded device does not work.
     """
     path, out = path.resolve(), out.resolve()
     kind = VECTOR_FILES.get(out.suffix)
     if kind is None:
-        raise EmbedError(f"{out} must end in one of {', '.join(VECTOR_FILES)}, which says what is written.")
+        raise EmbedError(f"{out} has no known ending. End it in one of {', '.join(VECTOR_FILES)}.")
     if not path.exists():
-        raise EmbedError(f"There is nothing at {path}; name a folder of images, or an image.")
+        raise EmbedError(f"There is nothing at {path}. Name a folder of images, or an image.")
     if not out.parent.is_dir():
         raise EmbedError(f"{out} cannot be written: there is no folder {out.parent}.")
-    # Counted first, so that the progress has an end; the names are not kept.
+    # Counted first, so that the progress has a total; the names are not kept.
     total = sum(1 for _ in _files(path, out))
     if not total:
-        raise EmbedError(f"{path} holds no file; hidden ones do not count.")
+        raise EmbedError(f"{path} holds no file. Hidden files do not count.")
     try:
         return asyncio.run(_embed_all(path, out, kind, total, settings))
     except OSError as error:
@@ -97,27 +97,27 @@ def run(path: Path, out: Path, settings: Settings) -> Embedding:
 
 async def _embed_all(
     path: Path, out: Path, kind: type[VectorFile], total: int, settings: Settings
-) -> Embedding:
+) -> EmbeddingRun:
     pipeline = Pipeline(settings)
     await pipeline.start()
     started = perf_counter()
     try:
         with Progress("embedding") as progress, kind(out, pipeline.card) as file:
-            job = _Job(file, progress, total)
+            writer = _AnswerWriter(file, progress, total)
             groups = folder_items(_files(path, out), settings.max_image_bytes)
             stream = Stream(groups, Outputs(pipeline, ("embedding",)), Window.of(settings))
-            failure = await stream.run(job.write)
+            failure = await stream.run(writer.write)
             if failure is not None:
                 raise failure
-            if not job.tally.ok:
+            if not writer.tally.ok:
                 raise EmbedError(f"None of the {total:,} files at {path} is an image that can be read.")
-            return Embedding(job.tally, perf_counter() - started)
+            return EmbeddingRun(writer.tally, perf_counter() - started)
     finally:
         await pipeline.stop(0)
 
 
-class _Job:
-    """Takes the answers: vectors to the file, failures to the terminal."""
+class _AnswerWriter:
+    """Writer of the answers: vectors to the file, failures to the terminal."""
 
     def __init__(self, file: VectorFile, progress: Progress, total: int) -> None:
         self.tally = Tally()
@@ -141,13 +141,13 @@ class _Job:
 
 
 def _files(path: Path, out: Path) -> Iterator[tuple[str, Path]]:
-    """The files to embed: none that this job writes, should it write among them."""
+    """List the files to embed, without those that this run writes."""
     own = own_files(out)
     return (entry for entry in files_under(path) if entry[1] not in own)
 
 
-def _alone(settings: Settings) -> Settings:
-    """For one process that has the machine to itself."""
+def _for_one_process(settings: Settings) -> Settings:
+    """Adapt the settings to one process that has the machine to itself."""
     changes: dict[str, object] = {"workers": 1}
     if "threads_per_run" not in settings.model_fields_set:
         changes["threads_per_run"] = usable_cores()

@@ -1,4 +1,4 @@
-"""`infomax key`: API keys for those who may use the service."""
+"""`infomax key`: API keys of the service's users."""
 
 import typer
 
@@ -23,12 +23,12 @@ def new(
     ),
     admin: bool = typer.Option(False, "--admin", help="it may also load model versions"),
 ) -> None:
-    """Make a key. It is shown once, on standard error; the lines that let it in go to standard output.
+    """Make a key. It is shown once, on standard error; the lines that admit it go to standard output.
 
     infomax key new crawler >> keys.toml
     """
     secret = new_key()
     lines = table_of(name, secret, images_per_second, images_per_day, admin=admin)
-    typer.secho(f"The key of {name}; it is kept nowhere and not shown again:", err=True)
+    typer.secho(f"The key of {name}, which is stored nowhere and not shown again:", err=True)
     typer.secho(secret, err=True, bold=True)
     typer.echo(lines)

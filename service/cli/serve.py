@@ -1,4 +1,4 @@
-"""`infomax serve`."""
+"""`infomax serve`: start of the service."""
 
 import os
 
@@ -19,7 +19,7 @@ def serve(settings: Settings) -> None:
     """
     for name, closest in unknown_variables(os.environ):
         hint = f"; did you mean {closest}?" if closest else ""
-        typer.secho(f"note: {name} is no setting and has no effect{hint}", err=True, fg="yellow")
+        typer.secho(f"note: {name} is not a setting and has no effect{hint}", err=True, fg="yellow")
     serve_until_stopped(settings, lambda serving: _announce(serving, settings))
 
 

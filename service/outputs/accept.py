@@ -1,4 +1,4 @@
-"""Which of a route's formats a client gets, by its Accept header (RFC 9110, section 12.5.1)."""
+"""Choice of an answer's format by the Accept header (RFC 9110, section 12.5.1)."""
 
 from collections.abc import Sequence
 
@@ -13,10 +13,10 @@ _SHOWN = 80
 
 
 def choose(accept: str, offered: Sequence[str]) -> str:
-    """The offered type that the client likes best, the earliest of equals.
+    """Choose the offered type that the client prefers; among equals the first one.
 
     Args:
-        accept: the header; empty accepts everything.
+        accept: the header; an empty one accepts everything.
         offered: media types, the default first.
 
     Raises:
@@ -30,13 +30,13 @@ def choose(accept: str, offered: Sequence[str]) -> str:
         raise ServiceError(
             406,
             "not_acceptable",
-            f"None of {accept[:_SHOWN]!a} is made here; accept one of {', '.join(offered)}.",
+            f"The route makes none of {accept[:_SHOWN]!a}. Accept one of {', '.join(offered)}.",
         )
     return best
 
 
 def _ranges(accept: str) -> dict[str, float]:
-    """Quality by media range; a range with an unreadable quality counts as not there."""
+    """Read the quality of each media range; a range with an unreadable quality is left out."""
     ranges = {}
     for entry in accept.lower().split(","):
         media_range, *parameters = (part.strip() for part in entry.split(";"))
@@ -51,7 +51,7 @@ def _ranges(accept: str) -> dict[str, float]:
 
 
 def _quality(media_type: str, ranges: dict[str, float]) -> float:
-    """What the most specific range that covers the type says."""
+    """Return the quality of the most specific range that covers a media type."""
     for covering in (media_type, media_type.split("/")[0] + "/*", "*/*"):
         if covering in ranges:
             return ranges[covering]

@@ -1,4 +1,4 @@
-"""A stream's answers as Arrow: a record batch for each chunk, then one without rows that sums them up."""
+"""Answers of a stream as Arrow: a record batch for each chunk, then one without rows for the summary."""
 
 from collections.abc import Sequence
 from io import BytesIO
@@ -18,17 +18,17 @@ from service.streaming.answers import Answer, Tally
 
 
 class AnswerBatches:
-    """Columns `index`, `id`, `status`, `error_code`, `error_message`; as asked for `embedding` and `mi_map`.
+    """Writer of the columns `index`, `id`, `status`, `error_code`, `error_message`, `embedding` and `mi_map`.
 
-    The last two are fixed_size_list<float32>, a map row by row, and null where an item failed. The last
-    batch has no rows; its own metadata hold `summary`, and `error` where the stream ended before its end,
-    each as the JSON of the line in its place.
+    The last two are written where they are asked for. They are fixed_size_list<float32>, a map row by row,
+    and null where an item failed. The last batch has no rows. Its metadata hold `summary` and, where the
+    stream broke off, `error`, each as the JSON of the corresponding NDJSON line.
     """
 
     media_type = ARROW
 
     def __init__(self, card: ModelCard, outputs: Sequence[str]) -> None:
-        """`outputs` are of `embedding` and `mi_map`."""
+        """Begin the stream; `outputs` may name `embedding` and `mi_map`."""
         grid = card.patch_grid
         sizes = {"embedding": card.shapes.embedding, "mi_map": grid.rows * grid.columns}
         self._sizes = {name: sizes[name] for name in sizes if name in outputs}
@@ -49,10 +49,12 @@ class AnswerBatches:
         self._writer = pa.ipc.new_stream(self._sink, self._schema)
 
     def answers(self, answers: Sequence[Answer]) -> bytes:
+        """Write the answers of a chunk."""
         self._writer.write_batch(self._batch(answers))
         return self._written()
 
     def end(self, tally: Tally, failure: ServiceError | None) -> bytes:
+        """Write the summary, and the error that ended the stream early."""
         metadata = {b"summary": orjson.dumps(summary_json(tally, complete=failure is None))}
         if failure is not None:
             metadata[b"error"] = orjson.dumps(failure_json(failure))
@@ -83,7 +85,7 @@ class AnswerBatches:
 
 
 def _column(arrays: Sequence[NDArray[np.float32] | None], size: int) -> "pa.Array[Any]":
-    """Arrays of `size` numbers each, or nulls."""
+    """Make a column of arrays of `size` numbers each; None becomes null."""
     values = np.zeros((len(arrays), size), np.float32)
     missing = np.zeros(len(arrays), np.bool_)
     for row, array in enumerate(arrays):

@@ -1,4 +1,4 @@
-"""Embeddings in the shape that OpenAI's clients read."""
+"""Embeddings as JSON in the shape that OpenAI's clients read."""
 
 import base64
 from typing import Literal
@@ -8,12 +8,12 @@ from numpy.typing import NDArray
 
 from service.outputs.json import dump
 
-Encoding = Literal["float", "base64"]
+VectorEncoding = Literal["float", "base64"]
 _NO_TOKENS = {"prompt_tokens": 0, "total_tokens": 0}
 
 
-def openai_list(embeddings: NDArray[np.float32], model: str, encoding: Encoding) -> bytes:
-    """The JSON of an embedding list.
+def openai_list(embeddings: NDArray[np.float32], model: str, encoding: VectorEncoding) -> bytes:
+    """Write the JSON of a list of embeddings.
 
     Args:
         embeddings: float32 [N, D].
@@ -26,14 +26,14 @@ def openai_list(embeddings: NDArray[np.float32], model: str, encoding: Encoding)
 
 
 def base64_floats(vector: NDArray[np.float32]) -> str:
-    """Base64 of little-endian float32."""
+    """Encode a vector as base64 of its little-endian float32 bytes."""
     return base64.b64encode(vector.astype("<f4", copy=False).tobytes()).decode("ascii")
 
 
 def shorten(embeddings: NDArray[np.float32], dimensions: int) -> NDArray[np.float32]:
-    """The first `dimensions` of each row, scaled to length one again: float32 [N, dimensions].
+    """Return the first `dimensions` of each row, scaled to length one again: float32 [N, dimensions].
 
-    A row that is zero there stays zero.
+    A row of zeros stays one.
     """
     if dimensions == embeddings.shape[1]:
         return embeddings

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import orjson
 
 from service.errors import ServiceError
-from service.outputs.embeddings import Encoding, base64_floats
+from service.outputs.embeddings import VectorEncoding, base64_floats
 from service.outputs.mi_maps import map_json
 from service.outputs.neighbours import neighbours_json
 from service.streaming.answers import Answer, Tally
@@ -23,7 +23,7 @@ class Lines:
 
     media_type = NDJSON
 
-    def __init__(self, encoding: Encoding = "float") -> None:
+    def __init__(self, encoding: VectorEncoding = "float") -> None:
         """`encoding` is how embeddings are written."""
         self._encoding = encoding
 

@@ -1,4 +1,4 @@
-"""What `/metrics` shows: this process's metrics, or those of all processes that share them, added up."""
+"""Content of `/metrics`: the metrics of this process, or of all processes that share them."""
 
 import multiprocessing
 import os
@@ -12,21 +12,21 @@ from prometheus_client.registry import Collector
 
 
 def registry() -> CollectorRegistry:
-    """The registry to read now; each scrape makes its own, since the processes come and go."""
+    """Return the registry to read now; every scrape needs a new one, because the processes change."""
     folder = os.environ.get("PROMETHEUS_MULTIPROC_DIR")
     if folder is None:
         return REGISTRY
     shared = CollectorRegistry()
     MultiProcessCollector(shared, folder)  # type: ignore[no-untyped-call]
-    shared.register(_Processes(Path(folder)))
+    shared.register(_ProcessCollector(Path(folder)))
     return shared
 
 
-class _Processes(Collector):
-    """`process_...` metrics (CPU, memory, descriptors) of the parent and of each worker, by `pid`."""
+class _ProcessCollector(Collector):
+    """Collector of `process_...` metrics (CPU, memory, descriptors) of parent and workers, by `pid`."""
 
     def __init__(self, folder: Path) -> None:
-        # The parent takes the gauges of dead workers away, so who has some is alive.
+        # The parent removes the gauges of dead workers, so a process that has some is alive.
         parent = multiprocessing.parent_process()
         workers = {int(path.stem.rsplit("_", 1)[1]) for path in folder.glob("gauge_live*_*.db")}
         self._pids = sorted(workers | {os.getpid() if parent is None else os.getppid()})

@@ -1,4 +1,4 @@
-"""MI maps as JSON: the grid in nats, and where its patches lie in the image."""
+"""MI maps as JSON: the grid in nats, and the boxes of its patches in the image."""
 
 from collections.abc import Sequence
 
@@ -12,14 +12,14 @@ from service.outputs.json import dump
 
 
 def map_json(mi_map: NDArray[np.float32]) -> dict[str, object]:
-    """One map [rows, columns] in nats, for `service.outputs.json.dump`."""
+    """Return one map [rows, columns] in nats, for `service.outputs.json.dump`."""
     rows, columns = mi_map.shape
     nats = np.ascontiguousarray(mi_map)
     return {"rows": rows, "columns": columns, "nats": nats, "mean": float(nats.mean(dtype=np.float64))}
 
 
 def image_json(image: ImageInfo) -> dict[str, object]:
-    """What is known of an image: size in pixels, upright, and the encoded format."""
+    """Return the size of an image in pixels, upright, and its encoded format."""
     return {"width": image.original_width, "height": image.original_height, "format": image.format}
 
 
@@ -29,13 +29,13 @@ def maps_json(
     maps: Sequence[NDArray[np.float32]],
     reference: ImageInfo | None = None,
 ) -> bytes:
-    """The answer to a whole request.
+    """Write the answer to a request.
 
     Args:
-        card: of the model that made the maps.
+        card: card of the model that made the maps.
         embedded: the images.
         maps: one map for each image.
-        reference: the image whose code the maps are against; None where each is against its own.
+        reference: the image whose code all maps are against; None where each is against its own.
     """
     data = [
         {

@@ -12,12 +12,12 @@ from service.outputs.mi_maps import map_json
 def neighbours_json(
     neighbours: Sequence[Neighbour], explanations: Sequence[NDArray[np.float32] | None] | None = None
 ) -> list[dict[str, object]]:
-    """Hits, best first, for `service.outputs.json.dump`.
+    """Return the hits, best first, for `service.outputs.json.dump`.
 
     Args:
         neighbours: as the index found them.
-        explanations: for each hit the query's map against its code, None for one that was stored without
-            an image; not given, hits have no member `explanation`.
+        explanations: the query's map against the code of each hit, None for a hit that was stored without
+            an image. Where no explanations are given, hits have no member `explanation`.
     """
     hits: list[dict[str, object]] = [
         {"id": hit.id, "score": hit.score, "metadata": hit.metadata} for hit in neighbours

@@ -1,4 +1,4 @@
-"""Answers of the Open Inference Protocol V2: JSON, with tensors in it or, as bytes, behind it."""
+"""Answers of the Open Inference Protocol V2: JSON, with tensors in it or as bytes behind it."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,8 +15,14 @@ DATATYPE = "FP32"
 
 
 @dataclass(frozen=True, slots=True)
-class Tensor:
-    """A named output, float32, as bytes or in the JSON."""
+class OutputTensor:
+    """Named output of float32.
+
+    Attributes:
+        name: name of the output.
+        values: float32 [N, ...].
+        binary: whether it is written as bytes behind the JSON.
+    """
 
     name: str
     values: NDArray[np.float32]
@@ -24,9 +30,9 @@ class Tensor:
 
 
 def answer(
-    card: ModelCard, tensors: Sequence[Tensor], request_id: str | None, headers: dict[str, str]
+    card: ModelCard, tensors: Sequence[OutputTensor], request_id: str | None, headers: dict[str, str]
 ) -> Response:
-    """The answer of a model; float32 in JSON has the shortest digits that give the same float32 again."""
+    """Make the answer of a model; JSON has the shortest digits that give the same float32 again."""
     outputs, blobs = [], []
     for tensor in tensors:
         output: dict[str, object] = {

@@ -10,7 +10,7 @@ from service.http.request_context import context_of
 from service.inputs.parameters import Parameters, merge, parse, refused
 from service.outputs import accept
 from service.outputs.answer_batches import AnswerBatches
-from service.outputs.embeddings import Encoding
+from service.outputs.embeddings import VectorEncoding
 from service.outputs.lines import NDJSON, Lines
 from service.routes import description
 from service.routes.neighbours import MAX_K
@@ -37,7 +37,7 @@ class BatchParameters(Parameters):
 
     outputs: tuple[str, ...] = OUTPUTS[:1]
     k: int = Field(default=10, ge=1, le=MAX_K)
-    encoding_format: Encoding = "float"
+    encoding_format: VectorEncoding = "float"
 
     @field_validator("outputs", mode="before")
     @classmethod

@@ -14,7 +14,7 @@ from service.inputs.images import Layout, no_image, read_payload
 from service.inputs.parameters import Parameters, parse, refused
 from service.outputs import accept
 from service.outputs.arrays import arrow_stream, npy
-from service.outputs.embeddings import Encoding, openai_list, shorten
+from service.outputs.embeddings import VectorEncoding, openai_list, shorten
 from service.outputs.timing import server_timing
 from service.routes import description
 from service.routes.whole import embed_all
@@ -36,7 +36,7 @@ class EmbeddingParameters(Parameters):
         dimensions: keep so many numbers of each vector; default all.
     """
 
-    encoding_format: Encoding = "float"
+    encoding_format: VectorEncoding = "float"
     dimensions: int | None = Field(default=None, ge=1)
 
     def dimensions_of(self, card: ModelCard) -> int:

@@ -162,7 +162,9 @@ async def infer(request: Request) -> Response:
     with limit:
         embedded = await embed_all(request, served.pipeline, route, asked.images, want, stages)
     started = perf_counter()
-    tensors = [outputs.Tensor(one.name, _values(one.name, embedded, card), one.binary) for one in wanted]
+    tensors = [
+        outputs.OutputTensor(one.name, _values(one.name, embedded, card), one.binary) for one in wanted
+    ]
     return outputs.answer(card, tensors, asked.id, server_timing(stages, serialise=perf_counter() - started))
 
 

@@ -159,7 +159,7 @@ def test_a_request_is_one_log_line_without_its_query_and_health_is_none(
 
 
 @pytest.mark.usefixtures("with_broken_routes")
-def test_what_nobody_foresaw_is_a_problem_outside_and_a_traceback_inside(
+def test_an_unexpected_error_is_a_problem_outside_and_a_traceback_in_the_log(
     tiny_models: Path, index_url: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     async def scenario() -> None:

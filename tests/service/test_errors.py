@@ -62,7 +62,7 @@ def test_a_failed_image_of_several_is_named_by_its_place() -> None:
     assert (error.status, error.limit, error.setting) == (413, 40, "INFOMAX_MAX_IMAGE_PIXELS")
 
 
-def test_what_nobody_foresaw_says_nothing_of_its_inside() -> None:
+def test_an_unexpected_error_reveals_nothing_of_its_inside() -> None:
     response = problem(RuntimeError("password=hush"), "r")
     assert response.status_code == 500
     assert b"hush" not in response.body

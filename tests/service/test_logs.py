@@ -1,4 +1,4 @@
-"""Log lines, as whoever collects them reads them."""
+"""Log lines, as a collector reads them."""
 
 import io
 import logging

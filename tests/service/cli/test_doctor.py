@@ -1,4 +1,4 @@
-"""What the doctor finds."""
+"""Checks of `infomax doctor`."""
 
 from pathlib import Path
 
@@ -6,55 +6,53 @@ import psycopg
 import pytest
 
 from service.cli import doctor
-from service.cli.doctor import Finding, State
+from service.cli.doctor import CheckResult, Severity
 from service.index.embedded import EmbeddedPostgres
 from service.quotas.api_keys import new_key, table_of
 from service.system import gpu
 from tests.service.faults import settings
 
 
-def findings(models: Path, **changes: object) -> dict[str, Finding]:
-    return {finding.subject: finding for finding in doctor.examine(settings(models, **changes))}
+def results(models: Path, **changes: object) -> dict[str, CheckResult]:
+    return {result.subject: result for result in doctor.examine(settings(models, **changes))}
 
 
 def test_a_good_machine_passes(tiny_models: Path) -> None:
-    found = findings(tiny_models)
-    assert found["ONNX Runtime"].state is State.GOOD
-    assert found["model"].state is State.GOOD
+    found = results(tiny_models)
+    assert found["ONNX Runtime"].severity is Severity.GOOD
+    assert found["model"].severity is Severity.GOOD
     assert "tiny/1 passes its self-test on CPUExecutionProvider" in found["model"].detail
 
 
-def test_a_missing_model_is_found_and_does_not_end_the_examination(
+def test_a_missing_model_is_found_and_does_not_stop_the_next_check(
     tiny_models: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("INFOMAX_MAX_BACTH", "8")
-    found = findings(tiny_models, model="large")
-    assert found["model"].state is State.BAD
+    found = results(tiny_models, model="large")
+    assert found["model"].severity is Severity.BAD
     assert "no model large" in found["model"].detail
     assert "did you mean INFOMAX_MAX_BATCH?" in found["settings"].detail
 
 
 def test_two_runtimes_are_found(tiny_models: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(doctor, "runtimes", lambda: ("onnxruntime 1.32.0", "onnxruntime-gpu 1.31.1"))
-    found = findings(tiny_models)["ONNX Runtime"]
-    assert found.state is State.BAD
+    found = results(tiny_models)["ONNX Runtime"]
+    assert found.severity is Severity.BAD
     assert "onnxruntime 1.32.0, onnxruntime-gpu 1.31.1 overwrite each other" in found.detail
 
 
 @pytest.mark.skipif(gpu.obstacle() is None, reason="this machine has a working GPU")
-@pytest.mark.parametrize(("device", "state"), [("auto", State.NOTE), ("cuda", State.BAD)])
+@pytest.mark.parametrize(("device", "severity"), [("auto", Severity.NOTE), ("cuda", Severity.BAD)])
 def test_a_gpu_that_does_not_work_matters_when_it_is_demanded(
-    tiny_models: Path, device: str, state: State
+    tiny_models: Path, device: str, severity: Severity
 ) -> None:
-    found = findings(tiny_models, device=device)
-    assert (found["GPU"].state, found["GPU"].detail) == (state, gpu.obstacle())
+    found = results(tiny_models, device=device)
+    assert (found["GPU"].severity, found["GPU"].detail) == (severity, gpu.obstacle())
 
 
-def test_an_index_that_is_not_there_yet_is_no_fault_and_is_not_made(
-    tiny_models: Path, tmp_path: Path
-) -> None:
-    found = findings(tiny_models, data_dir=tmp_path / "data")["index"]
-    assert found.state is State.GOOD
+def test_a_missing_index_is_not_a_fault_and_is_not_made(tiny_models: Path, tmp_path: Path) -> None:
+    found = results(tiny_models, data_dir=tmp_path / "data")["index"]
+    assert found.severity is Severity.GOOD
     assert f"the first start will make {tmp_path / 'data'}" in found.detail
     assert list(tmp_path.iterdir()) == []
 
@@ -62,21 +60,21 @@ def test_an_index_that_is_not_there_yet_is_no_fault_and_is_not_made(
 def test_an_embedded_index_that_a_service_uses_is_noted(
     tiny_models: Path, postgres: EmbeddedPostgres
 ) -> None:
-    found = findings(tiny_models, data_dir=postgres.folder)["index"]
-    assert found.state is State.NOTE
+    found = results(tiny_models, data_dir=postgres.folder)["index"]
+    assert found.severity is Severity.NOTE
     assert "in use by another Infomax" in found.detail
 
 
 def test_a_folder_that_cannot_hold_an_index_is_found(tiny_models: Path, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("not a folder")
-    found = findings(tiny_models, data_dir=tmp_path / "file" / "data")["index"]
-    assert found.state is State.BAD
+    found = results(tiny_models, data_dir=tmp_path / "file" / "data")["index"]
+    assert found.severity is Severity.BAD
     assert "set INFOMAX_DATA_DIR to another folder" in found.detail
 
 
-def test_an_outside_database_is_looked_at_and_not_changed(tiny_models: Path, empty_database: str) -> None:
-    found = findings(tiny_models, database_url=empty_database)["index"]
-    assert found.state is State.GOOD
+def test_an_outside_database_is_checked_and_not_changed(tiny_models: Path, empty_database: str) -> None:
+    found = results(tiny_models, database_url=empty_database)["index"]
+    assert found.severity is Severity.GOOD
     assert found.detail.startswith("PostgreSQL 18.")
     assert "with pgvector 0." in found.detail
     with psycopg.connect(empty_database) as connection:
@@ -85,21 +83,21 @@ def test_an_outside_database_is_looked_at_and_not_changed(tiny_models: Path, emp
 
 
 def test_a_database_that_does_not_answer_is_found(tiny_models: Path) -> None:
-    found = findings(tiny_models, database_url="postgresql://infomax:hush@127.0.0.1:1/infomax")["index"]
-    assert found.state is State.BAD
+    found = results(tiny_models, database_url="postgresql://infomax:hush@127.0.0.1:1/infomax")["index"]
+    assert found.severity is Severity.BAD
     assert "127.0.0.1:1/infomax cannot be reached" in found.detail
     assert "hush" not in found.detail
 
 
-def test_keys_are_counted_a_file_that_cannot_be_used_is_found_and_none_is_noted(
+def test_keys_are_counted_a_bad_file_is_found_and_a_missing_setting_is_noted(
     tiny_models: Path, tmp_path: Path
 ) -> None:
-    assert findings(tiny_models)["API keys"].state is State.NOTE
+    assert results(tiny_models)["API keys"].severity is Severity.NOTE
     keys = tmp_path / "keys.toml"
-    bad = findings(tiny_models, api_keys_file=keys)["API keys"]
-    assert bad.state is State.BAD
+    bad = results(tiny_models, api_keys_file=keys)["API keys"]
+    assert bad.severity is Severity.BAD
     assert f"{keys} cannot be read" in bad.detail
     keys.write_text(table_of("one", new_key(), None, None))
-    assert findings(tiny_models, api_keys_file=keys)["API keys"] == Finding(
-        "API keys", State.GOOD, f"1 in {keys}"
+    assert results(tiny_models, api_keys_file=keys)["API keys"] == CheckResult(
+        "API keys", Severity.GOOD, f"1 in {keys}"
     )

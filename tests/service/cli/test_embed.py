@@ -91,12 +91,12 @@ def test_one_image_is_a_folder_of_one(folder: Path, small: Settings, tmp_path: P
     assert vectors.dtype == np.dtype("<f4")
 
 
-def test_a_job_may_write_among_its_images_again_and_again(folder: Path, small: Settings) -> None:
+def test_a_run_may_write_into_the_folder_of_its_images_repeatedly(folder: Path, small: Settings) -> None:
     for _ in range(2):
         assert run(folder, folder / "vectors.npy", small).tally.items == 100
 
 
-def test_names_of_no_encoding_and_with_line_breaks_stay_one_line_each(
+def test_names_without_encoding_or_with_line_breaks_stay_one_line_each(
     small: Settings, tmp_path: Path
 ) -> None:
     images = tmp_path / "images"
@@ -116,7 +116,7 @@ def test_an_image_over_the_limit_is_left_out(folder: Path, tiny_models: Path, tm
 @pytest.mark.parametrize(
     ("path", "out", "says"),
     [
-        ("images", "vectors.csv", "must end in one of .npy, .parquet, .ndjson"),
+        ("images", "vectors.csv", "End it in one of .npy, .parquet, .ndjson"),
         ("nowhere", "vectors.npy", "There is nothing at"),
         ("images", "nowhere/vectors.npy", "there is no folder"),
         ("empty", "vectors.npy", "holds no file"),
@@ -124,7 +124,7 @@ def test_an_image_over_the_limit_is_left_out(folder: Path, tiny_models: Path, tm
         ("images", "taken.npy", "cannot be written: Is a directory"),
     ],
 )
-def test_what_cannot_be_done_ends_in_a_sentence_and_leaves_nothing(
+def test_a_run_that_cannot_start_gives_a_sentence_and_leaves_nothing(
     path: str, out: str, says: str, folder: Path, small: Settings, tmp_path: Path
 ) -> None:
     (tmp_path / "empty").mkdir()

@@ -63,7 +63,9 @@ def test_doctor_fails_a_machine_that_cannot(app: typer.Typer, tiny_models: Path,
     assert "failed  model: " in result.output
     # One finding does not keep the others back.
     assert "ok  index: " in result.output
-    assert "note  settings: INFOMAX_MAX_BACTH is no setting and has no effect; did you mean" in result.output
+    assert (
+        "note  settings: INFOMAX_MAX_BACTH is not a setting and has no effect; did you mean" in result.output
+    )
 
 
 def machine(models: Path, folder: Path) -> dict[str, str]:

@@ -31,12 +31,12 @@ OFFERED = (JSON, NPY, PNG)
         (",, ;q=1, image/png", PNG),
     ],
 )
-def test_the_client_s_favourite_is_chosen(header: str, chosen: str) -> None:
+def test_the_format_that_the_client_prefers_is_chosen(header: str, chosen: str) -> None:
     assert choose(header, OFFERED) == chosen
 
 
 @pytest.mark.parametrize("header", ["text/html", "image/jpeg", "application/json;q=0", "*/*;q=0", ","])
-def test_what_is_not_made_here_is_refused_with_what_is(header: str) -> None:
+def test_an_unknown_format_is_refused_with_the_offered_ones(header: str) -> None:
     with pytest.raises(ServiceError) as caught:
         choose(header, (JSON, ARROW))
     assert (caught.value.status, caught.value.code) == (406, "not_acceptable")

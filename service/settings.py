@@ -145,6 +145,12 @@ class Settings(BaseSettings):
         le=_MOST,
         description="most bytes of one zip archive, which lies in TMPDIR while it is answered",
     )
+    max_unread_bytes: int = Field(
+        default=2**30,
+        ge=0,
+        description="most bytes of one stream's answers that are kept, in TMPDIR, for a client that sends "
+        "on and does not read them",
+    )
     client_seconds: float = Field(
         default=60,
         gt=0,

@@ -16,6 +16,7 @@ from service.http.size_limits import BoundedConnection
 
 # What counts as taking more of an answer.
 _STEP_BYTES = 1024
+CLIENT_SENDS = "client_sends"
 
 
 class TimedProtocol(BoundedConnection):
@@ -102,6 +103,13 @@ class TimedProtocol(BoundedConnection):
         self._unsent_since = self._now()
         self._unsent_bytes = self.transport.get_write_buffer_size()
 
+    def _client_sends(self) -> bool:
+        """Whether the client sends on, and its answers are kept for it meanwhile."""
+        if self._answering is None:
+            return False
+        sends = self._answering.scope["state"].get(CLIENT_SENDS)
+        return sends is not None and sends()
+
     def _now(self) -> float:
         """The beginning of a wait."""
         if self._timer is None:
@@ -114,7 +122,7 @@ class TimedProtocol(BoundedConnection):
         due = self.loop.time() - self._seconds
         if self._unsent_since is not None and self._unsent_since <= due:
             left = self.transport.get_write_buffer_size()
-            if self._unsent_bytes - left < _STEP_BYTES:
+            if self._unsent_bytes - left < _STEP_BYTES and not self._client_sends():
                 # Whoever does not read is told nothing, and the kernel keeps nothing for it.
                 self._break_off()
                 return

@@ -8,8 +8,10 @@ from service.inputs.body import media_type
 from service.inputs.formats import ADVERTISED, reader_for
 from service.inputs.stream import StreamLimits
 from service.runtime import runtime_of
-from service.streaming.response import AnswerFormat, DuplexBody, StreamResponse
+from service.streaming.body import DuplexBody
+from service.streaming.response import AnswerFormat, StreamResponse
 from service.streaming.stream import Stream, Window, Work
+from service.streaming.writer import UnreadLimits
 
 T = TypeVar("T")
 
@@ -34,6 +36,7 @@ def stream_response(request: Request, route: str, work: Work[T], form: AnswerFor
     """
     settings = runtime_of(request).settings
     reader = reader_for(media_type(request))
-    body = DuplexBody(request)
+    body = DuplexBody(request.receive)
     groups = reader(body.pieces(), request.headers.get("content-type", ""), StreamLimits.of(settings))
-    return StreamResponse(Stream(groups, work, Window.of(settings)), body, form, route)
+    stream = Stream(groups, work, Window.of(settings))
+    return StreamResponse(stream, body, form, route, UnreadLimits.of(settings))

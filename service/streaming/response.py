@@ -1,11 +1,10 @@
 """A stream's answer over HTTP, written while the request's body is still being read."""
 
-import asyncio
 import logging
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
 from typing import Protocol, TypeVar
 
-from fastapi import Request
 from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
@@ -14,7 +13,10 @@ from service.errors import ServiceError, as_service_error
 from service.inference.outcome_counters import count_outcomes
 from service.inputs.body import client_gone
 from service.streaming.answers import Answer, Tally
-from service.streaming.stream import Stream, Write
+from service.streaming.body import DuplexBody
+from service.streaming.stream import Stream
+from service.streaming.writer import AnswerWriter, UnreadLimits
+from service.system.race import Superseded, unless
 
 logger = logging.getLogger(__name__)
 
@@ -33,30 +35,6 @@ class AnswerFormat(Protocol):
         """What comes last; `failure` is why the stream ended before its end."""
 
 
-class DuplexBody:
-    """A request's body and, behind it, word of its client: one channel, on which one may listen at a time."""
-
-    def __init__(self, request: Request) -> None:
-        self._request = request
-        self._read_to_end = asyncio.Event()
-
-    async def pieces(self) -> AsyncIterator[bytes]:
-        """The body as it arrives.
-
-        Raises:
-            ClientDisconnect: the client went away before it had sent everything.
-        """
-        async for piece in self._request.stream():
-            yield piece
-        self._read_to_end.set()
-
-    async def until_disconnected(self) -> None:
-        """Wait until the client, having sent everything, goes away before it has been answered."""
-        await self._read_to_end.wait()
-        while (await self._request.receive())["type"] != "http.disconnect":
-            pass
-
-
 class StreamResponse(Response):
     """Runs a stream and writes its answers as they come.
 
@@ -64,7 +42,9 @@ class StreamResponse(Response):
     request; later a failure is told in the stream's own format, and what was answered stays answered.
     """
 
-    def __init__(self, stream: Stream[T], body: DuplexBody, form: AnswerFormat, route: str) -> None:
+    def __init__(
+        self, stream: Stream[T], body: DuplexBody, form: AnswerFormat, route: str, unread: UnreadLimits
+    ) -> None:
         self.status_code = 200
         self.media_type = form.media_type
         self.background = None
@@ -73,52 +53,76 @@ class StreamResponse(Response):
         self._body = body
         self._form = form
         self._route = route
+        self._unread = unread
         self._tally = Tally()
-        self._started = False
+        self._begun = False
 
-    async def __call__(self, _scope: Scope, _receive: Receive, send: Send) -> None:
-        async def write(answers: Sequence[Answer]) -> None:
-            self._tally.add(answers)
-            count_outcomes(self._route, [answer.failed for answer in answers])
-            await self._write(send, self._form.answers(answers))
-
+    async def __call__(self, scope: Scope, _receive: Receive, send: Send) -> None:
+        scope["state"]["client_sends"] = self._still_sends
         try:
-            failure = await self._until_answered_or_gone(write)
-        except ClientDisconnect:
+            async with AnswerWriter(self._sender(send), self._still_sends, self._unread) as writer:
+                failure = await self._answer(writer)
+                if failure is not None and not self._begun:
+                    raise failure
+                end = self._form.end(self._tally, failure)
+                await unless(self._until_gone, writer.finish(end))
+        except (ClientDisconnect, Superseded):
             logger.info("a stream's client went away", extra=self._report(complete=False))
-            if not self._started:
+            if not self._begun:
                 raise client_gone() from None
             return
-        except Exception as error:
-            if not self._started:
-                raise
-            logger.exception("a stream failed")
-            failure = as_service_error(error)
-        if failure is not None and not self._started:
-            raise failure
-        await self._write(send, self._form.end(self._tally, failure))
+        finally:
+            del scope["state"]["client_sends"]
         await send({"type": "http.response.body", "body": b"", "more_body": False})
         logger.info("a stream was answered", extra=self._report(complete=failure is None))
 
-    async def _until_answered_or_gone(self, write: Write) -> ServiceError | None:
-        answered = asyncio.create_task(self._run(write))
-        gone = asyncio.create_task(self._body.until_disconnected())
-        try:
-            await asyncio.wait((answered, gone), return_when=asyncio.FIRST_COMPLETED)
-            if not answered.done():
-                raise ClientDisconnect
-            return answered.result()
-        finally:
-            answered.cancel()
-            gone.cancel()
-            await asyncio.gather(answered, gone, return_exceptions=True)
+    async def _answer(self, writer: AnswerWriter) -> ServiceError | None:
+        """Run the stream; why it ended before its end, once something was answered."""
 
-    async def _write(self, send: Send, data: bytes) -> None:
-        if not self._started:
-            self._started = True
-            start = {"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers}
-            await send(start)
-        await send({"type": "http.response.body", "body": data, "more_body": True})
+        async def write(answers: Sequence[Answer]) -> None:
+            self._begun = True
+            self._tally.add(answers)
+            count_outcomes(self._route, [answer.failed for answer in answers])
+            await writer.write(self._form.answers(answers))
+
+        try:
+            return await unless(self._body.until_disconnected, self._run(write))
+        except (ClientDisconnect, Superseded):
+            raise
+        except ServiceError as failure:
+            return failure
+        except Exception as error:
+            if not self._begun:
+                raise
+            logger.exception("a stream failed")
+            return as_service_error(error)
+
+    async def _until_gone(self) -> None:
+        """Return when the client is gone; until then take what it still sends, or it never reads."""
+        # One that does not go on may be waiting for the end of its answer.
+        with suppress(ServiceError):
+            await self._body.discard()
+        await self._body.until_disconnected()
+
+    def _still_sends(self) -> bool:
+        return self._body.is_coming
+
+    def _sender(self, send: Send) -> Callable[[bytes], Awaitable[None]]:
+        started = False
+
+        async def pass_on(data: bytes) -> None:
+            nonlocal started
+            if not started:
+                started = True
+                head = {
+                    "type": "http.response.start",
+                    "status": self.status_code,
+                    "headers": self.raw_headers,
+                }
+                await send(head)
+            await send({"type": "http.response.body", "body": data, "more_body": True})
+
+        return pass_on
 
     def _report(self, *, complete: bool) -> dict[str, object]:
         tally = self._tally

@@ -1,0 +1,62 @@
+"""The body of a streamed request, and behind it the end of its connection: one channel for both."""
+
+import asyncio
+from collections.abc import AsyncIterator
+
+from starlette.requests import ClientDisconnect
+from starlette.types import Receive
+
+from service.errors import ServiceError
+
+
+class DuplexBody:
+    """A body that is read while its answer is written. One caller listens at a time."""
+
+    def __init__(self, receive: Receive) -> None:
+        self._receive = receive
+        self._complete = asyncio.Event()
+        self._broken_off = False
+
+    @property
+    def is_coming(self) -> bool:
+        """Whether more of it is to come: not all was read, and the client has neither left nor stopped."""
+        return not self._complete.is_set() and not self._broken_off
+
+    async def pieces(self) -> AsyncIterator[bytes]:
+        """The body as it arrives.
+
+        Raises:
+            ClientDisconnect: the client went away before it had sent everything.
+            ServiceError: 408 `client_too_slow`.
+        """
+        while not self._complete.is_set():
+            if piece := await self._next():
+                yield piece
+
+    async def until_disconnected(self) -> None:
+        """Wait until the client, having sent everything, goes away."""
+        await self._complete.wait()
+        while (await self._receive())["type"] != "http.disconnect":
+            pass
+
+    async def discard(self) -> None:
+        """Read what nobody needs, so that a client that sends before it reads comes to its answer.
+
+        Raises:
+            ClientDisconnect, ServiceError: as `pieces`.
+        """
+        while not self._complete.is_set():
+            await self._next()
+
+    async def _next(self) -> bytes:
+        try:
+            message = await self._receive()
+            if message["type"] == "http.disconnect":
+                raise ClientDisconnect
+        except (ServiceError, ClientDisconnect):
+            self._broken_off = True
+            raise
+        if not message.get("more_body", False):
+            self._complete.set()
+        piece: bytes = message.get("body", b"")
+        return piece

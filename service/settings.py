@@ -148,8 +148,8 @@ class Settings(BaseSettings):
     max_unread_bytes: int = Field(
         default=2**30,
         ge=0,
-        description="most bytes of one stream's answers that are kept, in TMPDIR, for a client that sends "
-        "on and does not read them",
+        description="most bytes of one stream's answers that lie in TMPDIR for a client that sends and does "
+        "not read",
     )
     client_seconds: float = Field(
         default=60,

@@ -1,5 +1,6 @@
 """State of one request, from its arrival until it is recorded."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from starlette.requests import HTTPConnection
@@ -23,6 +24,8 @@ class RequestContext:
         quota: of that key; images are charged to it.
         deadline: None where the client has none, or the route takes none.
         served: the model version that answers; None before it is known.
+        client_sends: whether more of a stream's body is to come, while its answers are kept for a client that
+            does not read them yet; None where the route keeps none.
     """
 
     request_id: str
@@ -30,6 +33,7 @@ class RequestContext:
     quota: KeyQuota | None = None
     deadline: Deadline | None = None
     served: ModelInstance | None = None
+    client_sends: Callable[[], bool] | None = None
 
     def use(self, served: ModelInstance) -> None:
         """Keep a model version until `release`, even where another takes its place meanwhile."""
@@ -37,7 +41,8 @@ class RequestContext:
         self.served = served
 
     def release(self) -> None:
-        """Let the model version go: the request is over."""
+        """Let the model version and the body go: the request is over."""
+        self.client_sends = None
         if self.served is not None:
             self.served.end()
             self.served = None
@@ -47,6 +52,12 @@ def begin_context(scope: Scope, request_id: str) -> RequestContext:
     """Give a request its context."""
     context = RequestContext(request_id)
     scope.setdefault("state", {})[_NAME] = context
+    return context
+
+
+def find_context(scope: Scope) -> RequestContext | None:
+    """Return the context of a request; None where none was begun."""
+    context: RequestContext | None = scope["state"].get(_NAME)
     return context
 
 

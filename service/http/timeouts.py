@@ -12,11 +12,11 @@ from typing import Any
 
 from service.errors import ServiceError
 from service.http.body_timeout import too_slow
+from service.http.request_context import find_context
 from service.http.size_limits import BoundedConnection
 
 # What counts as taking more of an answer.
 _STEP_BYTES = 1024
-CLIENT_SENDS = "client_sends"
 
 
 class TimedProtocol(BoundedConnection):
@@ -105,10 +105,9 @@ class TimedProtocol(BoundedConnection):
 
     def _client_sends(self) -> bool:
         """Whether the client sends on, and its answers are kept for it meanwhile."""
-        if self._answering is None:
-            return False
-        sends = self._answering.scope["state"].get(CLIENT_SENDS)
-        return sends is not None and sends()
+        scope = self.answered_scope
+        context = None if scope is None else find_context(scope)
+        return context is not None and context.client_sends is not None and context.client_sends()
 
     def _now(self) -> float:
         """The beginning of a wait."""

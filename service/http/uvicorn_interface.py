@@ -8,10 +8,11 @@ import asyncio
 import socket
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, cast
 
 import uvicorn
 from starlette.responses import Response
+from starlette.types import Scope
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 
 Fields = list[tuple[bytes, bytes]]
@@ -61,6 +62,11 @@ class Connection(HttpToolsProtocol):
     def replaceable(self) -> bool:
         """Whether the latest request may get another answer than the application's."""
         return self.cycle is self._answering and self.cycle is not None and not self.cycle.response_started
+
+    @property
+    def answered_scope(self) -> Scope | None:
+        """ASGI scope of the request that the application answers, or answered last."""
+        return None if self._answering is None else cast("Scope", self._answering.scope)
 
     def begin_trailers(self) -> None:
         """Keep the fields that follow apart from those of the head, which the application reads."""

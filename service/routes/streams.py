@@ -4,6 +4,7 @@ from typing import Any, TypeVar
 
 from fastapi import Request
 
+from service.http.request_context import context_of
 from service.inputs.body import media_type
 from service.inputs.formats import ADVERTISED, reader_for
 from service.inputs.stream import StreamLimits
@@ -37,6 +38,7 @@ def stream_response(request: Request, route: str, work: Work[T], form: AnswerFor
     settings = runtime_of(request).settings
     reader = reader_for(media_type(request))
     body = DuplexBody(request.receive)
+    context_of(request).client_sends = body.is_coming
     groups = reader(body.pieces(), request.headers.get("content-type", ""), StreamLimits.of(settings))
     stream = Stream(groups, work, Window.of(settings))
     return StreamResponse(stream, body, form, route, UnreadLimits.of(settings))

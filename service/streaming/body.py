@@ -17,7 +17,6 @@ class DuplexBody:
         self._complete = asyncio.Event()
         self._broken_off = False
 
-    @property
     def is_coming(self) -> bool:
         """Whether more of it is to come: not all was read, and the client has neither left nor stopped."""
         return not self._complete.is_set() and not self._broken_off

@@ -57,10 +57,9 @@ class StreamResponse(Response):
         self._tally = Tally()
         self._begun = False
 
-    async def __call__(self, scope: Scope, _receive: Receive, send: Send) -> None:
-        scope["state"]["client_sends"] = self._still_sends
+    async def __call__(self, _scope: Scope, _receive: Receive, send: Send) -> None:
         try:
-            async with AnswerWriter(self._sender(send), self._still_sends, self._unread) as writer:
+            async with AnswerWriter(self._sender(send), self._body.is_coming, self._unread) as writer:
                 failure = await self._answer(writer)
                 if failure is not None and not self._begun:
                     raise failure
@@ -71,8 +70,6 @@ class StreamResponse(Response):
             if not self._begun:
                 raise client_gone() from None
             return
-        finally:
-            del scope["state"]["client_sends"]
         await send({"type": "http.response.body", "body": b"", "more_body": False})
         logger.info("a stream was answered", extra=self._report(complete=failure is None))
 
@@ -103,9 +100,6 @@ class StreamResponse(Response):
         with suppress(ServiceError):
             await self._body.discard()
         await self._body.until_disconnected()
-
-    def _still_sends(self) -> bool:
-        return self._body.is_coming
 
     def _sender(self, send: Send) -> Callable[[bytes], Awaitable[None]]:
         started = False

@@ -148,6 +148,7 @@ class Settings(BaseSettings):
     max_unread_bytes: int = Field(
         default=2**30,
         ge=0,
+        le=_MOST,
         description="most bytes of one stream's answers that lie in TMPDIR for a client that sends and does "
         "not read",
     )

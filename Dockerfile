@@ -6,17 +6,17 @@
 FROM python:3.11-slim-bookworm AS build
 WORKDIR /build
 RUN python -m venv /opt/infomax
-# The same install step as the Makefile's. The packages that a release depends on change less often
-# than the release: without its sources they make a layer of their own.
-COPY LICENSE README.md pyproject.toml setup.py constraints.txt ./
+# The same install steps as the Makefile's. The packages that a release depends on change less often
+# than the release, so they make a layer of their own.
+COPY serving.lock ./
 RUN /opt/infomax/bin/python -m pip --disable-pip-version-check install --quiet --no-cache-dir \
-    --constraint constraints.txt .
+    --require-hashes --requirement serving.lock
+COPY LICENSE README.md pyproject.toml setup.py ./
 COPY infomax infomax
 COPY contract contract
 COPY service service
 COPY training training
-RUN /opt/infomax/bin/python -m pip --disable-pip-version-check install --quiet --no-cache-dir \
-    --constraint constraints.txt --no-deps --force-reinstall .
+RUN /opt/infomax/bin/python -m pip --disable-pip-version-check install --quiet --no-cache-dir --no-deps .
 
 FROM python:3.11-slim-bookworm AS cpu
 # PostgreSQL, which the embedded index starts, refuses to run as root or as a user without a name.

@@ -2,22 +2,28 @@
 PYTHON ?= python3.11
 BIN := .venv/bin
 SOAK_SECONDS ?= 3600
+# Test processes at the same time; 0: the tests run in the one that a debugger sees.
+TEST_PROCESSES ?= logical
 ROUNDS ?= 20
 MINUTES ?= 120
-PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --constraint constraints.txt
+INSTALL := $(BIN)/python -m pip --disable-pip-version-check install --quiet
+PIP := $(INSTALL) --constraint constraints.txt
 
-.PHONY: help setup serve test lint types unit test-wheel lint-ops pictures page-picture samples reproduce audit sbom bench-serving bench-training soak overload kill-rounds clean
+.PHONY: help setup serve test lint types unit test-serving coverage test-wheel lint-ops pictures page-picture samples reproduce audit sbom lock bench-serving bench-training soak overload kill-rounds clean
 
 help:
 	@echo "make serve   serve the shipped model on http://localhost:8000"
 	@echo "make test    lint, types and every test"
 	@echo "make setup   prepare .venv for both"
+	@echo "make test-serving   the tests of serving, without PyTorch"
+	@echo "make coverage   the tests with the share of lines and branches that they run, and its floor"
 	@echo "make test-wheel   the wheel in an environment of its own, with all that it needs"
 	@echo "make lint-ops   check Dockerfile, compose file, Kubernetes example, Prometheus rules and alerts"
 	@echo "make pictures DATA=test.parquet   draw the README's pictures from images that were not trained on"
 	@echo "make page-picture DATA=test.parquet   draw the README's picture of the page (needs Chromium)"
 	@echo "make samples DATA=test.parquet   choose the page's sample images anew"
 	@echo "make audit   look the pinned versions up among known vulnerabilities (needs a network)"
+	@echo "make lock    constraints.txt and serving.lock for pyproject.toml (ARGS=--upgrade; needs a network)"
 	@echo "make sbom    sbom.cdx.json: what is installed, as CycloneDX"
 	@echo "make reproduce TRAIN=train.parquet TEST=test.parquet   the paper's comparisons, MINUTES at a time"
 	@echo "make bench-serving   this service beside LitServe, BentoML, MLServer and mosec (ARGS=--help)"
@@ -31,12 +37,17 @@ help:
 	$(PYTHON) -m venv .venv
 	touch $@
 
-.venv/serving: .venv/python pyproject.toml constraints.txt
-	$(PIP) --editable .
+.venv/serving: .venv/python pyproject.toml setup.py constraints.txt serving.lock
+	$(INSTALL) --require-hashes --requirement serving.lock
+	$(INSTALL) --no-deps --editable .
 	touch $@
 
 .venv/complete: .venv/serving
 	$(PIP) --editable '.[training,test]'
+	touch $@
+
+.venv/serving-tests: .venv/serving
+	$(PIP) --editable '.[test]'
 	touch $@
 
 .venv/ops: .venv/serving
@@ -60,8 +71,19 @@ types: .venv/complete
 
 # In a folder of its own: another user's or another checkout's pytest would close the shared one to the account
 # that PostgreSQL runs as when the tests run as root.
+IN_OWN_FOLDER = folder=$$(mktemp -d) && trap 'rm -rf "$$folder"' EXIT && PYTEST_DEBUG_TEMPROOT=$$folder
+PYTEST := $(BIN)/pytest --numprocesses $(TEST_PROCESSES) --dist worksteal
+
 unit: .venv/complete
-	@folder=$$(mktemp -d) && trap 'rm -rf "$$folder"' EXIT && PYTEST_DEBUG_TEMPROOT=$$folder $(BIN)/pytest
+	@$(IN_OWN_FOLDER) $(PYTEST)
+
+# What a serving machine runs, in an environment that has no PyTorch.
+test-serving: .venv/serving-tests
+	@$(IN_OWN_FOLDER) $(PYTEST) --ignore tests/training --ignore tests/bench
+
+# Slower by a third than `unit`, so that continuous integration runs it beside that.
+coverage: .venv/complete
+	@$(IN_OWN_FOLDER) $(PYTEST) --cov --cov-report term --cov-report html
 
 # Everything that `unit` tests of the wheel with what is installed here, in an environment that pip fills from the
 # wheel; readable by the account that PostgreSQL runs as when the tests run as root.
@@ -104,8 +126,17 @@ reproduce: .venv/complete
 # Tools that look at an environment from outside, so that they are no part of it.
 .tools/audit: Makefile
 	$(PYTHON) -m venv .tools
-	.tools/bin/python -m pip --disable-pip-version-check install --quiet pip-audit==2.10.1 cyclonedx-bom==7.5.0
+	.tools/bin/python -m pip --disable-pip-version-check install --quiet \
+	  pip-audit==2.10.1 cyclonedx-bom==7.5.0 uv==0.13.9
 	touch $@
+
+# constraints.txt pins what any extra installs, serving.lock what serving installs, with its hashes. Versions stay where
+# the ranges of pyproject.toml allow them; ARGS=--upgrade takes the newest, ARGS='--upgrade-package NAME' that of one.
+LOCK := .tools/bin/uv pip compile pyproject.toml --quiet --universal --python-version 3.11 --no-annotate \
+  --custom-compile-command 'make lock'
+lock: .tools/audit
+	$(LOCK) --all-extras --output-file constraints.txt $(ARGS)
+	$(LOCK) --generate-hashes --constraint constraints.txt --output-file serving.lock
 
 # Strict: a version that could not be looked up fails as well.
 audit: .tools/audit

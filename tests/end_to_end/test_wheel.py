@@ -8,6 +8,7 @@ import os
 import subprocess
 import sys
 import zipfile
+from importlib.util import find_spec
 from pathlib import Path
 
 import httpx
@@ -78,6 +79,7 @@ def test_it_serves_the_shipped_model_from_any_folder(
     assert sorted(path.name for path in installed.current.iterdir()) == sorted(PACKAGES)
 
 
+@pytest.mark.skipif(find_spec("torch") is None and not GIVEN, reason="PyTorch is not installed")
 @pytest.mark.parametrize("form", FORMS if GIVEN else ["script"])
 def test_it_trains_by_the_name_of_a_recipe(form: str, installed: Installation, tmp_path: Path) -> None:
     data = ROOT / "tests" / "data" / "sample_train.parquet"

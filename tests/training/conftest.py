@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from contract.preprocessing import Preprocessing
+from tests.once import once
 from tests.training.command import RECIPE, Infomax, start
 from training.data import ImageSet, load
 from training.export.model_card import Release
@@ -70,13 +71,14 @@ def finished_run(
     sample_recipe: Path, sample_train: Path, decoded: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> Path:
     """The folder of a run that `infomax train` has finished on `sample_train`; read-only for tests."""
-    folder = tmp_path_factory.mktemp("runs") / "sample"
-    process = start(
-        "train", "--recipe", sample_recipe, "--data", sample_train, "--out", folder, cache=decoded
-    )
-    _, errors = process.communicate()
-    assert process.returncode == 0, errors
-    return folder
+
+    def train(folder: Path) -> None:
+        options = ("--recipe", sample_recipe, "--data", sample_train, "--out", folder / "sample")
+        process = start("train", *options, cache=decoded)
+        _, errors = process.communicate()
+        assert process.returncode == 0, errors
+
+    return once(tmp_path_factory, "finished_runs", train) / "sample"
 
 
 @pytest.fixture(scope="session")
@@ -94,11 +96,8 @@ def exported_model(
         data="sample_train",
         held_out="sample_test",
     )
-    artefact = export(
-        load_run(finished_run),
-        release,
-        load(sample_train, rule),
-        load(sample_test, rule),
-        tmp_path_factory.mktemp("models"),
-    )
-    return artefact.folder
+
+    def make(folder: Path) -> None:
+        export(load_run(finished_run), release, load(sample_train, rule), load(sample_test, rule), folder)
+
+    return once(tmp_path_factory, "exported_models", make) / "sample" / "1"

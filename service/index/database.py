@@ -30,13 +30,10 @@ _MARGIN_SECONDS = 1.0
 # The pool gives up soon and tries again on the next request, so that a database that was away for an
 # hour is found within seconds of its return.
 _RECONNECT_SECONDS = 2.0
-# Each connection's own settings. A plan made for the values at hand alone picks the right index for a
-# filter; strict order and resumed scans let the graph answer any k and any filter.
+# Each connection's own settings. A plan made for the values at hand alone picks the right index for a filter.
 _SESSION = """
 SELECT set_config('statement_timeout', %s, false),
        set_config('plan_cache_mode', 'force_custom_plan', false),
-       set_config('hnsw.ef_search', '100', false),
-       set_config('hnsw.iterative_scan', 'strict_order', false),
        CASE current_setting('synchronous_commit')
             WHEN 'off' THEN set_config('synchronous_commit', 'on', false) END
 """

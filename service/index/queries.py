@@ -45,12 +45,31 @@ SELECT id, metadata, code, distance FROM (
 ) AS nearest ORDER BY distance, id
 """)
 
+# Settings of the graph that hold for this statement alone, also behind a pooler that gives the next one to
+# another connection. PostgreSQL evaluates such a condition once, and before the scan that it stands over.
 APPROXIMATE = sql.SQL("""
 WITH nearest AS MATERIALIZED (
     SELECT id, metadata, {code} AS code, embedding
-    FROM {table} WHERE {condition} ORDER BY {half_embedding} <#> {half_vector} LIMIT {candidates}
+    FROM {table}
+    WHERE (SELECT set_config('hnsw.ef_search', %(breadth)s, true)
+               || set_config('hnsw.iterative_scan', 'relaxed_order', true)
+               || set_config('hnsw.max_scan_tuples', %(most)s, true)
+               || set_config('hnsw.scan_mem_multiplier', '8', true)) IS NOT NULL
+      AND {condition}
+    ORDER BY {half_embedding} <#> {half_vector} LIMIT {candidates}
 )
 SELECT id, metadata, code, embedding <#> %(vector)s AS distance FROM nearest ORDER BY distance, id LIMIT {k}
+""")
+
+# Looked up with each search: a graph that another process has built or dropped is noticed at once.
+EXTENT = """
+SELECT coalesce((SELECT indisvalid FROM pg_index WHERE indexrelid = to_regclass(%(graph)s)), false),
+       (SELECT coalesce(sum(change), 0) FROM infomax.item_counts WHERE space = %(space)s)::bigint,
+       pg_relation_size(to_regclass(%(table)s)) / current_setting('block_size')::bigint
+"""
+
+SHARE = sql.SQL("""
+SELECT count(*), count(*) FILTER (WHERE {condition}) FROM {table} WHERE ctid = ANY (%(places)s::tid[])
 """)
 
 STATISTICS = """

@@ -4,11 +4,8 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
-from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-from psycopg import AsyncConnection, sql
+from psycopg import sql
 from psycopg.types.json import Jsonb
 
 from contract.card import ModelCard
@@ -20,12 +17,12 @@ from service.index.errors import IndexUnavailableError
 from service.index.items import (
     IndexStatistics,
     ListedItem,
-    Metadata,
     Neighbour,
     NewItem,
     SpaceStatistics,
     StoredItem,
 )
+from service.index.search import Query, find
 from service.index.space import Space, find_or_create, identity_of
 from service.metrics import INDEX_READ_ONLY, INDEX_SEARCH_SECONDS, INDEX_SIZE
 
@@ -34,8 +31,6 @@ logger = logging.getLogger(__name__)
 _MAINTENANCE_SECONDS = 15.0
 # To add up so many takes less than a millisecond.
 _MOST_PARTS = 200
-# Half precision may swap close neighbours; this many more candidates keep the true ones among them.
-_SPARE_CANDIDATES = 32
 
 
 class Index:
@@ -69,7 +64,6 @@ class Index:
         self._size = INDEX_SIZE.labels(name or card.name)
         self._exact_items = exact_items
         self._space: Space | None = None
-        self._has_graph = False
         self._closing = asyncio.Event()
         self._maintenance: asyncio.Task[None] | None = None
         self._maintaining = asyncio.Lock()
@@ -145,40 +139,11 @@ class Index:
             )
             return cursor.rowcount
 
-    async def search(
-        self,
-        vector: NDArray[np.float32],
-        k: int,
-        filter_: Metadata | None = None,
-        *,
-        with_codes: bool = False,
-    ) -> list[Neighbour]:
-        """The k items with the highest cosine similarity to `vector`, best first, equal ones by id.
-
-        Args:
-            vector: float32 [D], of length one.
-            k: how many; fewer come back only if fewer items match.
-            filter_: only items whose metadata contains this object, as `@>` of jsonb defines it.
-            with_codes: also return the hits' codes.
-        """
+    async def search(self, query: Query) -> list[Neighbour]:
+        """The k items with the highest cosine similarity to a vector, best first, equal ones by id."""
         with INDEX_SEARCH_SECONDS.time():
             async with self._connection() as (connection, space):
-                statements = _Search(space, k, filter_, with_codes=with_codes)
-                rows: list[tuple[Any, ...]] = []
-                if self._has_graph:
-                    rows = await statements.approximate(connection, vector)
-                if len(rows) < k:
-                    # The graph gives up after many items that the filter refuses; then few can match.
-                    rows = await statements.exact(connection, vector)
-        return [
-            Neighbour(
-                item_id,
-                min(1.0, max(-1.0, -distance)),
-                metadata,
-                None if code is None else code.to_numpy(),
-            )
-            for item_id, metadata, code, distance in rows
-        ]
+                return await find(connection, space, query)
 
     async def statistics(self) -> IndexStatistics:
         """What the database holds, for this and every other model version."""
@@ -201,10 +166,10 @@ class Index:
         async with self._maintaining:
             async with self._connection() as (connection, space):
                 items = await _count(connection, space)
-                self._has_graph = await graph.exists(connection, space)
+                has_graph = await graph.exists(connection, space)
             self._size.set(items)
             INDEX_READ_ONLY.set(self._database.writes.obstacle is not None)
-            if items > self._exact_items and not self._has_graph and space.dimensions <= graph.MAX_DIMENSIONS:
+            if items > self._exact_items and not has_graph and space.dimensions <= graph.MAX_DIMENSIONS:
                 await graph.build(self._database, space)
 
     async def _maintain_forever(self) -> None:
@@ -236,36 +201,3 @@ async def _count(connection: BoundedConnection, space: Space) -> int:
     if parts > _MOST_PARTS:
         await connection.execute(queries.ADD_UP_COUNTS, {"space": space.number})
     return int(items)
-
-
-class _Search:
-    """One query in its two forms, which answer with the same columns."""
-
-    def __init__(self, space: Space, k: int, filter_: Metadata | None, *, with_codes: bool) -> None:
-        self._filter = Jsonb(filter_)
-        self._parts = {
-            "table": space.table,
-            "code": sql.SQL("code" if with_codes else "NULL::vector"),
-            "condition": sql.SQL("metadata @> %(filter)s" if filter_ else "true"),
-            "k": sql.Literal(k),
-        }
-        self._graph_parts = {
-            "half_embedding": graph.half_precision(space, sql.Identifier("embedding")),
-            "half_vector": graph.half_precision(space, sql.SQL("%(vector)s::vector")),
-            "candidates": sql.Literal(k + _SPARE_CANDIDATES),
-        }
-
-    async def exact(self, connection: AsyncConnection, vector: NDArray[np.float32]) -> list[tuple[Any, ...]]:
-        return await self._fetch(connection, queries.EXACT.format(**self._parts), vector)
-
-    async def approximate(
-        self, connection: AsyncConnection, vector: NDArray[np.float32]
-    ) -> list[tuple[Any, ...]]:
-        statement = queries.APPROXIMATE.format(**self._parts, **self._graph_parts)
-        return await self._fetch(connection, statement, vector)
-
-    async def _fetch(
-        self, connection: AsyncConnection, statement: sql.Composed, vector: NDArray[np.float32]
-    ) -> list[tuple[Any, ...]]:
-        values = {"vector": vector, "filter": self._filter}
-        return await (await connection.execute(statement, values, binary=True)).fetchall()

@@ -3,17 +3,17 @@
 from typing import Any
 
 from fastapi import APIRouter, Request, Response
-from pydantic import Field, field_validator
+from pydantic import field_validator
 
 from contract.card import ModelCard
 from service.http.request_context import context_of
-from service.inputs.parameters import Parameters, merge, parse, refused
+from service.inputs.parameters import merge, parse, refused
 from service.outputs import accept
 from service.outputs.answer_batches import AnswerBatches
 from service.outputs.embeddings import VectorEncoding
 from service.outputs.lines import NDJSON, Lines
 from service.routes import description
-from service.routes.neighbours import MAX_K
+from service.routes.search_parameters import OPTIONS, SearchParameters
 from service.routes.streams import REQUEST_BODY, stream_response
 from service.runtime import served_for
 from service.streaming.outputs import OUTPUTS, Outputs, Search
@@ -26,17 +26,15 @@ router = APIRouter(tags=["streams"])
 _OFFERED = (NDJSON, accept.ARROW)
 
 
-class BatchParameters(Parameters):
+class BatchParameters(SearchParameters):
     """Parameters of the query.
 
     Attributes:
         outputs: what to answer for each image; in the query separated by commas.
-        k: how many neighbours.
         encoding_format: how JSON writes a vector.
     """
 
     outputs: tuple[str, ...] = OUTPUTS[:1]
-    k: int = Field(default=10, ge=1, le=MAX_K)
     encoding_format: VectorEncoding = "float"
 
     @field_validator("outputs", mode="before")
@@ -49,13 +47,12 @@ class BatchParameters(Parameters):
 
 
 _OPTIONS: dict[str, dict[str, Any]] = {
-    "model": description.MODEL,
+    **OPTIONS,
     "outputs": {
         "type": "string",
         "default": OUTPUTS[0],
         "description": f"separated by commas: {', '.join(OUTPUTS)}",
     },
-    "k": {"type": "integer", "minimum": 1, "maximum": MAX_K, "default": 10},
     "encoding_format": {"enum": ["float", "base64"], "default": "float"},
 }
 
@@ -71,7 +68,9 @@ async def answer_batch(request: Request) -> Response:
     media_type = accept.choose(request.headers.get("accept", ""), _OFFERED)
     parameters = parse(BatchParameters, merge(request.query_params.multi_items()))
     served = served_for(request, parameters.model)
-    search = Search(served.index, parameters.k)
+    search = Search(
+        served.index, parameters.k, parameters.condition, parameters.thoroughness, parameters.min_score
+    )
     work = Outputs(served.pipeline, parameters.outputs, search, context_of(request).quota)
     return stream_response(request, PATH, work, _format(media_type, parameters, served.pipeline.card))
 

@@ -8,14 +8,15 @@ from typing import Annotated, Any
 import numpy as np
 from fastapi import APIRouter, Request, Response
 from numpy.typing import NDArray
-from pydantic import BeforeValidator, Field
+from pydantic import BeforeValidator
 
 from service.http.deadlines import within_deadline
-from service.index.items import Metadata, Neighbour, check_id, check_object, check_vector
+from service.index.items import Neighbour, check_id, check_vector
+from service.index.search import Query
 from service.inference.pipeline import Pipeline
 from service.inference.results import Projections, Stages, Want
 from service.inputs.images import Layout, Payload, no_image, read_payload
-from service.inputs.parameters import Parameters, parse, parsed_json, refused
+from service.inputs.parameters import parse, parsed_json, refused
 from service.models.instance import ModelInstance
 from service.outputs import accept
 from service.outputs.json import dump
@@ -23,46 +24,33 @@ from service.outputs.neighbours import neighbours_json
 from service.outputs.timing import server_timing
 from service.routes import description
 from service.routes.items import stored_item
+from service.routes.search_parameters import OPTIONS, SearchParameters
 from service.routes.whole import embed_all
 from service.runtime import runtime_of, served_for
 
 PATH = "/v1/neighbours"
-MAX_K = 1000
 
 router = APIRouter(tags=["index"])
 
 _LAYOUT = Layout("image", several=False)
 
 
-class NeighbourParameters(Parameters):
+class NeighbourParameters(SearchParameters):
     """Parameters of the request.
 
     Attributes:
         id: of the item to search by, in place of an image.
         vector: to search by, in place of an image.
-        k: how many neighbours.
-        filter: only items whose metadata contains this object.
         explain: map which patches of the image speak for each neighbour.
     """
 
     id: str | None = None
     vector: Annotated[object, BeforeValidator(parsed_json)] = None
-    k: int = Field(default=10, ge=1, le=MAX_K)
-    filter: Annotated[object, BeforeValidator(parsed_json)] = None
     explain: bool = False
-
-    @property
-    def metadata_filter(self) -> Metadata | None:
-        """The filter, checked.
-
-        Raises:
-            ServiceError: 422 `invalid_filter`.
-        """
-        return None if self.filter is None else check_object(self.filter, name="filter")
 
 
 @dataclass(frozen=True, slots=True)
-class _Query:
+class _By:
     """What is searched by.
 
     Attributes:
@@ -74,12 +62,7 @@ class _Query:
     projections: Projections | None = None
 
 
-_OPTIONS: dict[str, dict[str, Any]] = {
-    "k": {"type": "integer", "minimum": 1, "maximum": MAX_K, "default": 10},
-    "filter": {"type": "object", "description": "in a query or a form, the text of a JSON object"},
-    "explain": {"type": "boolean", "default": False},
-    "model": description.MODEL,
-}
+_OPTIONS: dict[str, dict[str, Any]] = {**OPTIONS, "explain": {"type": "boolean", "default": False}}
 _OTHERS: dict[str, dict[str, Any]] = {
     "id": {"type": "string"},
     "vector": {"type": "array", "items": {"type": "number"}},
@@ -104,13 +87,20 @@ async def find_neighbours(request: Request) -> Response:
     payload = await read_payload(request, _LAYOUT, runtime_of(request).settings)
     parameters = parse(NeighbourParameters, payload.members)
     served = served_for(request, parameters.model)
-    metadata_filter = parameters.metadata_filter
+    condition = parameters.condition
     _check_one_query(payload, parameters)
     stages = Stages()
     query = await _query(request, served, payload, parameters, stages)
     started = perf_counter()
     hits = await served.index.search(
-        query.vector, parameters.k, metadata_filter, with_codes=parameters.explain
+        Query(
+            query.vector,
+            parameters.k,
+            condition,
+            parameters.thoroughness,
+            parameters.min_score,
+            with_codes=parameters.explain,
+        )
     )
     searched = perf_counter()
     explanations = None
@@ -145,14 +135,14 @@ def _check_one_query(payload: Payload, parameters: NeighbourParameters) -> None:
 
 async def _query(
     request: Request, served: ModelInstance, payload: Payload, parameters: NeighbourParameters, stages: Stages
-) -> _Query:
+) -> _By:
     if parameters.id is not None:
-        return _Query((await stored_item(served, check_id(parameters.id))).vector)
+        return _By((await stored_item(served, check_id(parameters.id))).vector)
     if parameters.vector is not None:
-        return _Query(check_vector(parameters.vector, served.index.dimensions))
+        return _By(check_vector(parameters.vector, served.index.dimensions))
     want = Want.PROJECTIONS if parameters.explain else Want.EMBEDDING
     (one,) = await embed_all(request, served.pipeline, PATH, payload.images, want, stages)
-    return _Query(one.embedding, one.projections)
+    return _By(one.embedding, one.projections)
 
 
 async def _explain(

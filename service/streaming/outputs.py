@@ -3,8 +3,14 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
+from numpy.typing import NDArray
+
 from service.errors import ServiceError
+from service.index.filters import Condition
 from service.index.items import Neighbour
+from service.index.search import Query
+from service.index.search_plan import Recall
 from service.index.store import Index
 from service.inference.pipeline import Pipeline
 from service.inference.quota import Quota
@@ -19,10 +25,18 @@ _NO_IMAGE = Failed("no_image", "The line holds a vector; this route takes images
 
 @dataclass(frozen=True)
 class Search:
-    """Where neighbours are searched for, and how many."""
+    """Where neighbours are searched for, how many, and among what."""
 
     index: Index
     k: int
+    condition: Condition | None = None
+    recall: Recall = Recall.HIGH
+    min_score: float | None = None
+
+    async def by(self, vector: NDArray[np.float32]) -> list[Neighbour]:
+        """Search by one vector of the stream."""
+        query = Query(vector, self.k, self.condition, self.recall, self.min_score)
+        return await self.index.search(query)
 
 
 _Found = Sequence[Neighbour] | Failed | None
@@ -92,7 +106,7 @@ async def _neighbours(search: Search, outcomes: Sequence[Outcome]) -> list[_Foun
             found.append(failed)
             continue
         try:
-            found.append(await search.index.search(outcome.embedding, search.k))
+            found.append(await search.by(outcome.embedding))
         except ServiceError as error:
             # What follows would only wait for the same failure.
             failed = Failed(error.code, str(error))

@@ -5,6 +5,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import numpy as np
+import psycopg
 from numpy.typing import NDArray
 
 from contract.artefact import open_artefact
@@ -56,3 +57,19 @@ def items_of(vectors: NDArray[np.float32], metadata: list[Metadata] | None = Non
         NewItem(f"{number:06}", vector, metadata[number] if metadata else {})
         for number, vector in enumerate(vectors)
     ]
+
+
+def graph_use(url: str) -> tuple[int, int]:
+    """How often the graph was used, and how many of its blocks were read, by connections that have ended."""
+    with psycopg.connect(url) as connection:
+        while connection.execute(
+            "SELECT FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
+        ).rowcount:
+            connection.commit()
+        row = connection.execute(
+            "SELECT idx_scan, idx_blks_read + idx_blks_hit "
+            "FROM pg_stat_user_indexes JOIN pg_statio_user_indexes USING (indexrelid) "
+            "WHERE pg_stat_user_indexes.indexrelname = 'items_1_hnsw'"
+        ).fetchone()
+    assert row is not None
+    return int(row[0]), int(row[1])

@@ -17,6 +17,7 @@ from contract.card import ModelCard
 from service.index.embedded import EmbeddedPostgres
 from service.index.errors import IndexStartError, IndexUnavailableError
 from service.index.schema import migrate
+from service.index.search import Query
 from tests.service.index_session import directions, items_of, opened, opened_with_database, tiny_card
 
 
@@ -40,7 +41,7 @@ def test_items_survive_a_restart(tmp_path: Path, card: ModelCard) -> None:
 
     async def found(url: str) -> list[str]:
         async with opened(url, card) as index:
-            return [(await index.search(vector, 1))[0].id for vector in vectors]
+            return [(await index.search(Query(vector, 1)))[0].id for vector in vectors]
 
     with EmbeddedPostgres(tmp_path) as server:
         migrate(server.url)
@@ -102,7 +103,7 @@ def test_a_killed_server_is_started_again_and_the_index_recovers(tmp_path: Path,
             async with asyncio.timeout(60):
                 while server.pid in (killed, None) or not await database.healthy():
                     await asyncio.to_thread(os.sched_yield)
-            assert len(await index.search(vectors[0], 10)) == 5
+            assert len(await index.search(Query(vectors[0], 10))) == 5
 
     with EmbeddedPostgres(tmp_path) as server:
         migrate(server.url)
@@ -132,7 +133,7 @@ def test_while_the_database_is_away_requests_fail_by_code_and_succeed_after(
             try:
                 assert not await database.healthy()
                 with pytest.raises(IndexUnavailableError) as refusal:
-                    await index.search(vectors[0], 5)
+                    await index.search(Query(vectors[0], 5))
             finally:
                 elsewhere.rename(sockets)
             assert (refusal.value.status, refusal.value.code) == (503, "index_unavailable")
@@ -140,7 +141,7 @@ def test_while_the_database_is_away_requests_fail_by_code_and_succeed_after(
             async with asyncio.timeout(60):
                 while not await database.healthy():
                     pass
-            assert len(await index.search(vectors[0], 10)) == 5
+            assert len(await index.search(Query(vectors[0], 10))) == 5
 
     asyncio.run(run())
 

@@ -19,6 +19,7 @@ from service.index.cluster import last_line
 from service.index.embedded import EmbeddedPostgres
 from service.index.errors import IndexStartError
 from service.index.schema import migrate
+from service.index.search import Query
 from tests.service.index_session import directions, items_of, opened, tiny_card
 
 
@@ -44,7 +45,7 @@ def stores(server: EmbeddedPostgres, card: ModelCard) -> bool:
     async def run() -> str:
         async with opened(server.url, card) as index:
             await index.put(items_of(vectors))
-            return (await index.search(vectors[1], 1))[0].id
+            return (await index.search(Query(vectors[1], 1)))[0].id
 
     return asyncio.run(run()) == "000001"
 

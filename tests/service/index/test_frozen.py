@@ -16,6 +16,7 @@ from service.index.database import Database
 from service.index.embedded import EmbeddedPostgres
 from service.index.errors import IndexStartError, IndexUnavailableError
 from service.index.schema import check, migrate
+from service.index.search import Query
 from service.index.store import Index
 from tests.pictures import photo
 from tests.service.client import client
@@ -90,7 +91,7 @@ CALLS: dict[str, Callable[[Index, ModelCard], Awaitable[object]]] = {
     "delete": lambda index, _: index.delete("000001"),
     "list": lambda index, _: index.list_items("", "", 10),
     "delete_all": lambda index, _: index.delete_all("00000"),
-    "search": lambda index, card: index.search(directions(card, 1)[0], 3),
+    "search": lambda index, card: index.search(Query(directions(card, 1)[0], 3)),
     "statistics": lambda index, _: index.statistics(),
     "maintain": lambda index, _: index.maintain(),
 }

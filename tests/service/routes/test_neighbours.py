@@ -114,6 +114,32 @@ def test_a_filter_leaves_only_what_contains_it(tiny_models: Path, index_url: str
     asyncio.run(scenario())
 
 
+def test_operators_thresholds_and_recall_mean_the_same_in_every_form(
+    tiny_models: Path, index_url: str
+) -> None:
+    filter_ = {"number": {"gte": 2, "lt": 9}, "not": {"even": True}}
+
+    async def scenario() -> None:
+        async with client(tiny_models, index_url) as http:
+            await fill(http)
+            for recall in ("exact", "high", "fast"):
+                for request in (
+                    http.post(
+                        ROUTE, content=photo(4), params={"filter": json.dumps(filter_), "recall": recall}
+                    ),
+                    http.post(ROUTE, json={"id": "4", "filter": filter_, "recall": recall}),
+                ):
+                    assert {hit["id"] for hit in hits(await request)} == {"3", "5", "7"}
+            everything = hits(await http.post(ROUTE, json={"id": "4", "k": 100}))
+            least = everything[4]["score"]
+            near = hits(await http.post(ROUTE, content=photo(4), params={"min_score": least, "k": 100}))
+            assert [hit["id"] for hit in near[:3]] == [hit["id"] for hit in everything[:3]]
+            assert all(hit["score"] >= least for hit in near)
+            assert len(near) < len(everything)
+
+    asyncio.run(scenario())
+
+
 def test_an_explanation_is_the_cross_map_with_the_hit(tiny_models: Path, index_url: str) -> None:
     async def scenario() -> None:
         async with client(tiny_models, index_url) as http:
@@ -165,6 +191,11 @@ REFUSALS: list[tuple[dict[str, Any], int, str, str]] = [
     ({"content": photo(), "params": {"explan": 1}}, 422, "invalid_parameter", "'explan'"),
     ({"content": photo(), "params": {"explain": "perhaps"}}, 422, "invalid_parameter", "explain="),
     ({"content": photo(), "params": {"filter": "[1]"}}, 422, "invalid_filter", "JSON object"),
+    ({"json": {"id": "a", "filter": {"n": {"between": [1, 2]}}}}, 422, "invalid_filter", "'between'"),
+    ({"json": {"id": "a", "filter": {"or": []}}}, 422, "invalid_filter", "list of filters"),
+    ({"json": {"id": "a", "recall": "best"}}, 422, "invalid_parameter", "recall="),
+    ({"json": {"id": "a", "min_score": 1.5}}, 422, "invalid_parameter", "min_score=1.5"),
+    ({"content": photo(), "params": {"min_score": "nan"}}, 422, "invalid_parameter", "min_score="),
     ({"content": photo(), "params": {"filter": "{"}}, 422, "invalid_parameter", "must be JSON"),
     ({"content": b"?", "headers": {"content-type": "image/png"}}, 415, "unsupported_format", "The bytes"),
     ({"json": {"k": 3}}, 422, "no_image", "an image, an id or a vector"),

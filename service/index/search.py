@@ -1,0 +1,136 @@
+"""One search: its statements, and the hits that they find."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from psycopg import AsyncConnection, sql
+
+from service.index import graph, queries
+from service.index.filters import Condition
+from service.index.items import Neighbour
+from service.index.search_plan import SPARE_CANDIDATES, Recall, Walk, filtered, unfiltered
+from service.index.space import Space
+
+_SAMPLE_ROWS = 600
+
+Rows = list[tuple[Any, ...]]
+
+
+@dataclass(frozen=True)
+class Query:
+    """What is searched for.
+
+    Attributes:
+        vector: float32 [D], of length one.
+        k: how many; fewer come back only if fewer items match.
+        condition: only items that meet it.
+        recall: how thoroughly.
+        min_score: only items with this cosine similarity or more.
+        with_codes: also return the hits' codes.
+    """
+
+    vector: NDArray[np.float32]
+    k: int
+    condition: Condition | None = None
+    recall: Recall = Recall.HIGH
+    min_score: float | None = None
+    with_codes: bool = False
+
+
+@dataclass(frozen=True)
+class _Extent:
+    """What there is to search: `items` in `blocks` of the table."""
+
+    items: int
+    blocks: int
+
+
+async def find(connection: AsyncConnection, space: Space, query: Query) -> list[Neighbour]:
+    """The k items with the highest cosine similarity, best first, equal ones by id."""
+    statements = _Statements(connection, space, query)
+    walk = None if query.recall is Recall.EXACT else await statements.choose_walk()
+    rows: Rows = [] if walk is None else await statements.approximate(walk)
+    if len(rows) < query.k:
+        # The graph gives up after many items that the filter refuses; then few can match.
+        rows = await statements.exact()
+    hits = [_neighbour(*row) for row in rows]
+    return hits if query.min_score is None else [hit for hit in hits if hit.score >= query.min_score]
+
+
+class _Statements:
+    """The statements of one search, all of which answer with the same columns."""
+
+    def __init__(self, connection: AsyncConnection, space: Space, query: Query) -> None:
+        self._connection = connection
+        self._space = space
+        self._query = query
+        self._values = {"vector": query.vector, **(query.condition.values if query.condition else {})}
+        self._parts = {
+            "table": space.table,
+            "code": sql.SQL("code" if query.with_codes else "NULL::vector"),
+            "k": sql.Literal(query.k),
+        }
+
+    async def choose_walk(self) -> Walk | None:
+        """How to walk the graph; None where there is none, or rows are faster."""
+        names = {
+            "graph": f"infomax.{self._space.graph}",
+            "table": f"infomax.items_{self._space.number}",
+            "space": self._space.number,
+        }
+        row = await (await self._connection.execute(queries.EXTENT, names)).fetchone()
+        if row is None or not row[0]:
+            return None
+        query, extent = self._query, _Extent(int(row[1]), int(row[2]))
+        if query.condition is None:
+            return unfiltered(query.recall, query.k)
+        share = await self._share(query.condition, extent)
+        return filtered(query.recall, query.k, extent.items, share, indexed=query.condition.indexed)
+
+    async def exact(self) -> Rows:
+        condition = self._query.condition.clause if self._query.condition else sql.SQL("true")
+        return await self._fetch(queries.EXACT.format(**self._parts, condition=condition), self._values)
+
+    async def approximate(self, walk: Walk) -> Rows:
+        # PostgreSQL takes a CASE for one half, and stays with the graph that was chosen for good reasons.
+        condition: sql.Composable = sql.SQL("true")
+        if self._query.condition is not None:
+            condition = sql.SQL("CASE WHEN {} THEN true ELSE false END").format(self._query.condition.clause)
+        statement = queries.APPROXIMATE.format(
+            **self._parts,
+            condition=condition,
+            half_embedding=graph.half_precision(self._space, sql.Identifier("embedding")),
+            half_vector=graph.half_precision(self._space, sql.SQL("%(vector)s::vector")),
+            candidates=sql.Literal(self._query.k + SPARE_CANDIDATES),
+        )
+        return await self._fetch(
+            statement, {**self._values, "breadth": str(walk.breadth), "most": str(walk.most)}
+        )
+
+    async def _share(self, condition: Condition, extent: _Extent) -> float:
+        """The share of the items that pass, from a random sample; never 0."""
+        places = _random_places(extent)
+        statement = queries.SHARE.format(table=self._space.table, condition=condition.clause)
+        cursor = await self._connection.execute(statement, {**condition.values, "places": places})
+        row = await cursor.fetchone()
+        seen, passed = (0, 0) if row is None else row
+        return float((passed + 0.5) / (seen + 1))
+
+    async def _fetch(self, statement: sql.Composed, values: dict[str, object]) -> Rows:
+        return await (await self._connection.execute(statement, values, binary=True)).fetchall()
+
+
+def _random_places(extent: _Extent) -> list[str]:
+    """Where rows may lie in the table: `(block,row)`, some of which are empty."""
+    rng = np.random.default_rng()
+    most = -(-extent.items // max(1, extent.blocks)) + 1
+    blocks = rng.integers(0, max(1, extent.blocks), _SAMPLE_ROWS).tolist()
+    rows = rng.integers(1, most + 1, _SAMPLE_ROWS).tolist()
+    return [f"({block},{row})" for block, row in zip(blocks, rows, strict=True)]
+
+
+def _neighbour(item_id: str, metadata: Any, code: Any, distance: float) -> Neighbour:
+    score = min(1.0, max(-1.0, -distance))
+    return Neighbour(item_id, score, metadata, None if code is None else code.to_numpy())

@@ -1,0 +1,55 @@
+"""Parameters of a search, the same for one image and for a stream of them."""
+
+from functools import cached_property
+from typing import Annotated, Any, Literal
+
+from pydantic import BeforeValidator, Field
+
+from service.index.filters import Condition, compile_filter
+from service.index.search_plan import Recall
+from service.inputs.parameters import Parameters, parsed_json
+from service.routes import description
+
+MAX_K = 1000
+
+
+class SearchParameters(Parameters):
+    """What is to be found.
+
+    Attributes:
+        k: how many neighbours.
+        filter: only items whose metadata passes, see `service.index.filters`.
+        recall: how many of the true neighbours have to be found.
+        min_score: only items with this score or more.
+    """
+
+    k: int = Field(default=10, ge=1, le=MAX_K)
+    filter: Annotated[object, BeforeValidator(parsed_json)] = None
+    recall: Literal["exact", "high", "fast"] = "high"
+    min_score: float | None = Field(default=None, ge=-1, le=1, allow_inf_nan=False)
+
+    @cached_property
+    def condition(self) -> Condition | None:
+        """The filter, compiled.
+
+        Raises:
+            ServiceError: 422 `invalid_filter`.
+        """
+        return None if self.filter is None else compile_filter(self.filter)
+
+    @property
+    def thoroughness(self) -> Recall:
+        """The recall by its type."""
+        return Recall(self.recall)
+
+
+OPTIONS: dict[str, dict[str, Any]] = {
+    "k": {"type": "integer", "minimum": 1, "maximum": MAX_K, "default": 10},
+    "filter": {
+        "type": "object",
+        "description": "as docs/api.md has it; in a query or a form, the text of a JSON object",
+    },
+    "recall": {"enum": [recall.value for recall in Recall], "default": Recall.HIGH.value},
+    "min_score": {"type": "number", "minimum": -1, "maximum": 1},
+    "model": description.MODEL,
+}

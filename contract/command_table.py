@@ -9,7 +9,11 @@ class Command(NamedTuple):
     Attributes:
         target: what to import when it runs, as `module:name`: a function, or a `typer.Typer` for a group.
         summary: the first sentence of its docstring, for the list of commands.
+        needs: packages without which it does not run, where an installation may lack them.
+        extra: the extra of this distribution that installs those.
     """
 
     target: str
     summary: str
+    needs: tuple[str, ...] = ()
+    extra: str = ""

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from importlib import import_module
 from importlib.metadata import version
+from importlib.util import find_spec
 from typing import Any
 
 import typer
@@ -12,6 +13,7 @@ from typer.main import get_command
 import service.cli
 import training.cli
 from contract.command_table import Command
+from contract.errors import InfomaxError
 
 COMMANDS: Mapping[str, Command] = {**service.cli.COMMANDS, **training.cli.COMMANDS}
 
@@ -42,7 +44,17 @@ def build() -> TyperGroup:
 
 
 def load(name: str, command: Command) -> TyperCommand | TyperGroup:
-    """Import a command."""
+    """Import a command.
+
+    Raises:
+        InfomaxError: this installation lacks packages that the command needs.
+    """
+    missing = [package for package in command.needs if find_spec(package) is None]
+    if missing:
+        raise InfomaxError(
+            f"infomax {name} needs {', '.join(missing)}, which this installation lacks. "
+            f"Install them with: pip install 'infomax[{command.extra}]'."
+        )
     module, _, attribute = command.target.partition(":")
     target = getattr(import_module(module), attribute)
     app = typer.Typer(rich_markup_mode=None)

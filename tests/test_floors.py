@@ -40,7 +40,6 @@ FLOORS: dict[str, tuple[tuple[str, ...], ...]] = {
         ("export",),
         ("experiments",),
         ("report",),
-        ("commands",),
         ("cli",),
     ),
 }

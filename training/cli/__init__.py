@@ -6,24 +6,24 @@ Nothing imports this room but the root command.
 
 from contract.command_table import Command
 
+_NEEDED = ("torch", "tensorboard", "onnxscript")
+
+
+def _command(target: str, summary: str) -> Command:
+    return Command(f"training.cli.{target}", summary, _NEEDED, "training")
+
+
 COMMANDS = {
-    "train": Command("training.cli.train:train", "Train an encoder."),
-    "probe": Command(
-        "training.cli.probe:probe", "Measure what a run's encoder or an exported model is worth."
-    ),
-    "measure": Command("training.cli.measure:measure", "Measure what a frozen encoder's code says."),
-    "report": Command("training.cli.report:report", "Write report.html into a run's folder."),
-    "utility": Command("training.cli.utility:utility", "Say what pretraining is worth in labels."),
-    "reproduce": Command(
-        "training.cli.reproduce:reproduce", "Repeat the paper's comparisons at one budget for all."
-    ),
-    "ablate": Command("training.cli.ablate:ablate", "Measure what each trick of a recipe is worth."),
-    "export": Command(
-        "training.cli.export:export", "Write a run's encoder as a model folder that can be served."
-    ),
-    "quantise": Command(
-        "training.cli.quantise:quantise",
-        "Write a new version of an exported model that has its encoder in 8 bits too.",
+    "train": _command("train:train", "Train an encoder."),
+    "probe": _command("probe:probe", "Measure what a run's encoder or an exported model is worth."),
+    "measure": _command("measure:measure", "Measure what a frozen encoder's code says."),
+    "report": _command("report:report", "Write report.html into a run's folder."),
+    "utility": _command("utility:utility", "Say what pretraining is worth in labels."),
+    "reproduce": _command("reproduce:reproduce", "Repeat the paper's comparisons at one budget for all."),
+    "ablate": _command("ablate:ablate", "Measure what each trick of a recipe is worth."),
+    "export": _command("export:export", "Write a run's encoder as a model folder that can be served."),
+    "quantise": _command(
+        "quantise:quantise", "Write a new version of an exported model that has its encoder in 8 bits too."
     ),
     "convert-cifar": Command(
         "training.cli.convert_cifar:convert_cifar",

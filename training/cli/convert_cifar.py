@@ -1,11 +1,12 @@
-"""`infomax convert-cifar`."""
+"""`infomax convert-cifar`: the official CIFAR-10 archive to Parquet."""
 
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from training.cli.offline import plain_failures
+from training.cli.failures import plain_failures
+from training.data.cifar10 import convert
 
 
 def convert_cifar(
@@ -14,6 +15,14 @@ def convert_cifar(
 ) -> None:
     """Convert the official CIFAR-10 archive to Parquet files with lossless images."""
     with plain_failures():
-        from training.commands import convert_cifar as command
+        _run(archive, out)
 
-        command.run(archive, out)
+
+def _run(archive: Path, out: Path) -> None:
+    """Convert, and name what was written.
+
+    Raises:
+        DataError: the archive is not one of the two official ones.
+    """
+    for path, count in convert(archive, out):
+        typer.echo(f"{path}: {count:,} images")

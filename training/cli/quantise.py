@@ -1,12 +1,17 @@
-"""`infomax quantise`."""
+"""`infomax quantise`: from a model folder to its next version, with the encoder in 8 bits beside it."""
 
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from training.cli.offline import offline
+from contract.artefact import open_artefact
+from training.cli.export import loss_in_8_bits
+from training.cli.failures import plain_failures
 from training.cli.options import DEFAULT_LOSS, MODELS_HELP, LargestLoss, Train
+from training.data import images, open_source
+from training.export.model_folder import folder_of
+from training.export.quantised_version import quantised_version
 
 
 def quantise(
@@ -19,9 +24,37 @@ def quantise(
     largest_loss: LargestLoss = DEFAULT_LOSS,
 ) -> None:
     """Write a new version of an exported model that has its encoder in 8 bits too."""
-    with offline():
-        from training.commands import quantise as command
+    with plain_failures():
+        _run(model, version, train, held_out, models, held_out_name=held_out_name, largest_loss=largest_loss)
 
-        command.run(
-            model, version, train, held_out, models, held_out_name=held_out_name, largest_loss=largest_loss
-        )
+
+def _run(
+    folder: Path,
+    version: int,
+    train: Path,
+    held_out: Path,
+    models: Path,
+    *,
+    held_out_name: str,
+    largest_loss: float,
+) -> None:
+    """Quantise, and say what that lost; see `training.export.quantised_version.quantised_version`.
+
+    Raises:
+        InfomaxError: before any image is decoded where that is possible.
+    """
+    artefact = open_artefact(folder)
+    folder_of(models, artefact.card.name, version)
+    training_source, held_out_source = open_source(train), open_source(held_out)
+    rule = artefact.card.preprocessing
+    written = quantised_version(
+        artefact,
+        version,
+        images.load_images(training_source, rule),
+        images.load_images(held_out_source, rule),
+        models,
+        split=held_out_name,
+        largest_loss=largest_loss,
+    )
+    assert written.card.int8 is not None  # noqa: S101  (it was just written)
+    typer.echo(f"{loss_in_8_bits(written.card.int8)}\n{written.folder} is written.")

@@ -1,12 +1,16 @@
-"""`infomax report`."""
+"""`infomax report`: one page about a run, for those who are to trust its encoder."""
 
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from training.cli.offline import offline
+from training.cli.failures import plain_failures
 from training.cli.options import Train
+from training.data import images, open_source
+from training.evaluation.quality import shared_labels
+from training.loop.trained import load_run
+from training.report import FILE, Evidence, health, worth, write_report
 
 
 def report(
@@ -18,7 +22,42 @@ def report(
     ] = None,
 ) -> None:
     """Write report.html into a run's folder: what it is worth, what is wrong with it, and pictures."""
-    with offline():
-        from training.commands import report as command
+    with plain_failures():
+        _run(run, train, held_out)
 
-        command.run(run, train, held_out)
+
+# Name of the held-out images of a report unless others are named.
+VALIDATION = "the validation share"
+
+
+def _run(folder: Path, train: Path, held_out: Path | None) -> None:
+    """Write the report, and say its verdict.
+
+    Args:
+        folder: of the run.
+        train: the images that it was made of.
+        held_out: images that it was not trained on; None for the share that the recipe held out.
+
+    Raises:
+        InfomaxError: before any image is decoded where that is possible.
+    """
+    trained = load_run(folder)
+    source = open_source(train)
+    other = None if held_out is None else open_source(held_out)
+    if other is not None and source.labels is not None and other.labels is not None:
+        shared_labels(source, other)
+    rule = images.rule(trained.recipe)
+    known, validation = trained.split(images.load_images(source, rule))
+    if other is None:
+        print_verdict(folder, write_report(folder, known, validation, VALIDATION))
+    else:
+        print_verdict(folder, write_report(folder, known, images.load_images(other, rule), str(held_out)))
+
+
+def print_verdict(folder: Path, evidence: Evidence) -> None:
+    """Print the verdict and where to read more."""
+    typer.echo(
+        f"{health(evidence.findings)}\n"
+        f"{worth(evidence.quality, evidence.baselines)}\n"
+        f"{folder / FILE} says more."
+    )

@@ -11,27 +11,23 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Generator, Tensor
 
 from contract.progress import Progress
 from training.data import ImageSet
-from training.data.image_set import sample_rows, split_rows
-from training.data.views import to_unit
+from training.data.image_set import split_rows
 from training.distributed import ranks
 from training.errors import TrainingError
 from training.loop.execution import Execution, prepare
 from training.loop.initial_weights import initialise, read_weights
+from training.loop.input_statistics import fit_input
 from training.loop.monitor import Monitor
 from training.loop.run import Run
 from training.loop.run_log import RunLog
 from training.loop.trunk_maps import compute_trunk_maps
-from training.model.encoders import Encoder
 from training.model.learner import Learner
 from training.model.trainable import Trainable
-from training.model.whitening import first_convolution, whiten
 from training.recipe import Recipe
 from training.system.out_of_memory import ran_out
 from training.system.signals import Interruption, watch
@@ -39,8 +35,6 @@ from training.system.signals import Interruption, watch
 logger = logging.getLogger(__name__)
 
 _CHECKPOINT_SECONDS = 120.0
-_STATISTICS_ON = 10_000
-_WHITENED_ON = 5_000
 
 
 @dataclass(frozen=True)
@@ -98,7 +92,7 @@ def train(
         with ranks.first_before_others():
             if ranks.first():
                 run.begin()
-        _fit_input(run.learner.encoder, training.pixels, recipe)
+        fit_input(run.learner.encoder, training.pixels, recipe)
         if init is not None:
             start = initialise(run.learner.encoder, read_weights(init), init)
             logger.warning("%s: %s", init, start)
@@ -193,20 +187,3 @@ def _take_steps(
 def epoch_order(recipe: Recipe, epoch: int, count: int) -> Tensor:
     """Draw the order of the training images in one epoch, int64 [count], by seed and epoch alone."""
     return torch.randperm(count, generator=Generator().manual_seed(recipe.seed * 1_000_003 + epoch))
-
-
-def _fit_input(encoder: Encoder, pixels: NDArray[np.uint8], recipe: Recipe) -> None:
-    """Tell the encoder how the images' colours are spread and, if asked, whiten its first layer."""
-    if recipe.encoder.mean is None:
-        encoder.set_statistics(*channel_statistics(pixels, recipe.seed))
-    if recipe.encoder.whitened:
-        rows = sample_rows(len(pixels), _WHITENED_ON, recipe.seed)
-        sample = to_unit(torch.from_numpy(pixels[rows])).to(encoder.mean.device)
-        whiten(first_convolution(encoder), (sample - encoder.mean) / encoder.std)
-
-
-def channel_statistics(pixels: NDArray[np.uint8], seed: int) -> tuple[Tensor, Tensor]:
-    """Compute mean and deviation of each channel of uint8 [N, H, W, 3]: float32 [3] on the scale 0..1."""
-    rows = sample_rows(len(pixels), _STATISTICS_ON, seed)
-    sample = torch.from_numpy(pixels[rows]).float() / 255
-    return sample.mean(dim=(0, 1, 2)), sample.std(dim=(0, 1, 2))

@@ -1,6 +1,7 @@
 """The report's charts: curves of the run, the map of the embeddings, variances of dimensions."""
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -9,12 +10,14 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from training.report.shape import VectorShape
-from training.report.theme import Chart, Theme, chart
+from training.report.theme import LIGHT, Chart, Theme, chart
 
-# Colours of the first seven classes come back with the other shape.
+# Colours of the first classes come back with the other shape.
 _MARKERS = "o^"
+_COLOURS = len(LIGHT.lines)
 _MOST_CLASSES = 10
 _BINS = 40
+_FEW_POINTS = 12
 
 Points = Sequence[dict[str, float]]
 
@@ -26,7 +29,7 @@ def loss_chart(points: Points) -> Chart | None:
         return None
 
     def draw(axes: Axes, theme: Theme) -> None:
-        axes.plot(steps, losses, color=theme.lines[0], linewidth=1.4)
+        axes.plot(steps, losses, _line(steps), color=theme.lines[0], linewidth=1.4)
         axes.set_xlabel("step")
         axes.set_ylabel("loss")
 
@@ -42,7 +45,7 @@ def bound_chart(points: Points, terms: Sequence[str], caps: dict[str, float]) ->
 
     def draw(axes: Axes, theme: Theme) -> None:
         for (term, (steps, values)), colour in zip(series.items(), theme.lines, strict=False):
-            axes.plot(steps, values, color=colour, linewidth=1.4, label=term)
+            axes.plot(steps, values, _line(steps), color=colour, linewidth=1.4, label=term)
         for cap in sorted(set(caps.values())):
             axes.axhline(cap, color=theme.ink, linewidth=1, linestyle=(0, (4, 3)))
         if caps:
@@ -65,29 +68,42 @@ def neighbour_chart(points: Points) -> Chart | None:
         return None
 
     def draw(axes: Axes, theme: Theme) -> None:
-        axes.plot(steps, [100 * value for value in values], color=theme.lines[2], linewidth=1.4)
+        axes.plot(steps, [100 * value for value in values], _line(steps), color=theme.lines[2], linewidth=1.4)
         axes.set_xlabel("step")
         axes.set_ylabel("right of 20 neighbours, %")
 
     return chart(draw, f"Accuracy of neighbours while training, at the end {values[-1]:.1%}.")
 
 
-def map_chart(vectors: Tensor, labels: NDArray[np.int64] | None, names: Sequence[str]) -> Chart:
+class LegendEntry(NamedTuple):
+    """One class of a map: its name, the number of its colour (None: the grey one), and its marker."""
+
+    name: str
+    colour: int | None
+    triangle: bool
+
+
+class MapChart(NamedTuple):
+    """A map of images with its legend, which is text of the page: no plot's font has every script."""
+
+    chart: Chart
+    legend: tuple[LegendEntry, ...]
+
+
+def map_chart(vectors: Tensor, labels: NDArray[np.int64] | None, names: Sequence[str]) -> MapChart:
     """Plot the vectors [N, D] on their two principal axes, coloured by class where there are labels."""
     places, share = principal_axes(vectors)
     groups = _groups(labels, names, len(vectors))
+    legend = tuple(
+        LegendEntry(name, None if rest else number % _COLOURS, number // _COLOURS > 0)
+        for number, (name, _, rest) in enumerate(groups)
+    )
 
     def draw(axes: Axes, theme: Theme) -> None:
-        for number, (name, rows) in enumerate(groups):
-            colour = theme.grid if name == "others" else theme.lines[number % len(theme.lines)]
-            marker = _MARKERS[number // len(theme.lines)]
-            axes.scatter(
-                places[rows, 0], places[rows, 1], s=11, color=colour, marker=marker, linewidths=0, label=name
-            )
-        if labels is not None:
-            axes.legend(
-                fontsize=7.5, frameon=False, loc="center left", bbox_to_anchor=(1, 0.5), markerscale=1.8
-            )
+        for entry, (_, rows, _) in zip(legend, groups, strict=True):
+            colour = theme.grid if entry.colour is None else theme.lines[entry.colour]
+            marker = _MARKERS[entry.triangle]
+            axes.scatter(places[rows, 0], places[rows, 1], s=11, color=colour, marker=marker, linewidths=0)
         axes.set_xlabel("first principal axis")
         axes.set_ylabel("second")
         axes.set_xticklabels([])
@@ -97,7 +113,7 @@ def map_chart(vectors: Tensor, labels: NDArray[np.int64] | None, names: Sequence
     alt = (
         f"Embeddings of {len(vectors)} held-out images on two principal axes{classes}; they show {share:.0%}."
     )
-    return chart(draw, alt, (7.4, 4.4))
+    return MapChart(chart(draw, alt, (6.4, 4.4)), () if labels is None else legend)
 
 
 def principal_axes(vectors: Tensor) -> tuple[NDArray[np.float32], float]:
@@ -126,6 +142,11 @@ def variance_chart(layer: str, shape: VectorShape) -> Chart:
     return chart(draw, alt)
 
 
+def _line(steps: Sequence[float]) -> str:
+    """Choose a line's style: a few points are marked, since one alone makes no line."""
+    return "o-" if len(steps) <= _FEW_POINTS else "-"
+
+
 def _series(points: Points, name: str) -> tuple[list[float], list[float]]:
     found = [(point["step"], point[name]) for point in points if name in point]
     return [step for step, _ in found], [value for _, value in found]
@@ -133,12 +154,12 @@ def _series(points: Points, name: str) -> tuple[list[float], list[float]]:
 
 def _groups(
     labels: NDArray[np.int64] | None, names: Sequence[str], count: int
-) -> list[tuple[str, NDArray[np.int64]]]:
-    """Group rows by the most frequent classes; the rest are one group of others."""
+) -> list[tuple[str, NDArray[np.int64], bool]]:
+    """Group rows by the most frequent classes; the rest are one group, marked as such."""
     if labels is None:
-        return [("images", np.arange(count))]
+        return [("images", np.arange(count), False)]
     kinds, counts = np.unique(labels, return_counts=True)
     most = sorted(kinds[np.argsort(-counts, kind="stable")][:_MOST_CLASSES])
-    groups = [(names[kind], np.flatnonzero(labels == kind)) for kind in most]
+    groups = [(names[kind], np.flatnonzero(labels == kind), False) for kind in most]
     rest = np.flatnonzero(~np.isin(labels, most))
-    return [*groups, ("others", rest)] if len(rest) else groups
+    return [*groups, ("others", rest, True)] if len(rest) else groups

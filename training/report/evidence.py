@@ -1,22 +1,21 @@
 """Everything that a report is made of, measured once on images that the encoder was not trained on."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain
 
 import numpy as np
 import torch
-import torch.nn.functional as F  # noqa: N812  (torch's own convention)
 from numpy.typing import NDArray
 from torch import Tensor
 
 from contract.card import Quality
 from training.data import ImageSet
-from training.data.views import to_unit
 from training.errors import DataError
 from training.evaluation.frozen import FrozenEncoder
-from training.evaluation.probes import knn_accuracy
-from training.evaluation.quality import measure_quality, shared_labels
+from training.evaluation.quality import measure_quality
 from training.export.embedding_graph import embedded, frozen_graph
+from training.report.accuracies import find
+from training.report.baselines import Baselines, measure_baselines
 from training.report.critics import caps, dependences, mi_maps, term_names
 from training.report.findings import (
     Dependence,
@@ -25,18 +24,20 @@ from training.report.findings import (
     collapse,
     dead_dimensions,
     no_better_than_pixels,
+    no_better_than_untrained,
     overfitting_critic,
-    too_few_steps,
+    too_few_images,
 )
+from training.report.length import too_few_steps
 from training.report.neighbours import Neighbours, examples, nearest
 from training.report.reported_run import ReportedRun
 from training.report.shape import VectorShape, shape_of
+from training.report.verdict import ordered
 
 # Sub-samples keep a report within a minute on one core; figures move by a per cent or two.
 _MOST_TRAINING, _MOST_HELD_OUT = 3_000, 1_000
-_FEWEST_HELD_OUT = 8
+_FEWEST_HELD_OUT = 4
 _EXAMPLES, _HITS, _OTHERS = 8, 6, 248
-_PIXELS = 32
 
 
 @dataclass(frozen=True)
@@ -49,7 +50,7 @@ class Evidence:
         split: what the held-out images are, in words.
         training_total, held_out_total: how many images there are of each.
         quality: of every layer; without scores where there are no labels.
-        pixel_accuracy: of the nearest neighbours by raw pixels; None without labels.
+        baselines: of an untrained encoder and of raw pixels; None without labels.
         shapes: of the vectors of fc and code over the held-out images.
         dependences: of every term of the objective.
         caps: the largest value that a term's bound can reach, in nats.
@@ -68,7 +69,7 @@ class Evidence:
     training_total: int
     held_out_total: int
     quality: Quality
-    pixel_accuracy: float | None
+    baselines: Baselines | None
     shapes: dict[str, VectorShape]
     dependences: tuple[Dependence, ...]
     caps: dict[str, float]
@@ -97,6 +98,9 @@ def gather(run: ReportedRun, training: ImageSet, held_out: ImageSet, split: str)
             f"{len(held_out)} held-out images are too few to report on; give at least {_FEWEST_HELD_OUT}."
         )
     recipe, learner = run.recipe, run.learner
+    if len(training.class_names) == 1:
+        # One class, such as a folder within the folder, is as good as none.
+        training, held_out = _unlabelled(training), _unlabelled(held_out)
     known, asked = (
         training.sample(_MOST_TRAINING, recipe.seed),
         held_out.sample(_MOST_HELD_OUT, recipe.seed),
@@ -107,8 +111,8 @@ def gather(run: ReportedRun, training: ImageSet, held_out: ImageSet, split: str)
     queries = _encoded(encoder, asked, "embedding", "fc", "code")
     shapes = {layer: shape_of(queries[layer]) for layer in ("fc", "code")}
     terms = dependences(learner, recipe, known.pixels, asked.pixels)
-    pixel_accuracy = _pixel_accuracy(known, asked)
-    checked = _checked(run, shapes, terms, quality, pixel_accuracy)
+    baselines = measure_baselines(recipe, known, asked) if quality.scores else None
+    checked = _checked(run, shapes, terms, quality, baselines)
     shown = examples(asked, _EXAMPLES, recipe.seed)
     return Evidence(
         run=run,
@@ -118,7 +122,7 @@ def gather(run: ReportedRun, training: ImageSet, held_out: ImageSet, split: str)
         training_total=len(training),
         held_out_total=len(held_out),
         quality=quality,
-        pixel_accuracy=pixel_accuracy,
+        baselines=baselines,
         shapes=shapes,
         dependences=terms,
         caps=caps(recipe),
@@ -126,7 +130,7 @@ def gather(run: ReportedRun, training: ImageSet, held_out: ImageSet, split: str)
         neighbours=nearest(bank["embedding"], queries["embedding"], shown, _HITS),
         map_rows=tuple(shown),
         maps=mi_maps(learner, recipe, asked.pixels[shown], known.sample(_OTHERS, recipe.seed).pixels),
-        findings=tuple(sorted(chain(*checked.values()), key=lambda one: one.severity != "failure")),
+        findings=ordered(list(chain(*checked.values()))),
         passed=tuple(check for check, findings in checked.items() if not findings),
     )
 
@@ -141,20 +145,25 @@ def _checked(
     shapes: dict[str, VectorShape],
     terms: tuple[Dependence, ...],
     quality: Quality,
-    pixel_accuracy: float | None,
+    baselines: Baselines | None,
 ) -> dict[str, list[RunFinding]]:
     """Apply every rule that can be applied."""
     results: dict[str, list[RunFinding | None]] = {
         "collapse": [collapse(layer, shape) for layer, shape in shapes.items()],
         "dead dimensions": [dead_dimensions(layer, shape) for layer, shape in shapes.items()],
         "critic": [overfitting_critic(terms)],
+        "images": [too_few_images(quality.images)],
     }
-    embedding = next((s.accuracy for s in quality.scores if (s.probe, s.layer) == ("knn", "embedding")), None)
-    if embedding is not None and pixel_accuracy is not None:
-        results["pixels"] = [no_better_than_pixels(embedding, pixel_accuracy)]
+    embedding = find(quality.scores, "knn", "embedding")
+    if embedding is not None and baselines is not None:
+        own, images = embedding.accuracy, quality.images
+        results["pixels"] = [no_better_than_pixels(own, baselines.pixels["knn"], images)]
+        untrained = baselines.untrained_accuracy(embedding)
+        if untrained is not None:
+            results["untrained"] = [no_better_than_untrained(own, untrained, images)]
     losses = [(int(point["step"]), point["loss"]) for point in run.points if "loss" in point]
     if losses:
-        results["steps"] = [too_few_steps(losses, run.steps, run.epochs)]
+        results["steps"] = [too_few_steps(losses, run.steps, run.steps_per_epoch)]
     limits = caps(run.recipe)
     if limits:
         results["ceiling"] = [at_cap(_last_bounds(run), limits)]
@@ -167,13 +176,5 @@ def _last_bounds(run: ReportedRun) -> dict[str, float]:
     return {names[key]: value for point in run.points for key, value in point.items() if key in names}
 
 
-def _pixel_accuracy(training: ImageSet, held_out: ImageSet) -> float | None:
-    """Measure the same neighbours on 32 x 32 pixels, without any encoder."""
-    if training.labels is None or held_out.labels is None:
-        return None
-    labels, truth = (torch.from_numpy(each) for each in shared_labels(training, held_out))
-    bank, queries = (
-        F.interpolate(to_unit(torch.from_numpy(images.pixels)), _PIXELS, mode="area").flatten(1)
-        for images in (training, held_out)
-    )
-    return knn_accuracy(bank, labels, queries, truth)
+def _unlabelled(images: ImageSet) -> ImageSet:
+    return replace(images, labels=None, class_names=())

@@ -1,14 +1,14 @@
 """What can be wrong with a run, each rule by itself: from measurements to a plain sentence and a remedy.
 
 The limits are rules of thumb. They are set so that runs which probe well pass and runs that were spoilt on
-purpose do not (tests/training/test_report_findings.py holds both).
+purpose do not (tests/training/report/test_findings.py holds both).
 """
 
-import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from training.report.accuracies import standard_error
 from training.report.shape import VectorShape
 
 # Healthy encoders use a tenth of their directions and more, even after a few epochs.
@@ -17,15 +17,19 @@ _LEAST_SPREAD = 0.05
 _MOST_DEAD = 0.5
 # Some of the gap is there in every run: no critic was ever fitted to the held-out images.
 _LEAST_KEPT, _LEAST_GAP = 0.75, 0.1
-_FEWEST_STEPS = 500
-_MOST_FALLING = 0.05
 _NEAR_CAP = 0.95
+# Of fewer, an accuracy of one half has a standard error of more than 7 points.
+_FEWEST_TO_JUDGE = 50
+# A difference of accuracies within this many standard errors may be chance.
+_SURE = 2.0
 
 # Each rule by its name, and what is true where it finds nothing.
 CHECKS = {
     "collapse": "images get different vectors along many directions",
     "dead dimensions": "most dimensions are alive",
+    "images": "enough held-out images to judge by",
     "pixels": "better than raw pixels",
+    "untrained": "better than before its first step",
     "critic": "the critic holds for images it has not seen",
     "steps": "the loss has settled",
     "ceiling": "MI estimates are below their ceiling",
@@ -38,15 +42,15 @@ class RunFinding:
 
     Attributes:
         check: the rule's name in CHECKS.
-        severity: a failure makes the encoder useless; a warning says what would make it better, or what a
-            figure does not mean.
+        severity: a failure makes the encoder useless. Where it is undecided, run or images are too small to
+            judge by. A warning says what would make the encoder better, or what a figure does not mean.
         title: the finding in a few words.
         evidence: one sentence with the values and the limit.
         remedy: one sentence with what to do.
     """
 
     check: str
-    severity: Literal["failure", "warning"]
+    severity: Literal["failure", "undecided", "warning"]
     title: str
     evidence: str
     remedy: str
@@ -128,29 +132,17 @@ def overfitting_critic(terms: Sequence[Dependence]) -> RunFinding | None:
     )
 
 
-def too_few_steps(losses: Sequence[tuple[int, float]], steps: int, epochs: int) -> RunFinding | None:
-    """Find a loss that was still falling when training ended.
-
-    Args:
-        losses: (step, loss) in order.
-        steps, epochs: how long training took.
-    """
-    remedy = f"Raise epochs from {epochs} to {2 * epochs} and train anew; the rate's decay follows."
-    if steps < _FEWEST_STEPS:
-        evidence = f"Only {steps} steps were taken; an encoder of this kind needs some thousands."
-        return RunFinding("steps", "warning", "Training was too short", evidence, remedy)
-    before, last = _mean(losses, 0.65 * steps, 0.75 * steps), _mean(losses, 0.9 * steps, steps)
-    whole = _mean(losses, 0, max(losses[0][0], 0.05 * steps)) - last
-    share = (before - last) / whole if whole > 0 else 0.0
-    if share <= _MOST_FALLING:
+def too_few_images(images: int) -> RunFinding | None:
+    """Find held-out images that are too few to judge by."""
+    if images >= _FEWEST_TO_JUDGE:
         return None
     return RunFinding(
-        "steps",
-        "warning",
-        "Training stopped while it was still improving",
-        f"The last quarter of the {steps:,} steps brought {share:.0%} of the loss's whole fall (settled: "
-        f"{_MOST_FALLING:.0%} at most).",
-        remedy,
+        "images",
+        "undecided",
+        "Too few images to judge",
+        f"Every figure is measured on {images} images, so an accuracy has a standard error of up to "
+        f"{100 * standard_error(0.5, images):.0f} points (wanted: {_FEWEST_TO_JUDGE} images and more).",
+        "Name more images with infomax report --held-out, or train with more.",
     )
 
 
@@ -175,20 +167,43 @@ def at_cap(bounds: Mapping[str, float], caps: Mapping[str, float]) -> RunFinding
     )
 
 
-def no_better_than_pixels(encoder: float, pixels: float) -> RunFinding | None:
+def no_better_than_pixels(accuracy: float, pixels: float, images: int) -> RunFinding | None:
     """Find an embedding whose neighbours are no better than those of raw pixels; both are accuracies."""
-    if encoder > pixels:
-        return None
-    return RunFinding(
+    return _no_better(
         "pixels",
-        "failure",
-        "The embedding is no better than raw pixels",
-        f"The neighbours it finds name the class of {encoder:.1%} of the held-out images, those found by "
-        f"raw pixels {pixels:.1%}.",
+        "raw pixels",
+        (accuracy, pixels),
+        images,
         "Train for longer; then make the views differ less in what tells your classes apart (hue, grey, "
         "flip, min_crop), or start from more images.",
     )
 
 
-def _mean(losses: Sequence[tuple[int, float]], first: float, last: float) -> float:
-    return statistics.fmean([loss for step, loss in losses if first <= step <= last] or [losses[-1][1]])
+def no_better_than_untrained(accuracy: float, untrained: float, images: int) -> RunFinding | None:
+    """Find an embedding whose neighbours are no better than before the first step; both are accuracies."""
+    return _no_better(
+        "untrained",
+        "an untrained encoder of its kind",
+        (accuracy, untrained),
+        images,
+        "Train for longer or on more images, and look at the loss: where it does not fall, lower "
+        "optimiser.learning_rate.",
+    )
+
+
+def _no_better(
+    check: str, other: str, accuracies: tuple[float, float], images: int, remedy: str
+) -> RunFinding | None:
+    """Compare the accuracies of the embedding and of something else on the same images."""
+    own, theirs = accuracies
+    error = (standard_error(own, images) ** 2 + standard_error(theirs, images) ** 2) ** 0.5
+    if own - theirs > _SURE * error:
+        return None
+    evidence = (
+        f"Accuracy of 20 nearest neighbours on {images:,} held-out images: {own:.1%} by the embedding, "
+        f"{theirs:.1%} by {other}; the difference has a standard error of {100 * error:.1f} points."
+    )
+    if own <= theirs:
+        return RunFinding(check, "failure", f"The embedding is no better than {other}", evidence, remedy)
+    title = f"The embedding is hardly better than {other}"
+    return RunFinding(check, "warning", title, evidence, f"Measure on more images. {remedy}")

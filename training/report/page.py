@@ -9,13 +9,13 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from training.experiments.utility import draw, load, sentence
 from training.recipe_file import to_toml
-from training.report.accuracies import bars
+from training.report.accuracies import accuracy_rows
 from training.report.charts import bound_chart, loss_chart, map_chart, neighbour_chart, variance_chart
 from training.report.critics import term_names
 from training.report.evidence import Evidence
 from training.report.findings import CHECKS
 from training.report.galleries import neighbour_rows, shown_maps
-from training.report.theme import data_uri
+from training.report.theme import DARK, LIGHT, data_uri
 from training.report.thumbnails import colour_bar
 from training.report.verdict import health, worth
 
@@ -48,16 +48,18 @@ def render(evidence: Evidence) -> str:
         title=f"{recipe.name} in {run.folder.name}",
         severity=evidence.findings[0].severity if evidence.findings else "",
         health=health(evidence.findings),
-        worth=worth(evidence.quality, evidence.pixel_accuracy),
+        worth=worth(evidence.quality, evidence.baselines),
         facts=_facts(evidence),
         findings=evidence.findings,
         passed=[CHECKS[check] for check in evidence.passed],
         curves=[curve for curve in curves if curve is not None],
-        bars=list(bars(evidence)),
+        rows=list(accuracy_rows(evidence.quality, evidence.baselines)),
+        majority=evidence.quality.majority,
         held_out=f"{len(held_out):,}",
         split=evidence.split,
         utility=_utility(evidence),
         map=map_chart(evidence.embeddings, held_out.labels, held_out.class_names),
+        palettes=(LIGHT, DARK),
         labelled=held_out.labels is not None and evidence.training.labels is not None,
         neighbours=list(neighbour_rows(evidence)),
         hits=max(len(one.hits) for one in evidence.neighbours),

@@ -32,6 +32,11 @@ class ReportedRun:
     points: list[dict[str, float]]
 
     @property
+    def steps_per_epoch(self) -> int:
+        """Steps of one pass over the training images."""
+        return self.total_steps // self.recipe.epochs
+
+    @property
     def epochs(self) -> int:
         """Whole passes over the training images."""
         return self.recipe.epochs * self.steps // self.total_steps

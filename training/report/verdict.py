@@ -2,37 +2,64 @@
 
 from collections.abc import Sequence
 
-from contract.card import Quality
+from contract.card import ProbeScore, Quality
+from training.report.accuracies import find, with_error
+from training.report.baselines import Baselines
 from training.report.findings import RunFinding
 
 _COUNTS = {1: "one thing", 2: "two things", 3: "three things", 4: "four things"}
-_PROBES = {"linear": "a linear classifier", "knn": "20 nearest neighbours"}
 
 
 def health(findings: Sequence[RunFinding]) -> str:
     """Sum the findings up in one sentence."""
-    failures = [finding.title for finding in findings if finding.severity == "failure"]
-    if failures:
-        first = failures[0][0].lower() + failures[0][1:]
-        return f"Do not use this encoder: {first}."
-    if findings:
-        count = _COUNTS.get(len(findings), f"{len(findings)} things")
-        return f"The encoder is healthy, but {count} could be better."
-    return "The encoder is healthy: nothing that was checked is wrong."
+    if not findings:
+        return "The encoder is healthy: nothing that was checked is wrong."
+    first = findings[0]
+    if first.severity == "failure":
+        return f"Do not use this encoder: {first.title[0].lower() + first.title[1:]}."
+    if first.severity == "undecided":
+        return f"{first.title}. {first.evidence}"
+    count = _COUNTS.get(len(findings), f"{len(findings)} things")
+    return f"The encoder is healthy, but {count} could be better."
 
 
-def worth(quality: Quality, pixel_accuracy: float | None) -> str:
-    """Say in one sentence what it knows about classes, against raw pixels and against guessing."""
-    if not quality.scores or pixel_accuracy is None or quality.majority is None:
+def ordered(findings: Sequence[RunFinding]) -> tuple[RunFinding, ...]:
+    """Put first what decides the verdict.
+
+    A collapsed encoder is useless after any number of steps. All other failures may be those of a run that
+    is too short, or chance on a few images.
+    """
+    ranks = {"undecided": 1, "failure": 2, "warning": 3}
+    return tuple(sorted(findings, key=lambda one: 0 if one.check == "collapse" else ranks[one.severity]))
+
+
+def worth(quality: Quality, baselines: Baselines | None) -> str:
+    """Say what the encoder knows about classes, beside an untrained one, raw pixels and guessing."""
+    if not quality.scores or baselines is None or quality.majority is None:
         return (
-            "The images have no labels, so nothing can be said about classes; look at the neighbours below, "
-            "and give images in one sub-folder for each class to learn more."
+            "The images have no labels, so nothing can be said about classes. Look at the neighbours below, "
+            "or give images in one sub-folder for each class."
         )
     best = max((s for s in quality.scores if s.probe == "linear"), key=lambda s: s.accuracy)
-    served = next(s for s in quality.scores if (s.probe, s.layer) == ("knn", "embedding"))
-    return (
-        f"{_PROBES['linear'].capitalize()} on its layer {best.layer} names the class of "
-        f"{best.accuracy:.1%} of the images it has not seen, and the {_PROBES['knn']} of its embedding of "
-        f"{served.accuracy:.1%}; neighbours by raw pixels get {pixel_accuracy:.1%} right, and always "
-        f"guessing the most frequent class {quality.majority:.1%}."
-    )
+    served = find(quality.scores, "knn", "embedding")
+    sentences = [
+        f"Accuracy on {quality.images:,} held-out images, with its standard error.",
+        f"Linear classifier on {best.layer}: {_figure(best, quality, baselines)}.",
+    ]
+    if served is not None:
+        sentences.append(f"20 nearest neighbours in the embedding: {_figure(served, quality, baselines)}.")
+    sentences.append(f"Always the most frequent class: {100 * quality.majority:.1f} %.")
+    return " ".join(sentences)
+
+
+def _figure(score: ProbeScore, quality: Quality, baselines: Baselines) -> str:
+    untrained = baselines.untrained_accuracy(score)
+    others = [
+        f"{name} {100 * accuracy:.1f} %"
+        for name, accuracy in (
+            ("untrained encoder", untrained),
+            ("raw pixels", baselines.pixels.get(score.probe)),
+        )
+        if accuracy is not None
+    ]
+    return f"{with_error(score.accuracy, quality.images)} ({', '.join(others)})"

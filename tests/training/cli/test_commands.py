@@ -40,8 +40,8 @@ def test_what_is_missing_is_said_in_one_sentence(arguments: tuple[str, ...], tmp
     answer = python(WITHOUT_TORCH + MAIN, *arguments)
     assert answer.returncode == 1
     assert answer.stderr == (
-        "error: This command needs torch, tensorboard, onnxscript, which serving does without; "
-        "run `make setup`, or pip install 'infomax[training]'.\n"
+        f"error: infomax {arguments[0]} needs torch, tensorboard, onnxscript, which this installation lacks. "
+        "Install them with: pip install 'infomax[training]'.\n"
     )
 
 

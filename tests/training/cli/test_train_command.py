@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from tests.training.command import MANY_STEPS, Infomax, start
-from training.commands.train import STOPPED
+from training.cli.exit_status import STOPPED
 from training.loop import checkpoint
 from training.loop.metrics import read_points
 from training.recipe_file import load_recipe

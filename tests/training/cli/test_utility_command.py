@@ -6,7 +6,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from tests.training.command import Answer, Infomax
-from training.commands import utility as command
+from training.cli import utility as command
 from training.experiments.utility import ClassifierSchedule, load, sentence
 from training.recipe import ViewRecipe
 

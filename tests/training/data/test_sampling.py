@@ -14,7 +14,7 @@ from training.data.image_set import sample_rows
 from training.evaluation.encoding import encode
 from training.export import critic_fitting, quantise
 from training.export.calibration import other_rows
-from training.loop import monitor, trainer
+from training.loop import input_statistics, monitor
 from training.loop.resume import train_or_resume
 from training.model.encoders import Encoder, Encoding, build_encoder
 from training.model.serving_critic import ServingCritic, held_out_bound
@@ -53,8 +53,8 @@ def small_samples(monkeypatch: pytest.MonkeyPatch) -> None:
     for module, name in (
         (monitor, "_BANK"),
         (monitor, "_QUERIES"),
-        (trainer, "_WHITENED_ON"),
-        (trainer, "_STATISTICS_ON"),
+        (input_statistics, "_WHITENED_ON"),
+        (input_statistics, "_STATISTICS_ON"),
         (critic_fitting, "_STANDARDISED_ON"),
         (quantise, "CALIBRATION_IMAGES"),
         (evidence, "_OTHERS"),
@@ -88,18 +88,18 @@ def test_whitening_sees_every_class(monkeypatch: pytest.MonkeyPatch, tmp_path: P
     seen: list[set[int]] = []
 
     def watched(layer: torch.nn.Conv2d, images: Tensor) -> None:
-        mean, std = trainer.channel_statistics(trained.pixels, 0)
+        mean, std = input_statistics.channel_statistics(trained.pixels, 0)
         seen.append(classes(images * std.view(1, 3, 1, 1) + mean.view(1, 3, 1, 1), 1 / 255))
         whiten(layer, images)
 
     trained, _ = sorted_images().split(0.1, 0)
-    monkeypatch.setattr(trainer, "whiten", watched)
+    monkeypatch.setattr(input_statistics, "whiten", watched)
     train_or_resume(recipe(), sorted_images(), tmp_path / "run")
     assert seen == [EVERY]
 
 
 def test_channel_statistics_are_those_of_all_classes() -> None:
-    mean, _ = trainer.channel_statistics(sorted_images().pixels, seed=0)
+    mean, _ = input_statistics.channel_statistics(sorted_images().pixels, seed=0)
     assert mean[0] * 255 == pytest.approx(94.5, abs=10)
 
 

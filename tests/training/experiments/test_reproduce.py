@@ -12,8 +12,8 @@ import pytest
 import torch
 
 from tests.training.command import Answer, Infomax
-from training.commands import reproduce as command
-from training.commands.train import STOPPED
+from training.cli import reproduce as command
+from training.cli.exit_status import STOPPED
 from training.errors import TrainingError
 from training.experiments.reproduce import result, running
 from training.experiments.reproduce.budget import Budget

@@ -1,6 +1,9 @@
 """`report.html`: whole in itself, true to what was measured, and never the end of a finished run."""
 
+import html
+import re
 import shutil
+import warnings
 from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
@@ -12,13 +15,18 @@ import torch
 from contract.preprocessing import Preprocessing
 from tests.training.command import RECIPE, Infomax
 from training import report as reporting
-from training.commands import train as train_command
+from training.cli import train as train_command
 from training.data import ImageSet, load
 from training.errors import TrainingError
+from training.evaluation.quality import measure_quality
+from training.export.embedding_graph import embedded, frozen_graph
+from training.loop.input_statistics import fit_input
 from training.model.learner import Learner
 from training.recipe import Recipe
 from training.recipe_file import load_recipe
 from training.report import Evidence, write_report
+from training.report.accuracies import accuracy_rows
+from training.report.baselines import measure_baselines
 from training.report.charts import principal_axes
 from training.report.critics import caps, dependences, mi_maps
 from training.report.evidence import gather
@@ -91,18 +99,65 @@ def test_every_picture_says_what_it_shows(page: str) -> None:
 
 def test_the_page_says_what_was_measured(page: str, evidence: Evidence) -> None:
     assert health(evidence.findings) in page
-    assert worth(evidence.quality, evidence.pixel_accuracy) in page
+    assert worth(evidence.quality, evidence.baselines) in page
     for finding in evidence.findings:
         assert finding.title in page
-    for score in evidence.quality.scores:
-        assert f"<td>{100 * score.accuracy:.1f} %</td>" in page
+    assert evidence.baselines is not None
+    for row in accuracy_rows(evidence.quality, evidence.baselines):
+        assert row.untrained is not None
+        others = "".join(f"<td>{100 * each:.1f} %</td>" for each in (row.untrained, row.pixels) if each)
+        figures = f"<td>{100 * row.accuracy:.1f} % ± {100 * row.error:.1f}</td>{others}"
+        assert f"<td>{row.name}</td>{figures}" in page
     for term in evidence.dependences:
         assert f"<td>{term.term}</td><td>{term.training:.2f}</td><td>{term.held_out:.2f}</td>" in page
 
 
-def test_a_run_of_eight_steps_is_told_that_it_was_too_short(evidence: Evidence) -> None:
-    assert "steps" in {finding.check for finding in evidence.findings}
+def test_a_run_of_eight_steps_is_not_judged(evidence: Evidence) -> None:
+    """Nor is it called healthy, however well its classifiers do: it has hardly left where it began."""
+    assert health(evidence.findings).startswith("Too short to judge. Steps taken: 8, 2 epochs of 4.")
     assert "collapse" in evidence.passed
+    assert "healthy" not in health(evidence.findings)
+
+
+def test_every_figure_of_the_first_sentences_has_its_error_its_number_and_what_needs_no_training(
+    evidence: Evidence,
+) -> None:
+    said = worth(evidence.quality, evidence.baselines)
+    assert said.startswith("Accuracy on 100 held-out images, with its standard error.")
+    assert len(re.findall(r"\d % ± \d+\.\d \(untrained encoder \d+\.\d %, raw pixels \d+\.\d %\)", said)) == 2
+
+
+def test_the_untrained_encoder_is_the_run_before_its_first_step(training: ImageSet, recipe: Recipe) -> None:
+    """Of the same seed, statistics included, so that all that differs is what the steps have taught."""
+    scores = measure_baselines(recipe, training, training).untrained
+    torch.manual_seed(recipe.seed)
+    encoder = Learner(recipe).encoder
+    fit_input(encoder, training.pixels, recipe)
+    graph = frozen_graph(embedded(encoder.eval(), recipe.embedding_layer, training, recipe.seed))
+    again = measure_quality(graph, training, training, split="", seed=recipe.seed).scores
+    assert scores == again
+
+
+def test_one_class_is_as_good_as_none(finished_run: Path, training: ImageSet, held_out: ImageSet) -> None:
+    """Such as photographs in a folder within the folder."""
+    sets = [
+        replace(images, labels=np.zeros(len(images), np.int64), class_names=("all",))
+        for images in (training, held_out)
+    ]
+    assert gather(load_reported_run(finished_run), *sets, "others").baselines is None
+
+
+def test_class_names_of_every_script_are_text_of_the_page(
+    finished_run: Path, training: ImageSet, held_out: ImageSet
+) -> None:
+    """No plot draws them: its font would show boxes in their place, and say so on stderr."""
+    names = ("猫", "犬", "새", "กบ", "<b>&", "é", "\\xff", "馬", "ship", "truck")
+    sets = [replace(images, class_names=names) for images in (training, held_out)]
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        page = render(gather(load_reported_run(finished_run), *sets, "others"))
+    for name in names:
+        assert f"</span>{html.escape(name, quote=False)}</li>" in page
 
 
 def test_without_labels_nothing_is_said_of_classes(
@@ -110,7 +165,7 @@ def test_without_labels_nothing_is_said_of_classes(
 ) -> None:
     bare = [replace(images, labels=None, class_names=()) for images in (training, held_out)]
     evidence = gather(load_reported_run(finished_run), bare[0], bare[1], "others")
-    assert evidence.pixel_accuracy is None
+    assert evidence.baselines is None
     assert "pixels" not in evidence.passed
     page = render(evidence)
     assert "no labels" in page
@@ -139,7 +194,7 @@ def test_the_same_run_and_images_give_the_same_page(
 def test_too_few_held_out_images_are_refused(
     finished_run: Path, training: ImageSet, held_out: ImageSet
 ) -> None:
-    with pytest.raises(Exception, match="3 held-out images are too few to report on; give at least 8"):
+    with pytest.raises(Exception, match="3 held-out images are too few to report on; give at least 4"):
         write_report(finished_run, training, held_out.take(np.arange(3)), "others")
 
 

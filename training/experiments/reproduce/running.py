@@ -15,8 +15,8 @@ from training.experiments.reproduce.experiments import Build, Experiment, encode
 from training.experiments.reproduce.probing import probe
 from training.experiments.reproduce.result import Result, Score
 from training.loop.execution import choose
+from training.loop.input_statistics import channel_statistics
 from training.loop.resume import train_or_resume
-from training.loop.trainer import channel_statistics
 from training.model.encoders import Encoder
 from training.model.trainable import Trainable
 from training.recipe import Recipe

@@ -105,7 +105,7 @@ def _run(plan: Plan, out: Path, minutes: float | None) -> None:
             stopped = not _run_all(missing, images, out, plan.execution)
     _show(out, plan, recipe, list(_finished(out, wanted, plan)))
     if missing and stopped:
-        typer.echo("Stopped. Go on with the same ")
+        typer.echo("Stopped. Go on with the same command.")
         raise typer.Exit(STOPPED)
 
 

@@ -86,7 +86,7 @@ def _run(name: str, budget: Budget, out: Path, minutes: float | None) -> None:
         sentences = " ".join(f"{failed}: {error}" for failed, error in failures.items())
         raise TrainingError(f"{len(failures)} of {len(asked)} experiments failed. {sentences}")
     if any(result.read(out, one.name) is None for one in asked):
-        typer.echo("Stopped. Go on with the same ")
+        typer.echo("Stopped. Go on with the same command.")
         raise typer.Exit(STOPPED)
 
 

@@ -157,7 +157,7 @@ def test_a_recipe_that_no_memory_can_hold(infomax: Infomax, sample_train: Path, 
     recipe = tmp_path / "vast.toml"
     recipe.write_text(RECIPE.replace("code_units = 16", "code_units = 100_000_000_000"))
     answer = infomax("train", "--recipe", recipe, "--data", sample_train, "--out", tmp_path / "run")
-    assert answer.sentence.startswith("Memory ran out; ")
+    assert answer.sentence.startswith("Memory ran out. ")
 
 
 def test_memory_that_runs_out_in_a_step(

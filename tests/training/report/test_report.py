@@ -140,11 +140,11 @@ def test_the_untrained_encoder_is_the_run_before_its_first_step(training: ImageS
 
 def test_one_class_is_as_good_as_none(finished_run: Path, training: ImageSet, held_out: ImageSet) -> None:
     """Such as photographs in a folder within the folder."""
-    sets = [
+    one, other = (
         replace(images, labels=np.zeros(len(images), np.int64), class_names=("all",))
         for images in (training, held_out)
-    ]
-    assert gather(load_reported_run(finished_run), *sets, "others").baselines is None
+    )
+    assert gather(load_reported_run(finished_run), one, other, "others").baselines is None
 
 
 def test_class_names_of_every_script_are_text_of_the_page(
@@ -152,10 +152,10 @@ def test_class_names_of_every_script_are_text_of_the_page(
 ) -> None:
     """No plot draws them: its font would show boxes in their place, and say so on stderr."""
     names = ("猫", "犬", "새", "กบ", "<b>&", "é", "\\xff", "馬", "ship", "truck")
-    sets = [replace(images, class_names=names) for images in (training, held_out)]
+    one, other = (replace(images, class_names=names) for images in (training, held_out))
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        page = render(gather(load_reported_run(finished_run), *sets, "others"))
+        page = render(gather(load_reported_run(finished_run), one, other, "others"))
     for name in names:
         assert f"</span>{html.escape(name, quote=False)}</li>" in page
 

@@ -18,7 +18,7 @@ PREFIX = "INFOMAX_"
 
 Arena = Literal["same_as_requested", "next_power_of_two"]
 CudnnSearch = Literal["heuristic", "exhaustive", "default"]
-Requested = Literal["auto", "fp32", "int8"]
+RequestedPrecision = Literal["auto", "fp32", "int8"]
 LARGEST_LOSS_POINTS = 0.3
 """Accuracy that `precision = auto` gives away for speed, in percentage points."""
 
@@ -89,7 +89,7 @@ class Settings(BaseSettings):
         default=False,
         description="compute in half precision with TensorRT, if the model still passes its self-test",
     )
-    precision: Requested = Field(
+    precision: RequestedPrecision = Field(
         default="auto",
         description="encoder that runs; auto takes int8 on a CPU if it loses at most "
         f"{LARGEST_LOSS_POINTS:g} points of accuracy, according to the model's card",

@@ -1,9 +1,9 @@
-"""Decoded images to answers: batches as large as what waits, run one after the other in each thread.
+"""Inference stage: batches as large as the queue, run one after the other in each thread.
 
-An idle thread takes what is there, be it one image; while it works the next batch gathers, so the batches
-grow with the load. Nobody waits for images that may never come. Only where decoding and inference share the
-cores and a good batch of images is at hand does a decoded one wait until the next ones are decoded too: those
-would have had to wait for its batch of one.
+An idle thread takes what is there, be it one image. Meanwhile the next batch gathers, so batches grow with
+the load, and no image waits for others that may never come. There is one exception. Where decoding and
+inference share the cores and an efficient batch is about to be decoded, a decoded image waits for it: the
+others would have to wait for its batch of one.
 """
 
 import logging
@@ -21,35 +21,35 @@ from service.metrics import BATCH_SIZE, BATCH_WAIT, INFERENCE_SECONDS, PADDING_I
 
 logger = logging.getLogger(__name__)
 
-_FAILED = Failed("inference_failed", "The model failed on this image; the server's log says why.")
+_FAILED = Failed("inference_failed", "The model failed on this image. The server's log says why.")
 _NOT_FINITE = Failed("inference_failed", "The model's answer to this image is not finite.")
-# On a CPU an empty place costs as much as an image, on a GPU nothing.
+# On a CPU an empty place costs as much as an image; on a GPU it costs nothing.
 _CPU_PADDING = 0.25
 _GPU_PADDING = 1.0
 _MOST_DEATHS = 2
-# Smaller batches cost much more for each image: alone it takes 1.6 times as long as among eight, these only
-# 1.2 times as long as among 64 (docs/decisions/019).
-_COMPANY = 8
-# Some images take seconds to decode; those that are decoded do not wait for them.
+# Minimum efficient batch. Smaller ones cost much more for each image: alone it takes 1.6 times as long as in
+# a batch of eight, and there 1.2 times as long as in one of 64 (docs/decisions/019).
+_EFFICIENT_BATCH = 8
+# Some images take seconds to decode. The decoded ones do not wait for them.
 _LONGEST_HOLD_SECONDS = 0.1
 
 
 def bucket_sizes(largest: int) -> tuple[int, ...]:
-    """The sizes that batches are padded to: powers of two up to `largest`, and `largest`.
+    """List the sizes that batches are padded to: powers of two up to `largest`, and `largest`.
 
-    Few sizes, all of them warmed before use: ONNX Runtime plans memory and GPU kernels for each.
+    ONNX Runtime plans memory and GPU kernels for each size, so they are few, and all of them are warmed up.
     """
     powers = [2**power for power in range(largest.bit_length()) if 2**power < largest]
     return (*powers, largest)
 
 
 def bucket_for(images: int, buckets: Sequence[int]) -> int:
-    """The smallest bucket that holds so many images."""
+    """Find the smallest bucket that holds so many images."""
     return next(bucket for bucket in buckets if bucket >= images)
 
 
 def batch_size(waiting: int, buckets: Sequence[int], most_padding: float) -> int:
-    """How many of the waiting images to take, so that at most that share of the padded batch is empty."""
+    """Choose how many waiting images to take, so that at most `most_padding` of the padded batch is empty."""
     if waiting >= buckets[-1]:
         return buckets[-1]
     bucket = bucket_for(waiting, buckets)
@@ -59,10 +59,10 @@ def batch_size(waiting: int, buckets: Sequence[int], most_padding: float) -> int
 
 
 class Batcher:
-    """The inference stage: takes images from its queue, delivers their answers.
+    """Inference stage: takes images from its queue, and delivers their answers.
 
     Attributes:
-        crew: the threads.
+        threads: the threads.
         buckets: sizes that batches are padded to.
     """
 
@@ -76,20 +76,20 @@ class Batcher:
         coming: Callable[[], int],
         deliver: Deliver,
     ) -> None:
-        """Make the stage; it begins to work when its crew is started.
+        """Make the stage; it begins when its threads are started.
 
         Args:
-            model: runs batches.
-            runs: threads, each of which runs one at a time.
+            model: runs the batches.
+            runs: number of threads; each runs one batch at a time.
             largest: most images of a batch.
-            queue: of images that are decoded, or that `decode` takes.
-            decode: makes pixels of what came without, and gives back what it has made them of.
-            coming: how many images are about to be decoded, by the cores that this stage runs on.
+            queue: queue of decoded images, and of encoded ones that `decode` takes.
+            decode: decodes those items that have no pixels, and returns the items that have some.
+            coming: counts the images that are about to be decoded by the cores of this stage.
             deliver: takes the outcomes.
         """
-        self.threads = ThreadPool("inference", runs, self._work)
+        self.threads = ThreadPool("inference", runs, self._run)
         self.buckets = bucket_sizes(largest)
-        self._company = min(_COMPANY, largest)
+        self._efficient_batch = min(_EFFICIENT_BATCH, largest)
         self._queue = queue
         self._decode = decode
         self._coming = coming
@@ -97,17 +97,17 @@ class Batcher:
         self._most_padding = _GPU_PADDING if model.report.on_gpu else _CPU_PADDING
         self._deliver = deliver
 
-    def _work(self, fit: Callable[[], None]) -> None:
-        # A thread that replaces a dead one proves first that the model still answers, and rightly.
+    def _run(self, on_ready: Callable[[], None]) -> None:
+        # A thread that replaces a dead one first proves that the model still answers correctly.
         self._model.self_test()
         buffers = _Buffers(self._model, self.buckets)
-        fit()
+        on_ready()
         while items := self._queue.take(self._choose, self._hold):
             self._run_all(items, buffers)
 
     def _hold(self, waiting: int, seconds: float) -> bool:
-        """Whether the company that is worth waiting for is at hand."""
-        enough = self._company
+        """Whether the images that make a batch efficient are about to be decoded."""
+        enough = self._efficient_batch
         return waiting < enough <= waiting + self._coming() and seconds < _LONGEST_HOLD_SECONDS
 
     def _choose(self, waiting: int) -> int:
@@ -117,7 +117,7 @@ class Batcher:
         now = perf_counter()
         for item in items:
             item.taken_at = now
-        # Those that were in a batch whose thread died go alone.
+        # Images from a batch whose thread died go alone.
         groups = [[item] for item in items if item.deaths]
         if unsuspected := [item for item in items if not item.deaths]:
             groups.append(unsuspected)
@@ -131,7 +131,7 @@ class Batcher:
                 raise
 
     def _run_or_split(self, group: list[Item], buffers: "_Buffers") -> list[list[Item]]:
-        """Run a batch; where it fails return its halves to run instead, down to the one image to blame."""
+        """Run a batch; where it fails, return its halves to run instead, down to the image at fault."""
         started = perf_counter()
         try:
             outcomes = buffers.run(group)
@@ -140,7 +140,7 @@ class Batcher:
                 middle = len(group) // 2
                 return [group[middle:], group[:middle]]
             logger.exception("inference failed on one image")
-            # The image may be to blame, or the model; then this raises and ends the thread.
+            # Where the model is at fault and not the image, this raises and ends the thread.
             self._model.self_test()
             outcomes = [_FAILED]
         seconds = perf_counter() - started
@@ -157,12 +157,12 @@ class Batcher:
         for item in group:
             waits[item.call] = max(waits.get(item.call, 0.0), item.taken_at - item.queued_at)
         BATCH_WAIT.observe(max(waits.values()))
-        # Not for each image: those of a stream come and wait together, and observing takes time.
+        # Once a call and not for each image: those of a stream wait together, and an observation takes time.
         for wait in waits.values():
             QUEUE_WAIT.observe(wait)
 
     def _give_back(self, fatal: list[Item], rest: list[list[Item]]) -> None:
-        """Leave a dying thread's images to its replacement, but none that killed one all alone."""
+        """Return a dying thread's images to the queue, but none that killed a thread alone."""
         for item in fatal:
             item.deaths += 1
         if len(fatal) == 1 and fatal[0].deaths >= _MOST_DEATHS:
@@ -172,7 +172,7 @@ class Batcher:
 
 
 class _Buffers:
-    """One thread's input arrays, made once for the largest bucket; smaller ones are their beginnings."""
+    """Input arrays of one thread, made once for the largest bucket; smaller buckets are their first rows."""
 
     def __init__(self, model: Model, buckets: Sequence[int]) -> None:
         rule, grid, shapes = model.card.preprocessing, model.card.patch_grid, model.card.shapes
@@ -183,23 +183,23 @@ class _Buffers:
         self._code = np.zeros((buckets[-1], shapes.code), np.float32)
 
     def run(self, group: list[Item]) -> list[Outcome]:
-        """Encoder for all, critic for those who want it."""
+        """Run the encoder for all images, and the critic for those that want it."""
         images = self._images[: bucket_for(len(group), self._buckets)]
         for place, item in enumerate(group):
             images[place] = item.pixels
-        # Not what an earlier batch left there: no image may have to do with another's answer.
+        # Rows of an earlier batch are cleared: an answer must not depend on other images.
         images[len(group) :] = 0
-        deep = [place for place, item in enumerate(group) if item.want > Want.EMBEDDING]
-        encoded = self._model.encode(images, features=bool(deep))
+        with_critic = [place for place, item in enumerate(group) if item.want > Want.EMBEDDING]
+        encoded = self._model.encode(images, features=bool(with_critic))
         outcomes: list[Outcome] = [
             Embedded(item.info, encoded.embedding[place], encoded.code[place])
             for place, item in enumerate(group)
         ]
-        if deep:
+        if with_critic:
             projections = any(item.want is Want.PROJECTIONS for item in group)
-            criticised = self._criticise(encoded, deep, projections)
-            for row, place in enumerate(deep):
-                outcomes[place] = _deepened(group[place], encoded, place, criticised, row)
+            criticised = self._criticise(encoded, with_critic, projections)
+            for row, place in enumerate(with_critic):
+                outcomes[place] = _with_map(group[place], encoded, place, criticised, row)
         finite: list[bool] = np.isfinite(encoded.embedding[: len(group)].sum(axis=1)).tolist()
         return [outcome if good else _NOT_FINITE for outcome, good in zip(outcomes, finite, strict=True)]
 
@@ -213,7 +213,7 @@ class _Buffers:
         return self._model.criticise(features, code, projections=projections)
 
 
-def _deepened(item: Item, encoded: Encoded, place: int, criticised: Criticised, row: int) -> Embedded:
+def _with_map(item: Item, encoded: Encoded, place: int, criticised: Criticised, row: int) -> Embedded:
     return Embedded(
         item.info,
         encoded.embedding[place],

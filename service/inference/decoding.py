@@ -1,4 +1,4 @@
-"""Encoded bytes to model input, in threads that release the interpreter lock while they decode."""
+"""Decode stage: encoded bytes to model input, in threads that decode without the interpreter lock."""
 
 import logging
 from collections.abc import Callable, Iterable
@@ -20,19 +20,19 @@ logger = logging.getLogger(__name__)
 
 _decode_seconds = cache(DECODE_SECONDS.labels)
 
-# Handing an image to a thread and on costs as much as decoding a picture of a kilobyte, so a thread
-# takes several at once; but what it has decoded goes on after two milliseconds at the latest.
+# To hand an image to a thread and on costs as much as to decode one of a kilobyte, so a thread takes several
+# at once. Decoded images go on after two milliseconds at the latest.
 _CHUNK = 16
 _CHUNK_SECONDS = 0.002
-# What is smaller is decoded in less time than it takes to hand it to a thread that does nothing else. Few
-# bytes can be many pixels, so both are bounded.
+# Smaller images are decoded in less time than it takes to hand them to a thread. Few bytes can be many
+# pixels, so both are bounded.
 _SMALL_BYTES = 8 * 2**10
 _SMALL_PIXELS = 128 * 128
-_LOST = Failed("inference_failed", "The server failed while it decoded this image; its log says why.")
+_LOST = Failed("inference_failed", "The server failed while it decoded this image. Its log says why.")
 
 
 class Decoder:
-    """The decode stage: takes images from its queue, puts good ones into the next one's."""
+    """Decode stage: takes images from its queue, and puts the decoded ones into the next queue."""
 
     def __init__(
         self,
@@ -43,36 +43,37 @@ class Decoder:
         decoded: PriorityQueue,
         deliver: Deliver,
     ) -> None:
-        """Make the stage; it begins to work when its crew is started.
+        """Make the stage; it begins when its threads are started.
 
         Args:
-            threads: how many decode.
-            rule, limits: of decoding.
-            queue: of encoded images.
-            decoded: the next stage's.
+            threads: number of threads.
+            rule: preprocessing rule of the model.
+            limits: limits of an image.
+            queue: queue of encoded images.
+            decoded: queue of the next stage.
             deliver: takes the outcomes of images that cannot be decoded.
         """
         self._queue = queue
-        self.threads = ThreadPool("decode", threads, self._work)
+        self.threads = ThreadPool("decode", threads, self._run)
         self._threads = threads
         self._rule = rule
         self._limits = limits
         self._decoded = decoded
         self._deliver = deliver
-        # By thread, which alone writes it: how many images it has taken and not handed on.
-        self._at_hand: dict[int, int] = {}
+        # Images that a thread has taken and not handed on; each thread writes its own number.
+        self._in_hand: dict[int, int] = {}
 
     def coming(self) -> int:
-        """How many images are about to be decoded."""
-        return len(self._queue) + sum(list(self._at_hand.values()))
+        """Count the images that are about to be decoded."""
+        return len(self._queue) + sum(list(self._in_hand.values()))
 
-    def _work(self, fit: Callable[[], None]) -> None:
-        fit()
+    def _run(self, on_ready: Callable[[], None]) -> None:
+        on_ready()
         while chunk := self._queue.take(self._share):
             self._hand_on(chunk)
 
     def _share(self, waiting: int) -> int:
-        """So many that no thread idles while another works off a chunk."""
+        """Choose how many images to take, so that no thread is idle while another has a chunk."""
         return max(1, min(_CHUNK, waiting // self._threads))
 
     def _hand_on(self, chunk: list[Item]) -> None:
@@ -85,15 +86,15 @@ class Decoder:
             if failures:
                 self._deliver(Delivery(list(failures), list(failures.values())))
         except BaseException:
-            # The thread is about to die; its images must not be lost with it.
+            # The thread is about to die. Its images must not be lost.
             self._deliver(Delivery(chunk, [_LOST] * len(chunk)))
             raise
 
     def _decode_for_a_while(self, chunk: list[Item]) -> list[Failed | None]:
-        """Decode for a bounded time; what is left is for whoever is free first."""
+        """Decode for a bounded time; the next free thread takes the images that are left."""
         until = perf_counter() + _CHUNK_SECONDS
         outcomes: list[Failed | None] = []
-        self._at_hand[get_ident()] = len(chunk)
+        self._in_hand[get_ident()] = len(chunk)
         try:
             while len(outcomes) < len(chunk) and perf_counter() < until:
                 item = chunk[len(outcomes)]
@@ -101,19 +102,19 @@ class Decoder:
                 item.queued_at = perf_counter()
                 item.decode_seconds = item.queued_at - item.call.started
         finally:
-            del self._at_hand[get_ident()]
+            del self._in_hand[get_ident()]
         return outcomes
 
 
 class SmallDecoder:
-    """Decodes what is small in the thread of its batch, and sends the rest to the decode stage."""
+    """Decoder of small images in the thread of their batch; it sends the others to the decode stage."""
 
     def __init__(
-        self, rule: Preprocessing, limits: ImageLimits, elsewhere: PriorityQueue, deliver: Deliver
+        self, rule: Preprocessing, limits: ImageLimits, stage_queue: PriorityQueue, deliver: Deliver
     ) -> None:
         self._rule = rule
         self._limits = replace(limits, max_pixels=min(limits.max_pixels, _SMALL_PIXELS))
-        self._elsewhere = elsewhere
+        self._stage_queue = stage_queue
         self._deliver = deliver
 
     @staticmethod
@@ -122,7 +123,7 @@ class SmallDecoder:
         return len(data) <= _SMALL_BYTES
 
     def decode(self, items: Iterable[Item]) -> list[Item]:
-        """Those of the items whose pixels are there now; the others go elsewhere, or have failed."""
+        """Decode the items; return those with pixels. The others go to the decode stage, or have failed."""
         return [item for item in items if len(item.pixels) or self._decode(item)]
 
     def _decode(self, item: Item) -> bool:
@@ -133,14 +134,14 @@ class SmallDecoder:
             return True
         if failed.code == "too_many_pixels":
             item.data = data
-            self._elsewhere.put([item])
+            self._stage_queue.put([item])
         else:
             self._deliver(Delivery([item], [failed]))
         return False
 
 
 def decode_item(item: Item, rule: Preprocessing, limits: ImageLimits) -> Failed | None:
-    """Put an image's pixels in the place of its bytes, or say what is wrong with it."""
+    """Replace an image's bytes by its pixels, or return why that fails."""
     started = perf_counter()
     failed = None
     try:
@@ -148,9 +149,9 @@ def decode_item(item: Item, rule: Preprocessing, limits: ImageLimits) -> Failed 
     except ImageError as error:
         failed = Failed(error.code, str(error), error.limit)
     except Exception:
-        logger.exception("the decoder failed in an unknown way on an image of %d bytes", len(item.data))
-        failed = Failed("corrupt_image", "The image cannot be decoded; the server's log says why.")
-    # Not where the thread dies of it: another one may have to try again.
+        logger.exception("the decoder failed unexpectedly on an image of %d bytes", len(item.data))
+        failed = Failed("corrupt_image", "The image cannot be decoded. The server's log says why.")
+    # Kept where the thread dies: another one may have to try again.
     item.data = b""
     if failed is not None:
         return failed

@@ -10,7 +10,7 @@ import onnxruntime as ort
 from service.errors import SettingsError
 from service.inference.gpu_options import GpuOptions
 from service.inference.precision import PrecisionChoice
-from service.inference.providers import CPU, Device, Placement, fallback_reason
+from service.inference.providers import CPU, DeviceChoice, RequestedDevice, fallback_reason
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ class ExecutionReport:
         precision: precision of the encoder, and why; the critic is always fp32.
     """
 
-    requested: Device
+    requested: RequestedDevice
     active: str
     providers: tuple[str, ...]
     nodes: tuple[NodeShare, ...]
@@ -63,7 +63,7 @@ class ExecutionReport:
 
 
 def report(
-    placement: Placement,
+    device: DeviceChoice,
     encoder: ort.InferenceSession,
     critic: ort.InferenceSession,
     threads: int,
@@ -74,23 +74,21 @@ def report(
     Raises:
         SettingsError: the GPU was demanded, and one of the sessions fell back to the CPU after all.
     """
-    why_not_gpu = placement.why_not_gpu
-    wanted = placement.providers[0][0]
-    if placement.on_gpu and {encoder.get_providers()[0], critic.get_providers()[0]} != {wanted}:
-        why_not_gpu = fallback_reason(placement)
-        if placement.requested != "auto":
-            raise SettingsError(
-                f"INFOMAX_DEVICE={placement.requested} is set, but no GPU works. {why_not_gpu}"
-            )
+    why_not_gpu = device.why_not_gpu
+    wanted = device.providers[0][0]
+    if device.on_gpu and {encoder.get_providers()[0], critic.get_providers()[0]} != {wanted}:
+        why_not_gpu = fallback_reason(device)
+        if device.requested != "auto":
+            raise SettingsError(f"INFOMAX_DEVICE={device.requested} is set, but no GPU works. {why_not_gpu}")
     providers = tuple(encoder.get_providers())
     return ExecutionReport(
-        requested=placement.requested,
+        requested=device.requested,
         active=providers[0],
         providers=providers,
         nodes=node_shares(encoder, critic),
         why_not_gpu=why_not_gpu,
-        gpu_asked=placement.options.asked,
-        gpu_active=_active_options(encoder, placement.options),
+        gpu_asked=device.options.asked,
+        gpu_active=_active_options(encoder, device.options),
         runtime=" and ".join(runtimes()),
         threads_per_run=threads,
         precision=precision,

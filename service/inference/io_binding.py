@@ -21,7 +21,7 @@ _NO_GRAPH = -1
 
 
 @dataclass(frozen=True)
-class _Buffers:
+class _DeviceBuffers:
     """Buffers for one batch size and one choice of outputs."""
 
     binding: Any
@@ -50,7 +50,7 @@ class BoundSession:
         self._device = device
         self._device_id = device_id
         self._graphs = graphs
-        self._bound: dict[tuple[int, tuple[str, ...]], _Buffers] = {}
+        self._bound: dict[tuple[int, tuple[str, ...]], _DeviceBuffers] = {}
         # A buffer holds one batch, and ONNX Runtime allows one run at a time where it records.
         self._lock = Lock()
 
@@ -73,13 +73,13 @@ class BoundSession:
     def get_outputs(self) -> list[ort.NodeArg]:
         return list(self.session.get_outputs())
 
-    def _bound_for(self, size: int, names: tuple[str, ...]) -> _Buffers:
+    def _bound_for(self, size: int, names: tuple[str, ...]) -> _DeviceBuffers:
         key = (size, names)
         if key not in self._bound:
             self._bound[key] = self._bind(size, names, number=len(self._bound))
         return self._bound[key]
 
-    def _bind(self, size: int, names: tuple[str, ...], number: int) -> _Buffers:
+    def _bind(self, size: int, names: tuple[str, ...], number: int) -> _DeviceBuffers:
         binding = self.session.io_binding()
         inputs = {one.name: self._buffer(one, size) for one in self.session.get_inputs()}
         for name, value in inputs.items():
@@ -88,7 +88,7 @@ class BoundSession:
         outputs = [self._buffer(nodes[name], size) for name in names]
         for name, value in zip(names, outputs, strict=True):
             binding.bind_ortvalue_output(name, value)
-        return _Buffers(binding, inputs, outputs, self._run_options(number))
+        return _DeviceBuffers(binding, inputs, outputs, self._run_options(number))
 
     def _buffer(self, node: ort.NodeArg, size: int) -> Any:
         shape = [size, *node.shape[1:]]

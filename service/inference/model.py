@@ -17,9 +17,9 @@ from contract.precision import Precision
 from service.inference.execution_report import ExecutionReport, report
 from service.inference.gpu_options import GpuOptions
 from service.inference.precision import choose
-from service.inference.providers import Placement, bound, open_session, place
+from service.inference.providers import DeviceChoice, bound, choose_device, open_session
 from service.inference.results import Projections
-from service.settings import Requested, Settings
+from service.settings import RequestedPrecision, Settings
 
 _NO_FEATURES = np.empty(0, np.float32)
 _TENSOR = {"uint8": "tensor(uint8)", "float32": "tensor(float)"}
@@ -54,9 +54,9 @@ class Model:
     def __init__(
         self,
         artefact: Artefact,
-        placement: Placement,
+        device: DeviceChoice,
         threads_per_run: int,
-        precision: Requested = "auto",
+        precision: RequestedPrecision = "auto",
     ) -> None:
         """Load the encoder of the requested precision, and the critic.
 
@@ -66,16 +66,16 @@ class Model:
                 and the model has no int8 encoder.
         """
         self.card: ModelCard = artefact.card
-        choice = choose(precision, artefact.card, on_gpu=placement.on_gpu)
+        choice = choose(precision, artefact.card, on_gpu=device.on_gpu)
         self.precision: Precision = choice.active
-        self._encoder = _load(artefact.encoder_of(choice.active), placement, threads_per_run)
-        self._critic = _load(artefact.critic, placement, threads_per_run)
+        self._encoder = _load(artefact.encoder_of(choice.active), device, threads_per_run)
+        self._critic = _load(artefact.critic, device, threads_per_run)
         self._check_shapes()
         self._has_normaliser = "local_log_normaliser" in {out.name for out in self._critic.get_outputs()}
-        self.report: ExecutionReport = report(placement, self._encoder, self._critic, threads_per_run, choice)
+        self.report: ExecutionReport = report(device, self._encoder, self._critic, threads_per_run, choice)
         # After the report, which reads the sessions themselves.
-        self._encoder = bound(self._encoder, placement)
-        self._critic = bound(self._critic, placement)
+        self._encoder = bound(self._encoder, device)
+        self._critic = bound(self._critic, device)
 
     def encode(self, images: NDArray[np.uint8], *, features: bool) -> Encoded:
         """Run the encoder on uint8 [N, H, W, 3]; `features` as the critic needs them."""
@@ -159,8 +159,8 @@ def open_model(settings: Settings) -> Model:
             precision.
     """
     artefact = open_artefact(locate(settings.models_dir, settings.model))
-    placement = place(settings.device, artefact.encoder, GpuOptions.of(settings))
-    return Model(artefact, placement, settings.threads_per_run, settings.precision)
+    device = choose_device(settings.device, artefact.encoder, GpuOptions.of(settings))
+    return Model(artefact, device, settings.threads_per_run, settings.precision)
 
 
 def locate(models_dir: Path, model: str) -> Path:
@@ -188,9 +188,9 @@ def locate(models_dir: Path, model: str) -> Path:
     return matching[-1]
 
 
-def _load(graph: Path, placement: Placement, threads: int) -> ort.InferenceSession:
+def _load(graph: Path, device: DeviceChoice, threads: int) -> ort.InferenceSession:
     try:
-        return open_session(graph, placement, threads)
+        return open_session(graph, device, threads)
     except Exception as error:
         raise ArtefactError(f"ONNX Runtime cannot load {graph}: {error}") from error
 

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from service.errors import ServiceError, not_ready
-from service.inference.admission import Admission, Load, shutting_down
+from service.inference.admission import Admission, Resources, shutting_down
 from service.inference.batching import Batcher
 from service.inference.calls import Call, Delivery, Item, settle
 from service.inference.deadline import Deadline
@@ -68,7 +68,7 @@ class Pipeline:
         )
         # The thread of a GPU's batch does not decode: the GPU would wait.
         self._is_small = (lambda _: False) if on_gpu else small.takes
-        self._limit = Load(settings.queue_items, settings.queue_bytes)
+        self._limit = Resources(settings.queue_items, settings.queue_bytes)
         self._longest_wait = settings.queue_seconds
         self._admission: Admission | None = None
         self._calls: set[Call] = set()
@@ -207,7 +207,9 @@ class Pipeline:
     ) -> list[Outcome]:
         rule = self.card.preprocessing
         decoded = len(images) * rule.height * rule.width * 3
-        async with admission.admit(Load(len(images), sum(map(len, images)) + decoded), priority, deadline):
+        async with admission.admit(
+            Resources(len(images), sum(map(len, images)) + decoded), priority, deadline
+        ):
             if priority is Priority.BULK and (outcomes := await self._ask_peers(images, want)) is not None:
                 return outcomes
             return await self._answer(images, want, priority, stages or Stages(), deadline)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from contract.card import ModelCard
 from contract.precision import Precision
 from service.errors import SettingsError
-from service.settings import LARGEST_LOSS_POINTS, Requested
+from service.settings import LARGEST_LOSS_POINTS, RequestedPrecision
 
 
 @dataclass(frozen=True)
@@ -18,12 +18,12 @@ class PrecisionChoice:
         why_not_int8: reason in one sentence, where int8 was allowed and does not run.
     """
 
-    requested: Requested
+    requested: RequestedPrecision
     active: Precision
     why_not_int8: str | None = None
 
 
-def choose(requested: Requested, card: ModelCard, *, on_gpu: bool) -> PrecisionChoice:
+def choose(requested: RequestedPrecision, card: ModelCard, *, on_gpu: bool) -> PrecisionChoice:
     """Choose the requested precision; for `auto` int8 where the card says that it is as good as fp32.
 
     Raises:

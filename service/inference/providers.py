@@ -1,4 +1,4 @@
-"""Choice of the execution provider that runs the model.
+"""Choice of the device and the execution providers that run a model.
 
 `get_available_providers` lists what a wheel was built with. A session that cannot load CUDA falls back to the
 CPU with no more than a line on stderr. So a GPU counts as working only after a session that may not fall back
@@ -21,7 +21,7 @@ from service.inference.gpu_options import GpuOptions
 from service.inference.io_binding import BoundSession
 from service.system import gpu
 
-Device = Literal["auto", "cpu", "cuda", "tensorrt"]
+RequestedDevice = Literal["auto", "cpu", "cuda", "tensorrt"]
 CPU = "CPUExecutionProvider"
 CUDA = "CUDAExecutionProvider"
 TENSORRT = "TensorrtExecutionProvider"
@@ -32,10 +32,10 @@ _DEFAULT = GpuOptions()
 
 
 @dataclass(frozen=True)
-class Placement:
+class DeviceChoice:
     """Decision where to run: on a GPU that was seen to work, or on the CPU and why."""
 
-    requested: Device
+    requested: RequestedDevice
     on_gpu: bool
     why_not_gpu: str | None = None
     options: GpuOptions = field(default_factory=GpuOptions)
@@ -49,57 +49,59 @@ class Placement:
         return [*first, (CUDA, self.options.cuda()), (CPU, {})]
 
 
-def place(device: Device, encoder: Path, options: GpuOptions = _DEFAULT) -> Placement:
+def choose_device(requested: RequestedDevice, encoder: Path, options: GpuOptions = _DEFAULT) -> DeviceChoice:
     """Decide where to run, with a run of the encoder on the GPU where one is allowed.
 
     Raises:
         SettingsError: the GPU was demanded and does not work, or an option is for another device.
     """
-    _check_options(device, options)
-    if device == "cpu":
-        return Placement(device, on_gpu=False)
-    placement = Placement(device, on_gpu=True, options=options)
-    reason = gpu.obstacle() or _obstacle(placement) or _strict_run_fails(encoder, placement)
+    _check_options(requested, options)
+    if requested == "cpu":
+        return DeviceChoice(requested, on_gpu=False)
+    choice = DeviceChoice(requested, on_gpu=True, options=options)
+    reason = gpu.obstacle() or _obstacle(choice) or _strict_run_fails(encoder, choice)
     if reason is None:
-        return placement
-    if device != "auto":
-        what = "no GPU works" if device == "cuda" else "TensorRT does not run"
+        return choice
+    if requested != "auto":
+        what = "no GPU works" if requested == "cuda" else "TensorRT does not run"
         raise SettingsError(
-            f"INFOMAX_DEVICE={device} is set, but {what}. {reason} Or set INFOMAX_DEVICE=auto."
+            f"INFOMAX_DEVICE={requested} is set, but {what}. {reason} Or set INFOMAX_DEVICE=auto."
         )
-    return Placement(device, on_gpu=False, why_not_gpu=reason, options=options)
+    return DeviceChoice(requested, on_gpu=False, why_not_gpu=reason, options=options)
 
 
-def place_in_child(device: Device, encoder: Path, options: GpuOptions = _DEFAULT) -> Placement:
-    """Decide as `place` does, in a child process, for a parent that must not hold a GPU context."""
-    if device == "cpu":
-        return place(device, encoder, options)
+def choose_device_in_child(
+    requested: RequestedDevice, encoder: Path, options: GpuOptions = _DEFAULT
+) -> DeviceChoice:
+    """Decide as `choose_device` does, in a child process, for a parent that must not hold a GPU context."""
+    if requested == "cpu":
+        return choose_device(requested, encoder, options)
     spawn = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(max_workers=1, mp_context=spawn) as pool:
-        return pool.submit(_place_without_metrics, device, encoder, options).result()
+        return pool.submit(_choose_without_metrics, requested, encoder, options).result()
 
 
-def _place_without_metrics(device: Device, encoder: Path, options: GpuOptions) -> Placement:
-    """Decide as `place` does, in a process that publishes no metrics.
+def _choose_without_metrics(requested: RequestedDevice, encoder: Path, options: GpuOptions) -> DeviceChoice:
+    """Decide as `choose_device` does, in a process that publishes no metrics.
 
     A child of the running service inherits the folder of the workers' metrics. By importing the metrics it
     sets every gauge there to 0, and the service would look as if a worker were not ready.
     """
     if "PROMETHEUS_MULTIPROC_DIR" in os.environ:
         mark_process_dead(os.getpid())  # type: ignore[no-untyped-call]
-    return place(device, encoder, options)
+    return choose_device(requested, encoder, options)
 
 
-def open_session(graph: Path, placement: Placement, threads: int) -> ort.InferenceSession:
-    """Load one graph as the placement says; each run takes `threads` CPU threads."""
-    if placement.requested == "tensorrt" and placement.options.tensorrt_cache is not None:
-        placement.options.tensorrt_cache.mkdir(parents=True, exist_ok=True)
-    return ort.InferenceSession(str(graph), _options(threads), providers=placement.providers)
+def open_session(graph: Path, device: DeviceChoice, threads: int) -> ort.InferenceSession:
+    """Load one graph where the choice says; each run takes `threads` CPU threads."""
+    if device.requested == "tensorrt" and device.options.tensorrt_cache is not None:
+        device.options.tensorrt_cache.mkdir(parents=True, exist_ok=True)
+    return ort.InferenceSession(str(graph), _options(threads), providers=device.providers)
 
 
-def bound(session: ort.InferenceSession, placement: Placement) -> ort.InferenceSession | BoundSession:
+def bound(session: ort.InferenceSession, device: DeviceChoice) -> ort.InferenceSession | BoundSession:
     """Return the session, with I/O binding where that is set and the session runs on the GPU."""
-    options = placement.options
+    options = device.options
     if not options.bound or session.get_providers()[0] == CPU:
         return session
     return BoundSession(session, "cuda", options.gpu_id, graphs=options.cuda_graphs)
@@ -118,7 +120,7 @@ def _options(threads: int) -> ort.SessionOptions:
     return options
 
 
-def _check_options(device: Device, options: GpuOptions) -> None:
+def _check_options(device: RequestedDevice, options: GpuOptions) -> None:
     """Refuse options that would have no effect on any machine."""
     for name in options.asked:
         variable = f"INFOMAX_{name.upper()}"
@@ -134,11 +136,11 @@ def _check_options(device: Device, options: GpuOptions) -> None:
             )
 
 
-def _obstacle(placement: Placement) -> str | None:
+def _obstacle(device: DeviceChoice) -> str | None:
     """Return why these options cannot work, in one sentence, as far as it shows without a model; or None."""
-    if placement.requested == "tensorrt" and TENSORRT not in ort.get_available_providers():
+    if device.requested == "tensorrt" and TENSORRT not in ort.get_available_providers():
         return f"ONNX Runtime {ort.__version__} was built without TensorRT; install onnxruntime-gpu instead."
-    found, number = gpu.driver(), placement.options.gpu_id
+    found, number = gpu.driver(), device.options.gpu_id
     if isinstance(found, gpu.Driver) and number >= len(found.devices):
         return (
             f"INFOMAX_GPU_ID={number} does not exist: the driver shows {len(found.devices)} GPUs to this "
@@ -148,31 +150,31 @@ def _obstacle(placement: Placement) -> str | None:
     return None
 
 
-def fallback_reason(placement: Placement) -> str:
+def fallback_reason(device: DeviceChoice) -> str:
     """Say that a session has fallen back to the CPU."""
-    return _NO_TENSORRT if placement.requested == "tensorrt" else _FELL_BACK
+    return _NO_TENSORRT if device.requested == "tensorrt" else _FELL_BACK
 
 
-def _strict_run_fails(encoder: Path, placement: Placement) -> str | None:
+def _strict_run_fails(encoder: Path, device: DeviceChoice) -> str | None:
     """Run the encoder once on a session that must not fall back; return why that fails, or None.
 
     A model with nodes that only the CPU can run is not refused: a session that has loaded CUDA, as it states,
     has to answer then.
     """
     # A session that records its runs needs I/O binding; whether it can record shows when the model is loaded.
-    placement = replace(placement, options=replace(placement.options, cuda_graphs=False))
-    wanted, _ = placement.providers[0]
+    device = replace(device, options=replace(device.options, cuda_graphs=False))
+    wanted, _ = device.providers[0]
     strict = _options(threads=1)
     strict.add_session_config_entry("session.disable_cpu_ep_fallback", "1")
     # A failure here is an answer, and not a warning for the log.
     ort.set_default_logger_severity(_SILENT)
     try:
         try:
-            session = ort.InferenceSession(str(encoder), strict, providers=placement.providers[:-1])
+            session = ort.InferenceSession(str(encoder), strict, providers=device.providers[:-1])
         except Exception:
-            session = open_session(encoder, placement, threads=1)
+            session = open_session(encoder, device, threads=1)
         if session.get_providers()[0] != wanted:
-            return fallback_reason(placement)
+            return fallback_reason(device)
         image = session.get_inputs()[0]
         session.run(None, {image.name: np.zeros((1, *image.shape[1:]), np.uint8)})
     except Exception as error:

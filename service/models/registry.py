@@ -78,7 +78,8 @@ class ModelRegistry:
         raise ServiceError(
             404,
             "unknown_model",
-            f"No model {name[:_SHOWN]!a} is served here. Name one of {there}, with or without its version.",
+            f"No model {name[:_SHOWN]!a} is served here. There is {there}; a name without its version is "
+            "enough.",
         )
 
     def pipeline(self, key: str) -> Pipeline | None:

@@ -10,7 +10,7 @@ from contract.errors import ArtefactError
 from service.inference.gpu_options import GpuOptions
 from service.inference.model import Model, locate
 from service.inference.precision import choose
-from service.inference.providers import Placement, place_in_child
+from service.inference.providers import DeviceChoice, choose_device_in_child
 from service.settings import Settings
 
 
@@ -23,14 +23,14 @@ class Version:
         id: `name/version` by its card.
         folder: its model folder.
         card_sha256: digest of its card, which names the digests of its graphs.
-        placement: where it runs.
+        device: where it runs.
     """
 
     entry: str
     id: str
     folder: Path
     card_sha256: str
-    placement: Placement
+    device: DeviceChoice
 
 
 def find_version(settings: Settings, entry: str, model: str | None = None) -> Version:
@@ -47,9 +47,9 @@ def find_version(settings: Settings, entry: str, model: str | None = None) -> Ve
             precision.
     """
     artefact = open_artefact(locate(settings.models_dir, model or entry))
-    placement = place_in_child(settings.device, artefact.encoder, GpuOptions.of(settings))
-    choose(settings.precision, artefact.card, on_gpu=placement.on_gpu)
-    return Version(entry, artefact.card.id, artefact.folder, _digest(artefact.card), placement)
+    device = choose_device_in_child(settings.device, artefact.encoder, GpuOptions.of(settings))
+    choose(settings.precision, artefact.card, on_gpu=device.on_gpu)
+    return Version(entry, artefact.card.id, artefact.folder, _digest(artefact.card), device)
 
 
 def open_version(version: Version, settings: Settings) -> Model:
@@ -66,7 +66,7 @@ def open_version(version: Version, settings: Settings) -> Model:
             f"{version.folder} was changed while it was served. Restart the service, and give every change a "
             "version of its own."
         )
-    return Model(artefact, version.placement, settings.threads_per_run, settings.precision)
+    return Model(artefact, version.device, settings.threads_per_run, settings.precision)
 
 
 def _digest(card: ModelCard) -> str:

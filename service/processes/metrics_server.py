@@ -21,7 +21,7 @@ class MetricsServer:
     """HTTP server for `GET /metrics` on a listening socket, in threads of its own."""
 
     def __init__(self, listener: socket.socket) -> None:
-        self._server = _Server(listener)
+        self._server = _HttpServer(listener)
         self._thread = Thread(target=self._server.serve_forever, name="infomax-metrics", daemon=True)
 
     def __enter__(self) -> "MetricsServer":
@@ -36,13 +36,13 @@ class MetricsServer:
         self._server.server_close()
 
 
-class _Server(ThreadingHTTPServer):
+class _HttpServer(ThreadingHTTPServer):
     daemon_threads = True
     # A scraper that hangs does not keep the service alive.
     block_on_close = False
 
     def __init__(self, listener: socket.socket) -> None:
-        super().__init__(listener.getsockname()[:2], _Scrape, bind_and_activate=False)
+        super().__init__(listener.getsockname()[:2], _ScrapeHandler, bind_and_activate=False)
         self.socket.close()
         self.socket = listener
 
@@ -50,7 +50,7 @@ class _Server(ThreadingHTTPServer):
         """Ignore a scraper that has closed its connection; it comes again."""
 
 
-class _Scrape(BaseHTTPRequestHandler):
+class _ScrapeHandler(BaseHTTPRequestHandler):
     timeout = _CLIENT_SECONDS
     server_version = "infomax"
     sys_version = ""

@@ -83,7 +83,7 @@ def _prepare(settings: Settings, stack: ExitStack, on_ready: Callable[[Serving],
         # Each worker opens its own. Here they are only checked, before anything is started.
         guard[1].close()
     listener = stack.enter_context(_listen(settings.host, settings.port, "PORT"))
-    count = settings.worker_count(on_gpu=any(version.placement.on_gpu for version in versions))
+    count = settings.worker_count(on_gpu=any(version.device.on_gpu for version in versions))
     shared = stack.enter_context(RunFolder()).path
     LoadTable.create(shared / TABLE, count)
     metrics_dir = shared / "metrics"

@@ -24,7 +24,7 @@ _ANSWER_SECONDS = 30.0
 # A peer that hangs delays a stream once, and not with every chunk.
 _SUSPENDED_SECONDS = 300.0
 
-_Connection = tuple[asyncio.StreamReader, asyncio.StreamWriter]
+_Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
 
 def address(folder: Path, number: int) -> Path:
@@ -42,7 +42,7 @@ class PeerClient:
         """Connect to no peer yet; `folder` holds the sockets."""
         self._folder = folder
         self._table = table
-        self._idle: defaultdict[int, list[_Connection]] = defaultdict(list)
+        self._idle: defaultdict[int, list[_Streams]] = defaultdict(list)
         # Peers that are not asked, and until when by the event loop's clock.
         self._suspended: dict[int, float] = {}
 
@@ -99,10 +99,10 @@ class PeerClient:
         self._idle[peer].append((reader, writer))
         return answer
 
-    async def _connect(self, peer: int) -> _Connection:
+    async def _connect(self, peer: int) -> _Streams:
         return await asyncio.open_unix_connection(str(address(self._folder, peer)), limit=BUFFER_BYTES)
 
     @staticmethod
-    def _drop(connections: list[_Connection]) -> None:
+    def _drop(connections: list[_Streams]) -> None:
         for _, writer in connections:
             writer.close()

@@ -12,7 +12,7 @@ from contract.artefact import open_artefact
 from service.inference.model import Criticised, Encoded, Model
 from service.inference.peers import NO_PEERS, Peers
 from service.inference.pipeline import Pipeline
-from service.inference.providers import Placement
+from service.inference.providers import DeviceChoice
 from service.settings import Settings
 
 POISON = 255
@@ -34,7 +34,7 @@ class FragileModel(Model):
 
     def __init__(self, models: Path) -> None:
         artefact = open_artefact(models / "tiny" / "1")
-        super().__init__(artefact, Placement("cpu", on_gpu=False), threads_per_run=1)
+        super().__init__(artefact, DeviceChoice("cpu", on_gpu=False), threads_per_run=1)
         self.fatal: BaseException | None = None
         self.poison: BaseException | None = None
         self.broken: BaseException | None = None

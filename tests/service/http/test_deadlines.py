@@ -11,7 +11,7 @@ import pytest
 from prometheus_client import REGISTRY
 
 from service.errors import ServiceError
-from service.inference.admission import Admission, Load
+from service.inference.admission import Admission, Resources
 from service.inference.deadline import Deadline
 from service.inference.results import Priority
 from tests.pictures import photo, plain
@@ -40,18 +40,18 @@ def held() -> float | None:
 
 
 def door(rate: float = 100.0) -> Admission:
-    return Admission(Load(1000, 2**30), full_batch=4, first_rate=rate, longest_wait=60.0)
+    return Admission(Resources(1000, 2**30), full_batch=4, first_rate=rate, longest_wait=60.0)
 
 
 @asynccontextmanager
 async def holding(admission: Admission, items: int) -> AsyncIterator[Admission]:
-    async with admission.admit(Load(items, 0), Priority.INTERACTIVE):
+    async with admission.admit(Resources(items, 0), Priority.INTERACTIVE):
         yield admission
 
 
 async def refusal(admission: Admission, seconds: float) -> ServiceError:
     with pytest.raises(ServiceError) as caught:
-        async with admission.admit(Load(1, 0), Priority.INTERACTIVE, Deadline(seconds)):
+        async with admission.admit(Resources(1, 0), Priority.INTERACTIVE, Deadline(seconds)):
             pass
     return caught.value
 
@@ -86,7 +86,7 @@ def test_a_deadline_that_the_queue_does_not_allow_is_refused_before_anything_is_
             error = await refusal(admission, seconds=4.0)
             assert (error.status, error.code) == (503, "deadline_unreachable")
             assert admission.held.items == 500
-            async with admission.admit(Load(1, 0), Priority.INTERACTIVE, Deadline(6.0)):
+            async with admission.admit(Resources(1, 0), Priority.INTERACTIVE, Deadline(6.0)):
                 assert admission.held.items == 501
 
     asyncio.run(scenario())
@@ -105,7 +105,7 @@ def test_the_refused_are_told_when_the_same_deadline_can_be_kept() -> None:
 def test_what_a_batch_takes_counts_beside_the_queue() -> None:
     async def scenario() -> None:
         async with holding(door(rate=100.0), 100) as admission:
-            async with admission.admit(Load(1, 0), Priority.INTERACTIVE, Deadline(2.0)):
+            async with admission.admit(Resources(1, 0), Priority.INTERACTIVE, Deadline(2.0)):
                 pass
             admission.finished(1, batch_seconds=1.5)
             error = await refusal(admission, seconds=2.0)
@@ -130,7 +130,7 @@ def test_an_idle_service_always_tries() -> None:
     async def scenario() -> None:
         admission = door()
         admission.finished(1, batch_seconds=60.0)
-        async with admission.admit(Load(1, 0), Priority.INTERACTIVE, Deadline(0.001)):
+        async with admission.admit(Resources(1, 0), Priority.INTERACTIVE, Deadline(0.001)):
             assert admission.held.items == 1
 
     asyncio.run(scenario())

@@ -1,4 +1,4 @@
-"""How large batches are."""
+"""Sizes of batches."""
 
 import pytest
 from hypothesis import given
@@ -30,6 +30,6 @@ def test_where_padding_costs_nothing_everything_that_fits_is_taken() -> None:
     assert batch_size(33, bucket_sizes(64), 1.0) == 33
 
 
-def test_where_padding_costs_as_much_as_work_a_batch_rather_leaves_one_behind() -> None:
+def test_where_padding_costs_as_much_as_an_image_a_batch_leaves_one_behind() -> None:
     assert batch_size(33, bucket_sizes(64), 0.25) == 32
     assert batch_size(50, bucket_sizes(64), 0.25) == 50

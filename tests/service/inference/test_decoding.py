@@ -1,4 +1,4 @@
-"""The decode stage on its own."""
+"""Decode stage."""
 
 import asyncio
 from pathlib import Path
@@ -54,7 +54,7 @@ def test_few_bytes_that_are_many_pixels_go_through_the_decode_stage(
     assert in_the_stage == [wide]
 
 
-def test_a_decoder_that_fails_in_an_unknown_way_costs_one_image(
+def test_a_decoder_that_fails_unexpectedly_costs_one_image(
     tiny_models: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
 

@@ -1,4 +1,4 @@
-"""When a decoded image waits for the next ones before it is inferred."""
+"""Minimum efficient batch: when a decoded image waits for the next ones."""
 
 import asyncio
 from collections.abc import Iterator
@@ -23,7 +23,7 @@ SLOW = PICTURES.pop()
 
 @dataclass
 class Slow:
-    """The decoder, which takes as long over SLOW as a test wants.
+    """Decoder that takes as long over SLOW as a test wants.
 
     Attributes:
         begun: it has come to SLOW.
@@ -56,7 +56,9 @@ async def begun(slow: Slow, pipeline: Pipeline) -> "asyncio.Task[list[Outcome]]"
     return call
 
 
-def test_images_at_hand_make_a_batch(tiny_models: Path, slow: Slow, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_images_that_are_about_to_be_decoded_make_a_batch(
+    tiny_models: Path, slow: Slow, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(batching, "_LONGEST_HOLD_SECONDS", 3600.0)
     model = FragileModel(tiny_models)
 
@@ -90,10 +92,10 @@ def test_too_few_images_for_a_batch_do_not_wait(
     asyncio.run(scenario())
 
 
-def test_nobody_waits_long_for_an_image_that_takes_long(
+def test_no_image_waits_long_for_a_slow_one(
     tiny_models: Path, slow: Slow, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(batching, "_COMPANY", 2)
+    monkeypatch.setattr(batching, "_EFFICIENT_BATCH", 2)
 
     async def scenario() -> None:
         async with running(tiny_models, decode_threads=2) as pipeline:

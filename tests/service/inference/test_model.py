@@ -11,11 +11,11 @@ from contract import artefact
 from contract.card import CARD_FILE, ModelCard, WeightsDigest
 from contract.errors import ArtefactError
 from service.inference.model import Model, locate, open_model
-from service.inference.providers import Placement
+from service.inference.providers import DeviceChoice
 from tests.service.faults import settings
 from tests.tiny_model import build_tiny_model, write_artefact
 
-ON_CPU = Placement("cpu", on_gpu=False)
+ON_CPU = DeviceChoice("cpu", on_gpu=False)
 
 
 def test_the_newest_version_is_found_and_versions_are_numbers(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""What callers of the pipeline get, whoever else calls at the same time."""
+"""Answers of the pipeline, which do not depend on other callers."""
 
 import asyncio
 import base64
@@ -33,7 +33,7 @@ def test_the_card_s_golden_image_gets_the_card_s_answer(tiny_models: Path) -> No
     asyncio.run(scenario())
 
 
-def test_an_answer_does_not_depend_on_the_company(tiny_models: Path) -> None:
+def test_an_answer_does_not_depend_on_the_other_images(tiny_models: Path) -> None:
     pictures = [photo(seed) for seed in range(37)]
 
     async def scenario() -> None:
@@ -68,7 +68,7 @@ def test_answers_come_in_order_and_failures_stay_in_their_place(tiny_models: Pat
     asyncio.run(scenario())
 
 
-def test_each_caller_gets_what_he_wants_and_no_more(tiny_models: Path) -> None:
+def test_each_caller_gets_the_outputs_that_it_wants(tiny_models: Path) -> None:
     async def scenario() -> None:
         async with running(tiny_models) as pipeline:
             calls = [pipeline.embed([photo(seed)], want) for seed, want in enumerate([*Want, *Want, *Want])]
@@ -118,7 +118,7 @@ def test_the_answer_knows_the_original(tiny_models: Path) -> None:
     asyncio.run(scenario())
 
 
-def test_a_call_tells_where_its_time_went(tiny_models: Path) -> None:
+def test_a_call_reports_the_times_of_its_stages(tiny_models: Path) -> None:
     async def scenario() -> None:
         stages = Stages()
         async with running(tiny_models) as pipeline:

@@ -1,4 +1,4 @@
-"""Failing images, failing models, dying threads and callers who leave: who is hurt, and who is not."""
+"""Failing images, failing models, dying threads and cancelled calls, and the calls beside them."""
 
 import asyncio
 from pathlib import Path
@@ -15,17 +15,17 @@ from service.inference.results import Embedded, Failed, Want
 from tests.pictures import plain
 from tests.service.faults import POISON, FragileModel, running, settings
 
-PATIENCE = 30
+SECONDS = 30
 
 
 async def becomes_ready(pipeline: Pipeline, ready: bool) -> None:
-    async with asyncio.timeout(PATIENCE):
-        while pipeline.readiness.ready is not ready:  # noqa: ASYNC110 (asked again and again, as operators do)
+    async with asyncio.timeout(SECONDS):
+        while pipeline.readiness.ready is not ready:  # noqa: ASYNC110 (polled, as operators do)
             await asyncio.sleep(0.001)
 
 
 async def is_held_up(model: FragileModel) -> None:
-    assert await asyncio.to_thread(model.entered.wait, PATIENCE)
+    assert await asyncio.to_thread(model.entered.wait, SECONDS)
 
 
 def thread_deaths() -> float:
@@ -57,7 +57,7 @@ def test_only_the_image_that_the_model_fails_on_fails(tiny_models: Path) -> None
     asyncio.run(scenario())
 
 
-def test_batch_mates_of_other_callers_are_not_hurt(tiny_models: Path) -> None:
+def test_images_of_other_calls_in_the_batch_are_answered(tiny_models: Path) -> None:
     async def scenario() -> None:
         model = FragileModel(tiny_models)
         model.poison = RuntimeError("a kernel failed")
@@ -102,7 +102,7 @@ def test_an_image_that_kills_its_thread_fails_alone(tiny_models: Path) -> None:
     asyncio.run(scenario())
 
 
-def test_a_model_that_fails_for_good_answers_nobody_late(tiny_models: Path) -> None:
+def test_a_model_that_fails_for_good_refuses_every_call_soon(tiny_models: Path) -> None:
     async def scenario() -> None:
         model = FragileModel(tiny_models)
         async with running(tiny_models, model) as pipeline:
@@ -155,7 +155,7 @@ def test_a_model_whose_outputs_are_not_the_card_s_does_not_start(tiny_models: Pa
     asyncio.run(scenario())
 
 
-def test_who_leaves_takes_his_images_along(tiny_models: Path) -> None:
+def test_a_cancelled_call_takes_its_images_out_of_the_queue(tiny_models: Path) -> None:
     async def scenario() -> None:
         model = FragileModel(tiny_models)
         async with running(tiny_models, model) as pipeline:
@@ -177,7 +177,7 @@ def test_who_leaves_takes_his_images_along(tiny_models: Path) -> None:
     asyncio.run(scenario())
 
 
-def test_a_full_service_refuses_and_says_when_to_come_back(tiny_models: Path) -> None:
+def test_a_full_service_refuses_with_the_time_to_retry(tiny_models: Path) -> None:
     async def scenario() -> None:
         model = FragileModel(tiny_models)
         async with running(tiny_models, model, queue_items=8) as pipeline:
@@ -203,7 +203,7 @@ def test_stopping_answers_what_was_accepted_and_refuses_the_rest(tiny_models: Pa
             model.gate.clear()
             accepted = asyncio.create_task(pipeline.embed([plain(1)] * 40, Want.EMBEDDING))
             await is_held_up(model)
-            stopping = asyncio.create_task(pipeline.stop(PATIENCE))
+            stopping = asyncio.create_task(pipeline.stop(SECONDS))
             await asyncio.sleep(0)
             assert not pipeline.readiness.ready
             with pytest.raises(ServiceError) as caught:

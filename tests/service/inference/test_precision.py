@@ -1,4 +1,4 @@
-"""Which encoder runs, that it is said, and that int8 answers what fp32 answers, nearly."""
+"""Choice of the precision, its report, and int8 answers close to those of fp32."""
 
 import asyncio
 from pathlib import Path
@@ -14,18 +14,18 @@ from service.errors import SettingsError
 from service.index.space import identity_of
 from service.inference.model import Model, open_model
 from service.inference.precision import choose
-from service.inference.providers import Placement
+from service.inference.providers import DeviceChoice
 from tests.service.client import client
 from tests.service.faults import settings
 from tests.tiny_int8 import build_tiny_int8
 from tests.tiny_model import SIDE
 
-ON_CPU = Placement("cpu", on_gpu=False)
+ON_CPU = DeviceChoice("cpu", on_gpu=False)
 
 
 @pytest.fixture(scope="module")
 def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A models folder whose `tiny/1` holds both encoders, which are equally good by its card."""
+    """Make a models folder whose `tiny/1` holds both encoders, which are equally good by its card."""
     folder = tmp_path_factory.mktemp("models")
     build_tiny_int8(folder)
     return folder
@@ -36,7 +36,7 @@ def card(models: Path) -> ModelCard:
 
 
 def losing(card: ModelCard, fp32: float | None, int8: float | None) -> ModelCard:
-    """The card, if its int8 encoder were that good."""
+    """Change the accuracies in the card."""
     assert card.int8 is not None
     loss = card.int8.loss.model_copy(update={"knn_fp32": fp32, "knn_int8": int8})
     return card.model_copy(update={"int8": card.int8.model_copy(update={"loss": loss})})
@@ -48,13 +48,13 @@ def test_auto_takes_int8_where_the_card_says_that_it_is_as_good(models: Path) ->
         assert (choice.active, choice.why_not_int8) == ("int8", None)
 
 
-def test_auto_takes_fp32_where_int8_loses_more_and_says_so(models: Path) -> None:
+def test_auto_takes_fp32_where_int8_loses_more_and_reports_it(models: Path) -> None:
     choice = choose("auto", losing(card(models), 0.7, 0.6969), on_gpu=False)
     assert choice.active == "fp32"
     assert choice.why_not_int8 == "By the card, int8 loses 0.31 points of accuracy, more than 0.3."
 
 
-def test_auto_takes_fp32_where_nobody_knows_what_int8_loses(models: Path) -> None:
+def test_auto_takes_fp32_where_the_loss_of_int8_is_unknown(models: Path) -> None:
     choice = choose("auto", losing(card(models), None, None), on_gpu=False)
     assert choice.active == "fp32"
     assert "images without labels" in str(choice.why_not_int8)
@@ -66,7 +66,7 @@ def test_auto_takes_fp32_on_a_gpu_and_where_there_is_no_other(models: Path, tiny
     assert (choice.active, choice.why_not_int8) == ("fp32", "The model has no int8 encoder.")
 
 
-def test_what_is_asked_for_is_taken_whatever_the_card_says(models: Path) -> None:
+def test_the_requested_precision_is_taken_whatever_the_card_says(models: Path) -> None:
     bad = losing(card(models), 0.7, 0.1)
     assert choose("int8", bad, on_gpu=False).active == "int8"
     assert choose("int8", bad, on_gpu=True).active == "int8"
@@ -74,7 +74,7 @@ def test_what_is_asked_for_is_taken_whatever_the_card_says(models: Path) -> None
     assert (good.active, good.why_not_int8) == ("fp32", None)
 
 
-def test_int8_that_is_not_there_stops_the_start_with_the_variable(tiny_models: Path) -> None:
+def test_a_missing_int8_encoder_stops_the_start_with_the_variable(tiny_models: Path) -> None:
     with pytest.raises(SettingsError, match="INFOMAX_PRECISION=int8 is set, but tiny/1 has no int8 encoder"):
         open_model(settings(tiny_models, precision="int8"))
 
@@ -130,7 +130,7 @@ def test_vectors_of_different_precisions_are_never_compared(models: Path) -> Non
     assert (int8.model, int8.dimensions) == (fp32.model, fp32.dimensions)
 
 
-def test_what_runs_is_said_in_the_list_the_header_and_the_metrics(models: Path, index_url: str) -> None:
+def test_the_precision_is_shown_in_the_list_the_header_and_the_metrics(models: Path, index_url: str) -> None:
     async def scenario() -> None:
         async with client(models, index_url) as http:
             answer = await http.get("/v1/models/tiny")

@@ -1,4 +1,4 @@
-"""Who goes first in the queue between two stages."""
+"""Order of the queue between two stages."""
 
 import asyncio
 from collections.abc import Iterator
@@ -37,22 +37,22 @@ def test_interactive_goes_before_bulk_that_came_earlier(loop: asyncio.AbstractEv
     assert taken(queue, 4) == [(BULK, 2)]
 
 
-def test_bulk_does_not_stand_still_while_interactive_work_never_ends(loop: asyncio.AbstractEventLoop) -> None:
+def test_bulk_does_not_starve_while_interactive_images_keep_coming(loop: asyncio.AbstractEventLoop) -> None:
     queue = PriorityQueue("test")
     queue.put(items(loop, BULK, 2))
     queue.put(items(loop, INTERACTIVE, 100))
-    lanes = [priority for priority, _ in taken(queue, 16)]
-    assert (lanes.count(INTERACTIVE), lanes.count(BULK)) == (14, 2)
+    priorities = [priority for priority, _ in taken(queue, 16)]
+    assert (priorities.count(INTERACTIVE), priorities.count(BULK)) == (14, 2)
 
 
-def test_what_is_put_back_comes_first_and_in_order(loop: asyncio.AbstractEventLoop) -> None:
+def test_items_that_are_put_back_come_first_and_in_order(loop: asyncio.AbstractEventLoop) -> None:
     queue = PriorityQueue("test")
     queue.put(items(loop, BULK, 4))
     queue.put_back(queue.take(lambda _: 2))
     assert taken(queue, 4) == [(BULK, 0), (BULK, 1), (BULK, 2), (BULK, 3)]
 
 
-def test_abandoned_images_leave_unseen(loop: asyncio.AbstractEventLoop) -> None:
+def test_abandoned_images_are_skipped(loop: asyncio.AbstractEventLoop) -> None:
     queue = PriorityQueue("test")
     abandoned, wanted = items(loop, INTERACTIVE, 3), items(loop, INTERACTIVE, 2)
     queue.put([abandoned[0], wanted[0], abandoned[1], wanted[1], abandoned[2]])
@@ -69,7 +69,7 @@ def test_the_oldest_is_the_one_that_waits_longest(loop: asyncio.AbstractEventLoo
     assert queue.oldest() is bulk
 
 
-def test_holding_on_lets_more_come(loop: asyncio.AbstractEventLoop) -> None:
+def test_a_held_batch_gets_the_images_that_come(loop: asyncio.AbstractEventLoop) -> None:
     queue = PriorityQueue("test")
     more = items(loop, BULK, 3)
     queue.put(more[:1])
@@ -86,7 +86,7 @@ def test_holding_on_lets_more_come(loop: asyncio.AbstractEventLoop) -> None:
     assert asked == [1, 2, 3]
 
 
-def test_holding_on_ends_though_nothing_comes(loop: asyncio.AbstractEventLoop) -> None:
+def test_holding_a_batch_ends_though_nothing_comes(loop: asyncio.AbstractEventLoop) -> None:
     queue = PriorityQueue("test")
     alone = items(loop, BULK, 1)
     queue.put(alone)
@@ -94,7 +94,7 @@ def test_holding_on_ends_though_nothing_comes(loop: asyncio.AbstractEventLoop) -
     assert queue.take(lambda waiting: waiting, lambda *_: next(answers)) == alone
 
 
-def test_closing_wakes_whoever_holds_on(loop: asyncio.AbstractEventLoop) -> None:
+def test_closing_wakes_a_thread_that_holds_a_batch(loop: asyncio.AbstractEventLoop) -> None:
     queue = PriorityQueue("test")
     queue.put(items(loop, BULK, 1))
     answers: list[list[Item]] = []
@@ -105,7 +105,7 @@ def test_closing_wakes_whoever_holds_on(loop: asyncio.AbstractEventLoop) -> None
     assert answers == [[]]
 
 
-def test_closing_wakes_whoever_waits() -> None:
+def test_closing_wakes_a_thread_that_waits() -> None:
     queue = PriorityQueue("test")
     answers: list[list[Item]] = []
     thread = Thread(target=lambda: answers.append(queue.take(lambda waiting: waiting)))

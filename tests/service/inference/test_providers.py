@@ -11,7 +11,7 @@ from service.inference import providers
 from service.inference.execution_report import runtimes
 from service.inference.gpu_options import GpuOptions
 from service.inference.model import Model, open_model
-from service.inference.providers import CPU, Placement, place, place_in_child
+from service.inference.providers import CPU, DeviceChoice, choose_device, choose_device_in_child
 from service.system import gpu
 from tests.service.faults import settings
 
@@ -57,11 +57,11 @@ def test_a_process_that_only_decides_where_to_run_leaves_no_gauge(
     tiny_models: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PROMETHEUS_MULTIPROC_DIR", str(tmp_path))
-    place_in_child("auto", encoder(tiny_models))
+    choose_device_in_child("auto", encoder(tiny_models))
     assert not list(tmp_path.glob("gauge_live*"))
 
 
-@pytest.mark.parametrize("decide", [place, place_in_child])
+@pytest.mark.parametrize("decide", [choose_device, choose_device_in_child])
 def test_a_demanded_gpu_that_does_not_work_stops_the_start(tiny_models: Path, decide: object) -> None:
     assert callable(decide)
     with pytest.raises(SettingsError, match="INFOMAX_DEVICE=cuda is set, but no GPU works") as caught:
@@ -75,21 +75,21 @@ def test_a_session_that_falls_back_is_not_taken_for_a_gpu(
 ) -> None:
     """The driver claims to work; only the session shows that it does not."""
     monkeypatch.setattr(gpu, "obstacle", lambda: None)
-    placement = place("auto", encoder(tiny_models))
-    assert not placement.on_gpu
-    assert placement.why_not_gpu is not None
-    assert "fell back to the CPU" in placement.why_not_gpu
+    device = choose_device("auto", encoder(tiny_models))
+    assert not device.on_gpu
+    assert device.why_not_gpu is not None
+    assert "fell back to the CPU" in device.why_not_gpu
     assert capfd.readouterr().err == ""
 
 
 @needs_no_gpu
 def test_loaded_graphs_that_fell_back_are_not_taken_for_a_gpu_either(tiny_models: Path) -> None:
     artefact = open_artefact(tiny_models / "tiny" / "1")
-    report = Model(artefact, Placement("auto", on_gpu=True), threads_per_run=1).report
+    report = Model(artefact, DeviceChoice("auto", on_gpu=True), threads_per_run=1).report
     assert report.active == CPU
     assert "fell back to the CPU" in str(report.why_not_gpu)
     with pytest.raises(SettingsError, match="fell back to the CPU"):
-        Model(artefact, Placement("cuda", on_gpu=True), threads_per_run=1)
+        Model(artefact, DeviceChoice("cuda", on_gpu=True), threads_per_run=1)
 
 
 @needs_gpu
@@ -131,7 +131,7 @@ def test_tensorrt_that_is_demanded_and_does_not_run_stops_the_start(tiny_models:
     with pytest.raises(
         SettingsError, match="INFOMAX_DEVICE=tensorrt is set, but TensorRT does not run"
     ) as caught:
-        place("tensorrt", encoder(tiny_models))
+        choose_device("tensorrt", encoder(tiny_models))
     assert str(gpu.obstacle()) in str(caught.value)
 
 
@@ -145,7 +145,7 @@ def test_each_provider_is_asked_with_its_options(tmp_path: Path) -> None:
         tensorrt_cache=tmp_path,
         tensorrt_fp16=True,
     )
-    tensorrt, cuda, cpu = Placement("tensorrt", on_gpu=True, options=options).providers
+    tensorrt, cuda, cpu = DeviceChoice("tensorrt", on_gpu=True, options=options).providers
     assert cuda == (
         providers.CUDA,
         {
@@ -170,7 +170,7 @@ def test_each_provider_is_asked_with_its_options(tmp_path: Path) -> None:
         },
     )
     assert cpu == (CPU, {})
-    assert [name for name, _ in Placement("cuda", on_gpu=True, options=options).providers] == [
+    assert [name for name, _ in DeviceChoice("cuda", on_gpu=True, options=options).providers] == [
         providers.CUDA,
         CPU,
     ]
@@ -180,7 +180,7 @@ def test_a_gpu_that_does_not_exist_is_named(tiny_models: Path, monkeypatch: pyte
     monkeypatch.setattr(gpu, "obstacle", lambda: None)
     monkeypatch.setattr(gpu, "driver", lambda: gpu.Driver((13, 1), ("NVIDIA L4",)))
     with pytest.raises(SettingsError, match="INFOMAX_GPU_ID=3 does not exist: the driver shows 1"):
-        place("cuda", encoder(tiny_models), GpuOptions(gpu_id=3))
+        choose_device("cuda", encoder(tiny_models), GpuOptions(gpu_id=3))
 
 
 @needs_gpu

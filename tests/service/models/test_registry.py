@@ -15,7 +15,7 @@ import pytest
 from contract.artefact import open_artefact
 from service.app import create_app
 from service.inference.model import Model
-from service.inference.providers import Placement
+from service.inference.providers import DeviceChoice
 from service.runtime import Runtime
 from tests import tiny_model
 from tests.pictures import photo
@@ -37,7 +37,7 @@ def two_versions(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def opened(models: Path, name: str) -> Model:
-    return Model(open_artefact(models / name), Placement("cpu", on_gpu=False), threads_per_run=1)
+    return Model(open_artefact(models / name), DeviceChoice("cpu", on_gpu=False), threads_per_run=1)
 
 
 @asynccontextmanager
@@ -126,7 +126,7 @@ def test_a_request_that_runs_on_a_retired_version_at_the_end_is_refused(
             await new.start()
             runtime.models.activate(new)
             draining = asyncio.create_task(runtime.drain())
-            check_refusal(await slow, 503, "shutting_down", "Send it again")
+            check_refusal(await slow, 503, "shutting_down", "again")
             old.gate.set()
             await draining
 

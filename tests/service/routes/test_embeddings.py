@@ -160,7 +160,7 @@ def test_the_openai_client_gets_its_embeddings(tiny_models: Path, index_url: str
             )
             first = expected[0, :4] / np.linalg.norm(expected[0, :4])
             np.testing.assert_allclose(short.data[0].embedding, first, atol=1e-5)
-            with pytest.raises(openai.NotFoundError, match=r"there is tiny/1"):
+            with pytest.raises(openai.NotFoundError, match=r"There is tiny/1"):
                 await genuine.embeddings.create(model="text-embedding-3-small", input=images)
             with pytest.raises(openai.UnprocessableEntityError) as caught:
                 await genuine.embeddings.create(model="tiny", input="a cat on a mat")

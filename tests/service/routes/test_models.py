@@ -57,13 +57,15 @@ def test_a_model_answers_to_its_name_with_and_without_version(
 
 
 @pytest.mark.parametrize("name", ["tiny/2", "large", "tiny/1/encoder.onnx"])
-def test_another_model_is_refused_with_what_there_is(name: str, tiny_models: Path, index_url: str) -> None:
+def test_an_unknown_model_is_refused_with_the_served_ones(
+    name: str, tiny_models: Path, index_url: str
+) -> None:
     async def scenario() -> None:
         async with client(tiny_models, index_url) as http:
             answer = await http.get(f"/v1/models/{name}")
         assert (answer.status_code, answer.json()["code"]) == (404, "unknown_model")
         assert name in answer.json()["detail"]
-        assert "there is tiny/1" in answer.json()["detail"]
+        assert "There is tiny/1" in answer.json()["detail"]
 
     asyncio.run(scenario())
 

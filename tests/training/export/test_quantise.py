@@ -11,7 +11,7 @@ from contract.artefact import open_artefact
 from contract.card import INT8_ENCODER_FILE
 from contract.precision import PrecisionLoss
 from service.inference.model import Model
-from service.inference.providers import Placement
+from service.inference.providers import DeviceChoice
 from tests.tiny_int8 import int8_record
 from tests.training.command import Answer, Infomax
 from tests.training.export.test_export_command import export_command
@@ -195,7 +195,7 @@ def test_the_command_writes_both_encoders_and_what_the_second_loses(
     text = (artefact.folder / "README.md").read_text()
     assert f"`{INT8_ENCODER_FILE}` is the same encoder in 8 bits" in text
     assert "| images in a batch | fp32 | int8 |" in text
-    model = Model(artefact, Placement("cpu", on_gpu=False), 1, "int8")
+    model = Model(artefact, DeviceChoice("cpu", on_gpu=False), 1, "int8")
     model.self_test()
     model.self_test(8)
 

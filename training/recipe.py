@@ -11,6 +11,10 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, model_validator
 
+from contract.preprocessing import ColorProfile, ResizeRule
+
+# Twice as large, each pixel of a view that shows a whole image is the mean of four.
+_MOST_KEPT = 2
 Share = Annotated[float, Field(ge=0, le=1)]
 
 
@@ -142,6 +146,9 @@ class ViewRecipe:
         hue: largest rotation as a share of the colour circle.
         jitter: probability that colours change at all.
         grey: probability that colour is dropped.
+        blur: probability of a Gaussian blur.
+        blur_sigma: its largest standard deviation, as a share of the view's side; SimCLR's: 2 pixels of 224.
+        solarise: probability that values above one half are inverted.
 
     Pydantic checks the ranges where a recipe is read.
     """
@@ -155,6 +162,9 @@ class ViewRecipe:
     hue: Annotated[float, Field(ge=0, le=0.5)] = 0.1
     jitter: Share = 0.8
     grey: Share = 0.2
+    blur: Share = 0.0
+    blur_sigma: Annotated[float, Field(gt=0, le=0.1)] = 0.009
+    solarise: Share = 0.0
 
 
 class SmallViewsRecipe(_Section):
@@ -179,6 +189,9 @@ class Recipe(_Section):
     Attributes:
         name: of the recipe; ends up in the card.
         input_size: height and width of the encoder's input in pixels.
+        resize_rule, color_profile: how images become that input (contract/preprocessing.py).
+        kept_size: height and width in pixels at which images are kept for training, so that crops of them are
+            sharp; absent means input_size. All that measures takes input_size.
         views: 1 trains on each image as its own partner (the paper), or on one random view of it where
             there is an augmentation; 2 on two random views.
         trunk_copies: random views of each image whose maps are computed once, where the whole trunk is
@@ -191,7 +204,10 @@ class Recipe(_Section):
     seed: int = Field(default=0, ge=0)
     epochs: int = Field(ge=1)
     batch_size: int = Field(default=256, ge=1)
-    input_size: int = Field(default=32, ge=8)
+    input_size: int = Field(default=32, ge=8, le=1024)
+    resize_rule: ResizeRule = "stretch"
+    color_profile: ColorProfile = "ignore"
+    kept_size: int | None = Field(default=None, ge=8, le=1024)
     views: Literal[1, 2] = 2
     embedding_layer: Literal["conv", "fc", "code"] = "fc"
     validation_share: Annotated[float, Field(gt=0, lt=1)] = 0.1
@@ -225,9 +241,21 @@ class Recipe(_Section):
                 'embedding_layer is "code", which objective.target = "fc" leaves without training; '
                 'make both "fc" or both "code"'
             )
+        self._check_kept_size()
         self._check_small_views()
         self._check_trunk_copies()
         return self
+
+    def _check_kept_size(self) -> None:
+        if self.kept_size is None:
+            return
+        if self.augmentation is None:
+            raise ValueError("kept_size needs an [augmentation] section; without one nothing is cropped")
+        if not self.input_size < self.kept_size <= _MOST_KEPT * self.input_size:
+            raise ValueError(
+                f"kept_size is {self.kept_size}; it has to be above input_size = {self.input_size} and at "
+                f"most {_MOST_KEPT * self.input_size}, since crops are resampled without a filter"
+            )
 
     def _check_small_views(self) -> None:
         small = self.small_views

@@ -113,6 +113,18 @@ def test_a_recipe_survives_the_checkpoint(tmp_path: Path) -> None:
             POSSIBLE.replace("epochs = 2", "epochs = 0"),
             "epochs: it has to be greater than or equal to 1, and is 0",
         ),
+        (
+            POSSIBLE.replace("epochs", "kept_size = 48\nepochs"),
+            "kept_size needs an [augmentation] section",
+        ),
+        (
+            POSSIBLE.replace("epochs", "kept_size = 65\nepochs") + "[augmentation]",
+            "kept_size is 65; it has to be above input_size = 32 and at most 64",
+        ),
+        (
+            POSSIBLE.replace("epochs", "resize_rule = 'cover'\nepochs"),
+            "resize_rule: it has to be 'stretch', 'center_crop' or 'letterbox', and is 'cover'",
+        ),
         (POSSIBLE.replace("views = 1", "views = 2"), "views = 2 needs an [augmentation] section"),
         (POSSIBLE.replace("views = 1", "views = 3"), "views: it has to be 1 or 2, and is 3"),
         (POSSIBLE + "[objective]\npairwise_weight = 1.0", "pairwise_weight needs views = 2"),
@@ -159,8 +171,8 @@ def test_a_recipe_survives_the_checkpoint(tmp_path: Path) -> None:
             "there is no key critic.temprature; choose one of name, units, temperature",
         ),
         (
-            POSSIBLE + "[augmentation]\nblur = 1",
-            "there is no key augmentation.blur; choose one of min_crop, aspect, flip",
+            POSSIBLE + "[augmentation]\nsharpen = 1",
+            "there is no key augmentation.sharpen; choose one of min_crop, aspect, flip",
         ),
         (
             POSSIBLE + "[augmentation]\nmin_crop = 0",

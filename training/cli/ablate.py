@@ -100,7 +100,7 @@ def _run(plan: Plan, out: Path, minutes: float | None) -> None:
     out.mkdir(parents=True, exist_ok=True)
     missing = [each for each in wanted if _read(out, *each, plan) is None]
     if missing:
-        images = image_files.load_images(source, image_files.rule(recipe)).sample(plan.images, recipe.seed)
+        images = image_files.load_training_images(source, recipe).sample(plan.images, recipe.seed)
         with time_limit(minutes):
             stopped = not _run_all(missing, images, out, plan.execution)
     _show(out, plan, recipe, list(_finished(out, wanted, plan)))

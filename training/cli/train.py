@@ -88,7 +88,7 @@ def _run(
         source = open_source(data)
         check_batches(recipe, source.count)
         with ranks.first_before_others():
-            loaded = images.load_images(source, images.rule(recipe))
+            loaded = images.load_training_images(source, recipe)
         result = trainer.train(recipe, loaded, out, resume=resume, execution=execution)
         first = ranks.first()
         if first:

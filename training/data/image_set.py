@@ -18,12 +18,19 @@ class ImageSet:
         labels: int64 [N] into `class_names`, or None when the data has no classes.
         class_names: name of each class; empty without labels.
         names: where each image came from: a path relative to the data, or a row.
+        larger_pixels: uint8 [N, L, L, 3], the same images at a larger size, for crops; may be absent.
     """
 
     pixels: NDArray[np.uint8]
     labels: NDArray[np.int64] | None
     class_names: tuple[str, ...]
     names: tuple[str, ...]
+    larger_pixels: NDArray[np.uint8] | None = None
+
+    @property
+    def pixels_for_crops(self) -> NDArray[np.uint8]:
+        """The largest pixels that there are: uint8 [N, L, L, 3]."""
+        return self.pixels if self.larger_pixels is None else self.larger_pixels
 
     def __len__(self) -> int:
         return len(self.pixels)
@@ -41,6 +48,7 @@ class ImageSet:
             pixels=self.pixels[rows],
             labels=None if self.labels is None else self.labels[rows],
             names=tuple(self.names[row] for row in rows),
+            larger_pixels=None if self.larger_pixels is None else self.larger_pixels[rows],
         )
 
     def sample(self, most: int, seed: int) -> "ImageSet":

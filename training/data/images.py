@@ -1,15 +1,41 @@
 """Images for a recipe: decoded once, by the rule that the exported model will carry."""
 
+from dataclasses import replace
 from pathlib import Path
 
 from contract.preprocessing import Preprocessing
 from training.data import ImageSet, Source, default_cache, load
+from training.errors import DataError
 from training.recipe import Recipe
 
 
 def rule(recipe: Recipe) -> Preprocessing:
     """Return the rule by which images become the input of this recipe's encoder."""
-    return Preprocessing(height=recipe.input_size, width=recipe.input_size)
+    return _square(recipe, recipe.input_size)
+
+
+def load_training_images(source: Source | Path, recipe: Recipe) -> ImageSet:
+    """Decode a source for training: at the encoder's input size, and larger where the recipe keeps it so.
+
+    Raises:
+        DataError: the path does not hold images, or too many are unreadable.
+    """
+    images = load_images(source, rule(recipe))
+    if recipe.kept_size is None:
+        return images
+    larger = load_images(source, _square(recipe, recipe.kept_size))
+    if larger.names != images.names:
+        raise DataError(
+            f"{len(images)} images can be decoded at {recipe.input_size} pixels and {len(larger)} at "
+            f"{recipe.kept_size}. Remove the damaged ones that the log names, or leave kept_size out."
+        )
+    return replace(images, larger_pixels=larger.pixels)
+
+
+def _square(recipe: Recipe, side: int) -> Preprocessing:
+    return Preprocessing(
+        height=side, width=side, resize_rule=recipe.resize_rule, color_profile=recipe.color_profile
+    )
 
 
 def load_images(source: Source | Path, rule: Preprocessing) -> ImageSet:

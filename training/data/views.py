@@ -2,7 +2,8 @@
 
 Every colour change used here (brightness, saturation, hue, grey) is linear in RGB. So an image's whole
 jitter is one 3 x 3 matrix, and contrast adds one offset. Crop and flip are one affine resampling. The set of
-augmentations is that of SimCLR for CIFAR-10 (Chen et al. 2020, appendix A), without blur.
+augmentations is that of SimCLR (Chen et al. 2020, appendix A), with the solarisation of BYOL (Grill et al.
+2020, appendix B). Where a recipe asks for no blur or no solarisation, nothing is drawn for them.
 """
 
 import math
@@ -13,12 +14,16 @@ import torch
 import torch.nn.functional as F  # noqa: N812  (torch's own convention)
 from torch import Generator, Tensor
 
+from training.data.blur import blurred
 from training.recipe import ViewRecipe
 
 _LUMA = torch.tensor([0.299, 0.587, 0.114])
 # RGB to YIQ: hue is a rotation of the two chroma axes (the NTSC matrix, as in colorsys).
 _TO_YIQ = torch.tensor([[0.299, 0.587, 0.114], [0.5959, -0.2746, -0.3213], [0.2115, -0.5227, 0.3112]])
 _FROM_YIQ = torch.linalg.inv(_TO_YIQ)
+# Of the largest one; SimCLR draws from 0.1 to 2.0 pixels.
+_LEAST_BLUR = 0.05
+_SOLARISED_ABOVE = 0.5
 
 
 def to_unit(images: Tensor) -> Tensor:
@@ -36,29 +41,46 @@ class ViewParameters:
         affine: float32 [B, 2, 3], from places in the view to places in the image, each on -1..1.
         colour: float32 [B, 3, 3], the change of RGB but for contrast.
         contrast: float32 [B].
+        blur: float32 [B], standard deviations as shares of the view's side, 0 for none; None blurs nothing.
+        solarise: bool [B]; None solarises nothing.
     """
 
     affine: Tensor
     colour: Tensor
     contrast: Tensor
+    blur: Tensor | None = None
+    solarise: Tensor | None = None
 
     def map(self, change: Callable[[Tensor], Tensor]) -> "ViewParameters":
-        """Apply the same change, of rows or of device, to all three."""
-        return ViewParameters(change(self.affine), change(self.colour), change(self.contrast))
+        """Apply the same change, of rows or of device, to all that were drawn."""
+        return ViewParameters(
+            change(self.affine),
+            change(self.colour),
+            change(self.contrast),
+            None if self.blur is None else change(self.blur),
+            None if self.solarise is None else change(self.solarise),
+        )
 
 
 def draw_views(count: int, recipe: ViewRecipe, generator: Generator) -> ViewParameters:
     """Draw one view for each of `count` images; `generator`, of the CPU, is the source of all randomness."""
     affine = _draw_crop_and_flip(count, recipe, generator)
     colour, contrast = _draw_colour(count, recipe, generator)
-    return ViewParameters(affine, colour, contrast)
+    blur = solarise = None
+    if recipe.blur:
+        blurred = _chance(count, recipe.blur, generator)
+        strength = _uniform(count, _LEAST_BLUR, 1, generator) * recipe.blur_sigma
+        blur = torch.where(blurred, strength, 0.0)
+    if recipe.solarise:
+        solarise = _chance(count, recipe.solarise, generator)
+    return ViewParameters(affine, colour, contrast, blur, solarise)
 
 
 def apply_views(images: Tensor, draw: ViewParameters, size: int) -> Tensor:
     """Compute the views that were drawn.
 
     Args:
-        images: uint8 [B, H, W, 3].
+        images: uint8 [B, H, W, 3], of any size.
         draw: of as many images, on the same device.
         size: S, height and width of the views.
 
@@ -68,8 +90,13 @@ def apply_views(images: Tensor, draw: ViewParameters, size: int) -> Tensor:
     unit = to_unit(images)
     grid = F.affine_grid(draw.affine, [*unit.shape[:2], size, size], align_corners=False)
     cropped = F.grid_sample(unit, grid, mode="bilinear", padding_mode="reflection", align_corners=False)
-    coloured = _colour(cropped, draw.colour, draw.contrast)
-    return coloured.clamp_(0, 1).contiguous(memory_format=torch.channels_last)
+    view = _colour(cropped, draw.colour, draw.contrast).clamp_(0, 1)
+    if draw.blur is not None:
+        # Sums of weighted values may round to above 1.
+        view = blurred(view, draw.blur * size).clamp_(0, 1)
+    if draw.solarise is not None:
+        view = torch.where(draw.solarise.view(-1, 1, 1, 1) & (view >= _SOLARISED_ABOVE), 1 - view, view)
+    return view.contiguous(memory_format=torch.channels_last)
 
 
 def random_views(images: Tensor, recipe: ViewRecipe, generator: Generator) -> Tensor:

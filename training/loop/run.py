@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from pydantic import ValidationError
 from torch import Generator, Tensor
 
 from training.data.views import apply_views, draw_views, to_unit
@@ -99,7 +100,7 @@ class Run:
             TrainingError: there is no usable checkpoint, or it belongs to another recipe or other images.
         """
         state = checkpoint.load(self.folder)
-        if state["recipe"] != self.recipe.model_dump_json():
+        if not self._is_of_this_recipe(state["recipe"]):
             raise TrainingError(
                 f"The checkpoint in {self.folder} was made by another recipe; resume with that one."
             )
@@ -115,6 +116,13 @@ class Run:
             optimiser.load_state_dict(saved)
         self._generator.set_state(state["generator"])
         self.step, self.seconds = state["step"], state["seconds"]
+
+    def _is_of_this_recipe(self, text: str) -> bool:
+        # Read, since the recipe of an earlier version has no keys that were added with a default.
+        try:
+            return Recipe.model_validate_json(text) == self.recipe
+        except ValidationError:
+            return False
 
     def save(self) -> None:
         """Write a checkpoint that `resume` continues from bit for bit; of several ranks the first does."""

@@ -162,7 +162,7 @@ def _take_steps(
     interruption: Interruption,
     record: RunLog,
 ) -> None:
-    pixels = torch.from_numpy(training.pixels)
+    pixels = torch.from_numpy(training.pixels_for_crops)
     monitor = Monitor(run.learner.encoder, training, validation, run.recipe.seed) if ranks.first() else None
     saved_at = time.monotonic()
     while run.step < run.total_steps:

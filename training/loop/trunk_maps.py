@@ -105,7 +105,7 @@ def _encode(
 ) -> Maps:
     # A generator for each batch, so that a resumed call draws what the first one would have drawn.
     generator = Generator().manual_seed(recipe.seed * 1_000_003 + place)
-    pixels = torch.from_numpy(images.pixels[rows])
+    pixels = torch.from_numpy(images.pixels_for_crops[rows])
     device = encoder.mean.device
     draw = draw_views(len(rows), views, generator).map(lambda each: each.to(device))
     seen = apply_views(pixels.to(device), draw, recipe.input_size)

@@ -6,6 +6,7 @@ from dataclasses import replace
 import torch
 from torch import Generator, Tensor
 
+from training.data.blur import blurred
 from training.data.views import apply_views, draw_views, random_views, to_unit
 from training.recipe import ViewRecipe
 
@@ -78,7 +79,65 @@ def test_a_seed_fixes_the_views_and_another_changes_them() -> None:
     assert not torch.equal(view(recipe, images(), 3), view(recipe, images(), 4))
 
 
+def test_blur_spreads_a_point_by_its_standard_deviation_and_keeps_its_light() -> None:
+    points = torch.zeros(3, 3, 65, 65)
+    points[:, :, 32, 32] = 1
+    sigma = torch.tensor([0.0, 1.5, 4.0])
+    out = blurred(points, sigma)
+    torch.testing.assert_close(out.sum(dim=(2, 3)), torch.ones(3, 3), atol=1e-5, rtol=0)
+    places = torch.arange(65.0) - 32
+    across = (out.sum(dim=2) * places**2).sum(dim=2).sqrt()
+    torch.testing.assert_close(across, sigma.view(3, 1).expand(3, 3), atol=0.05, rtol=0.02)
+    assert torch.equal(out[0], points[0])
+
+
+def test_each_image_is_blurred_as_it_would_be_alone() -> None:
+    unit, sigma = to_unit(images()), torch.rand(8, generator=Generator().manual_seed(2)) * 3
+    together = blurred(unit, sigma)
+    for row in range(8):
+        # A longer kernel beside it changes nothing but weights that are next to nothing.
+        alone = blurred(unit[row : row + 1], sigma[row : row + 1])
+        torch.testing.assert_close(together[row : row + 1], alone, atol=0.01, rtol=0)
+
+
+def test_blur_takes_as_large_a_share_of_views_of_any_size() -> None:
+    recipe = replace(STILL, blur=1.0, blur_sigma=0.1)
+    draw = draw_views(8, recipe, Generator().manual_seed(0))
+    large = images().repeat_interleave(4, 1).repeat_interleave(4, 2)
+    still = draw_views(8, STILL, Generator().manual_seed(0))
+    for size in (32, 128):
+        assert apply_views(large, draw, size).std() < 0.8 * apply_views(large, still, size).std()
+    small = torch.nn.functional.avg_pool2d(apply_views(large, draw, 128), 4)
+    assert (apply_views(large, draw, 32) - small).abs().mean() < 0.02
+
+
+def test_solarise_inverts_what_is_bright() -> None:
+    still = view(STILL, images())
+    out = view(replace(STILL, solarise=1.0), images())
+    torch.testing.assert_close(out, torch.where(still >= 0.5, 1 - still, still))
+    some = view(replace(STILL, solarise=0.5), images(64))
+    changed = (some != view(STILL, images(64))).flatten(1).any(dim=1)
+    assert 10 < int(changed.sum()) < 54
+
+
+def test_blur_and_solarise_change_no_other_draw() -> None:
+    plain = draw_views(8, ViewRecipe(), Generator().manual_seed(3))
+    more = draw_views(8, ViewRecipe(blur=0.5, solarise=0.5), Generator().manual_seed(3))
+    assert plain.blur is plain.solarise is None
+    assert torch.equal(plain.affine, more.affine)
+    assert torch.equal(plain.colour, more.colour)
+    assert torch.equal(plain.contrast, more.contrast)
+
+
+def test_a_crop_of_a_larger_image_shows_what_the_small_one_has_lost() -> None:
+    stripes = (torch.arange(64) % 2 * 255).to(torch.uint8).view(1, 1, 64, 1).expand(16, 64, 64, 3)
+    small = torch.full((16, 32, 32, 3), 127, dtype=torch.uint8)
+    draw = draw_views(16, replace(STILL, min_crop=0.05), Generator().manual_seed(0))
+    assert apply_views(small, draw, 32).std() < 0.01
+    assert apply_views(stripes.contiguous(), draw, 32).std() > 0.2
+
+
 def test_views_stay_on_the_unit_scale() -> None:
-    out = view(ViewRecipe(brightness=0.9, contrast=0.9, saturation=0.9), images(64))
+    out = view(ViewRecipe(brightness=0.9, contrast=0.9, saturation=0.9, blur=0.5, solarise=0.5), images(64))
     assert out.min() >= 0
     assert out.max() <= 1

@@ -1,5 +1,6 @@
 """Checkpoints: whole or not at all, and never a program."""
 
+import json
 import os
 import pickle
 from collections.abc import Callable
@@ -9,8 +10,11 @@ from typing import Any
 import pytest
 import torch
 
+from tests.training.command import RECIPE
+from training import recipe_file
 from training.errors import TrainingError
 from training.loop import checkpoint
+from training.loop.run import Run
 
 
 def test_what_was_saved_is_read_again(tmp_path: Path) -> None:
@@ -72,3 +76,18 @@ def test_a_checkpoint_that_would_run_something_is_refused(
 def test_a_folder_without_a_checkpoint_is_named(tmp_path: Path) -> None:
     with pytest.raises(TrainingError, match=r"has no checkpoint\.pt"):
         checkpoint.load(tmp_path)
+
+
+def test_a_run_goes_on_though_its_recipe_has_no_key_of_a_later_version(tmp_path: Path) -> None:
+    recipe = recipe_file.from_toml(RECIPE)
+    run = Run(recipe, tmp_path, total_steps=4)
+    run.save()
+    state = checkpoint.load(tmp_path)
+    record = json.loads(state["recipe"])
+    del record["resize_rule"], record["kept_size"]
+    checkpoint.save(tmp_path, state | {"recipe": json.dumps(record)})
+    Run(recipe, tmp_path, total_steps=4).resume()
+    for other in ({"resize_rule": "letterbox"}, {"key": "of a version to come"}):
+        checkpoint.save(tmp_path, state | {"recipe": json.dumps(record | other)})
+        with pytest.raises(TrainingError, match="another recipe"):
+            Run(recipe, tmp_path, total_steps=4).resume()

@@ -30,7 +30,7 @@ class BatchParameters(SearchParameters):
     """Parameters of the query.
 
     Attributes:
-        outputs: what to answer for each image; in the query separated by commas.
+        outputs: outputs of each image; in the query separated by commas.
         encoding_format: how JSON writes a vector.
     """
 
@@ -64,7 +64,7 @@ _OPTIONS: dict[str, dict[str, Any]] = {
     openapi_extra={"requestBody": REQUEST_BODY, "parameters": description.query(**_OPTIONS)},
 )
 async def answer_batch(request: Request) -> Response:
-    """Answer every image by itself, in order, as they come; a failing one costs the others nothing."""
+    """Answer every image on its own, in order; an image that fails costs the others nothing."""
     media_type = accept.choose(request.headers.get("accept", ""), _OFFERED)
     parameters = parse(BatchParameters, merge(request.query_params.multi_items()))
     served = served_for(request, parameters.model)
@@ -79,5 +79,5 @@ def _format(media_type: str, parameters: BatchParameters, card: ModelCard) -> An
     if media_type == NDJSON:
         return Lines(parameters.encoding_format)
     if "neighbours" in parameters.outputs:
-        raise refused(f"outputs=neighbours is not made as {media_type}; accept {NDJSON}.")
+        raise refused(f"outputs=neighbours cannot be written as {media_type}. Accept {NDJSON}.")
     return AnswerBatches(card, parameters.outputs)

@@ -23,7 +23,7 @@ router = APIRouter(tags=["index"])
     openapi_extra={"requestBody": REQUEST_BODY, "parameters": description.query(model=description.MODEL)},
 )
 async def store_items(request: Request) -> Response:
-    """Store every item by itself, in order, as they come; an older item of the same id is replaced."""
+    """Store every item on its own, in order; an older item of the same id is replaced."""
     accept.choose(request.headers.get("accept", ""), (NDJSON,))
     served = served_for(request, parse(Parameters, merge(request.query_params.multi_items())).model)
     work = Storage(served.pipeline, served.index, context_of(request).quota)

@@ -1,4 +1,4 @@
-"""What OpenAPI says of bodies that the routes read by themselves."""
+"""Parts of the OpenAPI document for bodies and parameters that the routes read themselves."""
 
 from typing import Any
 
@@ -8,7 +8,7 @@ _BYTES = {"schema": {"type": "string", "format": "binary"}}
 
 
 def body(json: dict[str, Any], form: dict[str, Any]) -> dict[str, Any]:
-    """A request body of one raw image, of a form, or of JSON.
+    """Describe a request body of one raw image, of a form, or of JSON.
 
     Args:
         json: schema of each member.
@@ -24,23 +24,23 @@ def body(json: dict[str, Any], form: dict[str, Any]) -> dict[str, Any]:
 
 
 def query(**schemas: dict[str, Any]) -> list[dict[str, Any]]:
-    """Optional parameters of the query, with the schema of each."""
+    """Describe optional parameters of the query, with the schema of each."""
     return [{"name": name, "in": "query", "required": False, "schema": schemas[name]} for name in schemas]
 
 
 def in_path(name: str) -> dict[str, Any]:
-    """A parameter of the path."""
+    """Describe a parameter of the path."""
     return {"name": name, "in": "path", "required": True, "schema": {"type": "string"}}
 
 
 def answers(*media_types: str) -> dict[int | str, dict[str, Any]]:
-    """An answer in any of these formats, and every refusal as a problem."""
+    """Describe an answer in any of these formats, and every refusal as a problem."""
     content: dict[str, dict[str, Any]] = {media_type: {} for media_type in media_types}
     return {200: {"description": "The answer.", "content": content}, **refusals()}
 
 
 def refusals() -> dict[int | str, dict[str, Any]]:
-    """Every refusal, as a problem."""
+    """Describe every refusal as a problem."""
     problem = {"application/problem+json": {"schema": {"type": "object"}}}
     return {
         "4XX": {"description": "A refusal (RFC 9457) with a stable `code`.", "content": problem},
@@ -49,7 +49,7 @@ def refusals() -> dict[int | str, dict[str, Any]]:
 
 
 def v2_answers(*media_types: str) -> dict[int | str, dict[str, Any]]:
-    """An answer of the Open Inference Protocol, and every refusal as that has it."""
+    """Describe an answer of the Open Inference Protocol, and every refusal in its form."""
     error = {"application/json": {"schema": {"type": "object", "required": ["error"]}}}
     return answers(*media_types) | {
         "4XX": {"description": "A refusal: `error` is a sentence, `code` is stable.", "content": error},
@@ -64,7 +64,7 @@ TIMEOUT: dict[str, Any] = {
     "name": HEADER,
     "in": "header",
     "required": False,
-    "description": "how long the client waits; what cannot be answered in time is refused",
+    "description": "time that the client waits; a request that cannot be answered in time is refused",
     "schema": {"type": "integer", "minimum": 1, "maximum": LONGEST_MS},
 }
 MODEL = {"type": "string", "description": "which of the served models, by name or name/version"}

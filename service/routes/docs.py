@@ -1,4 +1,4 @@
-"""`/docs`: the interface to read and to try out in a browser, without a network beside this service."""
+"""`/docs`: the API to read and to try out in a browser, without any other network."""
 
 import base64
 import hashlib
@@ -23,13 +23,13 @@ _SCRIPT = re.compile(rb"<script>(.*?)</script>", re.DOTALL)
 
 
 def _page() -> tuple[bytes, dict[str, str]]:
-    """The page, and the header of a policy under which a browser runs its one script and that library."""
+    """Make the page, and the header of the policy under which a browser runs its script and its library."""
     answer = get_swagger_ui_html(
         openapi_url="/openapi.json",
         title="Infomax",
         swagger_js_url=f"/docs/{_SCRIPT_FILE}",
         swagger_css_url=f"/docs/{_STYLE_FILE}",
-        # None of its own: the browser asks for none where one is given.
+        # With an empty icon, the browser asks for none.
         swagger_favicon_url="data:,",
     )
     content = bytes(answer.body)

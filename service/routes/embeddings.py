@@ -1,4 +1,4 @@
-"""POST /v1/embeddings: images in, embeddings out, in OpenAI's shape or as arrays."""
+"""POST /v1/embeddings: embeddings of images, in OpenAI's shape or as arrays."""
 
 from time import perf_counter
 from typing import Any
@@ -33,17 +33,17 @@ class EmbeddingParameters(Parameters):
 
     Attributes:
         encoding_format: how JSON writes a vector.
-        dimensions: keep so many numbers of each vector; default all.
+        dimensions: numbers of each vector to keep; by default all.
     """
 
     encoding_format: VectorEncoding = "float"
     dimensions: int | None = Field(default=None, ge=1)
 
     def dimensions_of(self, card: ModelCard) -> int:
-        """Length of the vectors to answer.
+        """Return the length of the vectors to answer.
 
         Raises:
-            ServiceError: 422 `invalid_parameter` for more than the model has.
+            ServiceError: 422 `invalid_parameter` for more numbers than the model has.
         """
         most = card.shapes.embedding
         if self.dimensions is not None and self.dimensions > most:

@@ -1,4 +1,4 @@
-"""`/livez`, `/readyz`, `/metrics`, `/version` and `/`: what is asked about the service by machines."""
+"""`/livez`, `/readyz`, `/metrics` and `/version`: state of the service, for machines."""
 
 import platform
 from importlib.metadata import version
@@ -24,7 +24,7 @@ async def livez(_request: Request) -> Response:
 
 @router.get("/readyz", summary="Whether requests are answered", responses=description.answers(accept.JSON))
 async def readyz(request: Request) -> Response:
-    """503 `not_ready` says in `detail` why not; an index that takes no writes is ready, and says so."""
+    """Answer 503 `not_ready` with the reason in `detail`; an index that takes no writes is ready."""
     runtime = runtime_of(request)
     readiness = await runtime.readiness()
     if not readiness.ready:
@@ -42,16 +42,20 @@ async def readyz(request: Request) -> Response:
     responses=description.answers("text/plain"),
 )
 async def metrics(request: Request) -> Response:
-    """Where they have a port of their own they are there alone."""
+    """Answer the metrics, where they have no port of their own."""
     if runtime_of(request).settings.metrics_port is not None:
-        raise ServiceError(404, "no_such_route", "The metrics of this service are on a port of their own.")
-    # The header is set as it stands: Starlette would add a second charset to the media type.
+        raise ServiceError(
+            404,
+            "no_such_route",
+            "The metrics of this service are on a port of their own. Scrape INFOMAX_METRICS_PORT.",
+        )
+    # Set as a header: Starlette would add a second charset to a media type.
     return Response(generate_latest(registry()), headers={"Content-Type": CONTENT_TYPE_LATEST})
 
 
 @router.get(
     "/version",
-    summary="Versions of the service and of what it stands on",
+    summary="Versions of the service, Python, ONNX Runtime and the model",
     responses=description.answers(accept.JSON),
 )
 async def versions(request: Request) -> Response:

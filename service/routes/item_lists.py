@@ -1,4 +1,4 @@
-"""GET and DELETE /v1/items: the items whose ids begin alike, page by page, or all of them gone."""
+"""GET and DELETE /v1/items: list, page by page, or delete the items whose ids share a prefix."""
 
 from typing import Any
 
@@ -20,20 +20,20 @@ router = APIRouter(tags=["index"])
 
 
 class PrefixParameters(Parameters):
-    """Which items.
+    """Parameters that choose items.
 
     Attributes:
-        prefix: what their ids begin with.
+        prefix: beginning of their ids.
     """
 
     prefix: str = ""
 
 
 class ListParameters(PrefixParameters):
-    """Which page of them.
+    """Parameters of one page.
 
     Attributes:
-        after: the id behind which it begins: the last of the page before.
+        after: id after which the page begins: the last id of the page before.
         limit: most items of the page.
     """
 
@@ -57,11 +57,11 @@ _PAGE: dict[str, dict[str, Any]] = {
 )
 @within_deadline
 async def list_items(request: Request) -> Response:
-    """By id as bytes; `next` is what `after` has to be for the next page, null where there is none."""
+    """List items in the order of their ids as bytes; `next` is `after` of the next page, or null."""
     asked = parse(ListParameters, merge(request.query_params.multi_items()))
     served = served_for(request, asked.model)
     prefix, after = check_beginning(asked.prefix, "prefix"), check_beginning(asked.after, "after")
-    # One more than asked for tells whether there is a next page.
+    # One more item tells whether there is a next page.
     items = await served.index.list_items(prefix, after, asked.limit + 1)
     page = items[: asked.limit]
     return json_response(
@@ -77,10 +77,10 @@ async def list_items(request: Request) -> Response:
 )
 @within_deadline
 async def delete_items(request: Request) -> Response:
-    """All of them or, where the database fails, none."""
+    """Delete all of them or, where the database fails, none."""
     asked = parse(PrefixParameters, merge(request.query_params.multi_items()))
     served = served_for(request, asked.model)
     prefix = check_beginning(asked.prefix, "prefix")
     if not prefix:
-        raise refused("The parameter prefix is missing: say what the ids begin with that are to be removed.")
+        raise refused("The parameter prefix is missing. Set it to the beginning of the ids to delete.")
     return json_response({"model": served.id, "deleted": await served.index.delete_all(prefix)})

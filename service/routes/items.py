@@ -1,4 +1,4 @@
-"""What is searched, one item at a time, and how much of it there is."""
+"""/v1/items/{id} and /v1/index: one item of the index, and statistics of all."""
 
 from typing import Annotated, Any
 
@@ -29,10 +29,10 @@ _LAYOUT = Layout("image", several=False)
 
 
 class ItemParameters(Parameters):
-    """What is stored with an item.
+    """Parameters of an item.
 
     Attributes:
-        vector: a vector of the client's own, in place of an image.
+        vector: a vector, instead of an image.
         metadata: a JSON object.
     """
 
@@ -62,7 +62,7 @@ _VECTOR = {"type": "array", "items": {"type": "number"}}
 )
 @within_deadline
 async def put_item(request: Request) -> Response:
-    """Store one item, in place of an older one of the same id; the answer comes when it is on the disk."""
+    """Store one item, in place of an older one of the same id; answer once it is on the disk."""
     item_id = item_id_of(request)
     payload = await read_payload(request, _LAYOUT, runtime_of(request).settings)
     parameters = parse(ItemParameters, payload.members)
@@ -70,7 +70,7 @@ async def put_item(request: Request) -> Response:
     metadata = check_object({} if parameters.metadata is None else parameters.metadata)
     if parameters.vector is not None:
         if payload.images:
-            raise refused("The request holds an image and a vector; send one of the two.")
+            raise refused("The request holds an image and a vector. Send one of the two.")
         vector = check_vector(parameters.vector, served.index.dimensions)
         item = NewItem(item_id, vector, metadata)
     elif payload.images:
@@ -93,13 +93,13 @@ async def put_item(request: Request) -> Response:
 
 @router.get(
     _ROUTE,
-    summary="What is stored under an id",
+    summary="The item of an id",
     responses=description.answers(accept.JSON),
     openapi_extra={"parameters": [_ID, description.TIMEOUT, *description.query(model=description.MODEL)]},
 )
 @within_deadline
 async def get_item(request: Request) -> Response:
-    """The item as it is stored; images are not kept, their vectors are."""
+    """Answer the stored item; its image is not kept, its vector is."""
     served = _served_by_query(request)
     item = await stored_item(served, item_id_of(request))
     answer = {
@@ -139,7 +139,7 @@ async def delete_item(request: Request) -> Response:
     openapi_extra={"parameters": description.query(model=description.MODEL)},
 )
 async def get_index(request: Request) -> Response:
-    """What the database holds, for the model asked for and for every other version."""
+    """Answer what the database holds for the named model and for every other version."""
     served = _served_by_query(request)
     statistics = await served.index.statistics()
     answer = {
@@ -153,7 +153,7 @@ async def get_index(request: Request) -> Response:
 
 
 async def stored_item(served: ModelInstance, item_id: str) -> StoredItem:
-    """The item of that id.
+    """Read the item of an id.
 
     Raises:
         ServiceError: 404 `item_not_found`, 503 `index_unavailable`.
@@ -169,5 +169,5 @@ def _not_found(served: ModelInstance, item_id: str) -> ServiceError:
 
 
 def _served_by_query(request: Request) -> ModelInstance:
-    """The model version that a request without a body asks for."""
+    """Find the model of a request without a body."""
     return served_for(request, parse(Parameters, merge(request.query_params.multi_items())).model)

@@ -1,4 +1,4 @@
-"""POST /v1/mi-maps: images in; out, in nats, what each patch tells about the image's code."""
+"""POST /v1/mi-maps: for each image, the pointwise MI of its patches and a code, in nats."""
 
 from collections.abc import Sequence
 from functools import cache, partial
@@ -82,7 +82,7 @@ async def create_mi_maps(request: Request) -> Response:
 async def _embed(
     request: Request, pipeline: Pipeline, payload: Payload, stages: Stages
 ) -> tuple[list[Embedded], Embedded | None]:
-    """The images, and the reference where there is one, in one call."""
+    """Embed the images, and the reference where there is one, in one call."""
     if _REFERENCE not in payload.named:
         return await embed_all(request, pipeline, PATH, payload.images, Want.MAP, stages), None
     images = [*payload.images, payload.named[_REFERENCE]]
@@ -93,7 +93,7 @@ async def _embed(
 
 
 def _maps(embedded: Sequence[Embedded], reference: Embedded | None) -> list[NDArray[np.float32]]:
-    """One map [M, M] for each image, in nats."""
+    """Return one map [M, M] in nats for each image."""
     if reference is None:
         return [one.mi_map for one in embedded if one.mi_map is not None]
     assert reference.projections is not None  # noqa: S101 (projections were asked for)
@@ -108,7 +108,7 @@ def _draw(
     limits: ImageLimits,
     reference: Embedded | None,
 ) -> bytes:
-    """The picture; runs in the painter's thread."""
+    """Draw the picture; runs in the painter's thread."""
     rule = card.preprocessing
     whose = "the image's own code" if reference is None else "the reference's code"
     image = open_rgb(data, limits, rule.background, rule.color_profile)
@@ -124,5 +124,5 @@ def _draw(
 
 @cache
 def _sheet() -> Sheet:
-    """Made when the first picture is asked for; the painter's thread is the only one to use it."""
+    """Make the sheet for the first picture; only the painter's thread uses it."""
     return Sheet()

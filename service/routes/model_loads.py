@@ -1,4 +1,4 @@
-"""POST /v1/models/{name}/load: another version of a served model, without a restart."""
+"""POST /v1/models/{name}/load: load another version of a served model without a restart."""
 
 from typing import Any
 
@@ -22,7 +22,7 @@ class LoadParameters(Parameters):
     """Parameters of the request.
 
     Attributes:
-        version: which version to load; default what the entry of the settings means now.
+        version: version to load; by default the one that the entry of the settings means now.
     """
 
     version: int | None = Field(default=None, ge=1)
@@ -49,7 +49,7 @@ _BODY = {
     },
 )
 async def load_model(request: Request) -> Response:
-    """Answered once every process serves the version; where it is refused, the one before it serves on."""
+    """Answer once every process serves the version; where it is refused, the one before it serves on."""
     require_admin(request)
     runtime, name = runtime_of(request), request.path_params["name"]
     body = await read_body(request, runtime.settings.max_request_bytes)
@@ -57,7 +57,7 @@ async def load_model(request: Request) -> Response:
     parameters = parse(LoadParameters, merge(request.query_params.multi_items(), members.items()))
     if parameters.model not in (None, name):
         raise refused(
-            f"The path names the model {name[:100]!a} and the request another; leave its model out."
+            f"The path names the model {name[:100]!a} and the request another. Leave the request's model out."
         )
     entry = runtime.models.find(name).entry
     await runtime.load_requests.load(entry, parameters.version)

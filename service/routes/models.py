@@ -1,4 +1,4 @@
-"""`/v1/models`: the card of what is served, what it really runs on, and what became of other versions."""
+"""`/v1/models`: cards and execution of the served models, and states of other versions."""
 
 from dataclasses import asdict
 
@@ -18,11 +18,11 @@ router = APIRouter(prefix="/v1/models", tags=["models"])
 
 @router.get(
     "",
-    summary="The models that are served, each with its card, and versions that are not",
+    summary="The served models with their cards, and the versions that are not served",
     responses=description.answers(accept.JSON),
 )
 async def models(request: Request) -> Response:
-    """OpenAI's list shape: the default model first, after all models what is not served, oldest first."""
+    """Answer a list as OpenAI does: the default model, the others, then versions that are not served."""
     runtime = runtime_of(request)
     served = [describe(served, runtime.settings) for served in runtime.models]
     return json_response(
@@ -45,7 +45,7 @@ async def model(request: Request) -> Response:
 
 
 def describe(served: ModelInstance, settings: Settings) -> dict[str, object]:
-    """A model that is served, as `/v1/models` shows it."""
+    """Describe a served model, as `/v1/models` shows it."""
     pipeline = served.pipeline
     card, report = pipeline.card, pipeline.report
     return {
@@ -74,7 +74,7 @@ def describe(served: ModelInstance, settings: Settings) -> dict[str, object]:
 
 
 def _describe_status(status: VersionStatus) -> dict[str, object]:
-    """A version that is not served; OpenAI's clients need the four members that every model has."""
+    """Describe a version that is not served, with the four members that OpenAI's clients need."""
     return {
         "id": status.id,
         "object": "model",

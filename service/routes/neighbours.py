@@ -1,4 +1,4 @@
-"""POST /v1/neighbours: an image, an item's id or a vector in; the items nearest to it out."""
+"""POST /v1/neighbours: the items nearest to an image, an item or a vector."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -39,9 +39,9 @@ class NeighbourParameters(SearchParameters):
     """Parameters of the request.
 
     Attributes:
-        id: of the item to search by, in place of an image.
-        vector: to search by, in place of an image.
-        explain: map which patches of the image speak for each neighbour.
+        id: id of an item to search by, instead of an image.
+        vector: vector to search by, instead of an image.
+        explain: whether to map which patches of the image speak for each neighbour.
     """
 
     id: str | None = None
@@ -50,12 +50,12 @@ class NeighbourParameters(SearchParameters):
 
 
 @dataclass(frozen=True, slots=True)
-class _By:
-    """What is searched by.
+class _QueryVector:
+    """Vector to search by.
 
     Attributes:
         vector: float32 [D], of length one.
-        projections: of the image, where its neighbours are to be explained.
+        projections: projections of the image, where its neighbours are to be explained.
     """
 
     vector: NDArray[np.float32]
@@ -125,30 +125,30 @@ def _check_one_query(payload: Payload, parameters: NeighbourParameters) -> None:
     if not given:
         raise no_image("search by an image, an id or a vector")
     if len(given) > 1:
-        raise refused(f"The request holds {' and '.join(given)}; search by one of them.")
+        raise refused(f"The request holds {' and '.join(given)}. Search by one of them.")
     if parameters.explain and not payload.images:
         raise refused(
-            "explain=true needs an image: its patches are what the neighbours are explained by, and the "
-            "index keeps none; send the image, or search without explain."
+            "explain=true needs an image: its patches explain the neighbours, and the index keeps no image. "
+            "Send the image, or search without explain."
         )
 
 
 async def _query(
     request: Request, served: ModelInstance, payload: Payload, parameters: NeighbourParameters, stages: Stages
-) -> _By:
+) -> _QueryVector:
     if parameters.id is not None:
-        return _By((await stored_item(served, check_id(parameters.id))).vector)
+        return _QueryVector((await stored_item(served, check_id(parameters.id))).vector)
     if parameters.vector is not None:
-        return _By(check_vector(parameters.vector, served.index.dimensions))
+        return _QueryVector(check_vector(parameters.vector, served.index.dimensions))
     want = Want.PROJECTIONS if parameters.explain else Want.EMBEDDING
     (one,) = await embed_all(request, served.pipeline, PATH, payload.images, want, stages)
-    return _By(one.embedding, one.projections)
+    return _QueryVector(one.embedding, one.projections)
 
 
 async def _explain(
     pipeline: Pipeline, query: Projections, hits: Sequence[Neighbour]
 ) -> list[NDArray[np.float32] | None]:
-    """For each hit the map of the query's patches against its code; None where no code was stored."""
+    """Map the query's patches against the code of each hit; None for a hit without a stored code."""
     codes = {place: hit.code for place, hit in enumerate(hits) if hit.code is not None}
     maps: list[NDArray[np.float32] | None] = [None] * len(hits)
     if codes:

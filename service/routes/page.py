@@ -1,4 +1,4 @@
-"""`/`: a page for people. A photo in; out, where its information lies, which images are like it, and why."""
+"""`/`: the page. It shows a photo's MI map, the images nearest to it, and why they are near."""
 
 from fastapi import APIRouter, Request
 from starlette.responses import FileResponse
@@ -10,7 +10,7 @@ from service.page import FILES, FOLDER
 
 router = APIRouter(tags=["service"])
 
-# Pictures that the browser has from the user.
+# `blob:` is for pictures from the user's disk.
 _HEADERS = page_policy(images="blob:")
 
 

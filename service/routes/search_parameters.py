@@ -1,4 +1,4 @@
-"""Parameters of a search, the same for one image and for a stream of them."""
+"""Parameters of a search, for one image and for a stream."""
 
 from functools import cached_property
 from typing import Annotated, Any, Literal
@@ -14,12 +14,12 @@ MAX_K = 1000
 
 
 class SearchParameters(Parameters):
-    """What is to be found.
+    """Parameters of a search.
 
     Attributes:
-        k: how many neighbours.
-        filter: only items whose metadata passes, see `service.index.filters`.
-        recall: how many of the true neighbours have to be found.
+        k: number of neighbours.
+        filter: only items whose metadata pass, see `service.index.filters`.
+        recall: share of the true neighbours that has to be found.
         min_score: only items with this score or more.
     """
 
@@ -30,7 +30,7 @@ class SearchParameters(Parameters):
 
     @cached_property
     def condition(self) -> Condition | None:
-        """The filter, compiled.
+        """Compiled filter.
 
         Raises:
             ServiceError: 422 `invalid_filter`.
@@ -39,7 +39,7 @@ class SearchParameters(Parameters):
 
     @property
     def thoroughness(self) -> Recall:
-        """The recall by its type."""
+        """Recall as the index takes it."""
         return Recall(self.recall)
 
 

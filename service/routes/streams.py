@@ -1,4 +1,4 @@
-"""What the routes that take a stream of images share."""
+"""Shared part of the routes that take a stream of images."""
 
 from typing import Any, TypeVar
 
@@ -27,10 +27,10 @@ def stream_response(request: Request, route: str, work: Work[T], form: AnswerFor
     """Answer the stream in the request's body.
 
     Args:
-        request: its body is not read yet.
+        request: a request whose body is not read yet.
         route: template of the route, for the metrics.
-        work: what is done with the items.
-        form: how the answers are written.
+        work: handles the items.
+        form: writes the answers.
 
     Raises:
         ServiceError: 415 `unsupported_media_type`.

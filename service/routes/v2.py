@@ -1,7 +1,7 @@
-"""`/v2`: the Open Inference Protocol (KServe V2), for Triton's client and the pipelines that speak it.
+"""`/v2`: the Open Inference Protocol (KServe V2), for Triton's client and other programs that use it.
 
 A model has one input, `image`: encoded images as a tensor of BYTES. Its outputs are those of /v1/embeddings
-and /v1/mi-maps. What is refused is refused for the same reasons, as `{"error": "…"}`.
+and /v1/mi-maps. Refusals have the same reasons and the form `{"error": "…"}`.
 """
 
 from collections.abc import Callable, Sequence
@@ -60,7 +60,7 @@ def _of_model(
     parameters: Sequence[dict[str, Any]] = (),
     **openapi: Any,
 ) -> Callable[[Route], Route]:
-    """Register a route of a model, and the same of one of its versions."""
+    """Register a route for a model, and the same route for one of its versions."""
 
     def register(route: Route) -> Route:
         for start, path_parameters in _PLACES:
@@ -77,7 +77,7 @@ def _of_model(
     return register
 
 
-@router.get("", summary="What serves, and which extensions it has", responses=_JSON)
+@router.get("", summary="Name and version of the server, and its extensions", responses=_JSON)
 async def server(_request: Request) -> Response:
     return json_response(
         {"name": "infomax", "version": package_version("infomax"), "extensions": ["binary_tensor_data"]}
@@ -99,7 +99,7 @@ async def ready(request: Request) -> Response:
 
 @router.post("/repository/index", summary="Every model version that is served", responses=_JSON)
 async def index(request: Request) -> Response:
-    """The body is not read: there is nothing to choose."""
+    """List every served version; the body is not read."""
     return json_response(
         [
             {"name": served.name, "version": _version(served), "state": "READY", "reason": ""}
@@ -169,7 +169,7 @@ async def infer(request: Request) -> Response:
 
 
 def _served(request: Request) -> ModelInstance:
-    """The model of the path, `name` or `name/version`.
+    """Find the model of the path, `name` or `name/version`.
 
     Raises:
         ServiceError: 404 `unknown_model`.
@@ -182,27 +182,27 @@ def _version(served: ModelInstance) -> str:
 
 
 def _shapes(card: ModelCard) -> dict[str, tuple[int, ...]]:
-    """Each output's shape for one image."""
+    """Return the shape of each output for one image."""
     grid = card.patch_grid
     return {_EMBEDDING: (card.shapes.embedding,), _MI_MAP: (grid.rows, grid.columns)}
 
 
 def _want(wanted: Sequence[inputs.WantedOutput], card: ModelCard) -> Want:
-    """How much of the model the outputs need.
+    """Decide how much of the model the outputs need.
 
     Raises:
-        ServiceError: 422 `invalid_parameter` for one that there is not.
+        ServiceError: 422 `invalid_parameter` for an unknown output.
     """
     shapes = _shapes(card)
     for one in wanted:
         if one.name not in shapes:
-            raise refused(f"There is no output {one.name[:40]!a} here; there are {', '.join(shapes)}.")
+            raise refused(f"There is no output {one.name[:40]!a}. There are {', '.join(shapes)}.")
     return Want.MAP if any(one.name == _MI_MAP for one in wanted) else Want.EMBEDDING
 
 
 def _values(
     name: str, embedded: Sequence[Embedded], card: ModelCard
 ) -> np.ndarray[Any, np.dtype[np.float32]]:
-    """An output of all images, [N, …]."""
+    """Return an output of all images, [N, …]."""
     rows = [one.mi_map if name == _MI_MAP else one.embedding for one in embedded]
     return np.array(rows, np.float32).reshape(len(rows), *_shapes(card)[name])

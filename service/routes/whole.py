@@ -1,4 +1,4 @@
-"""Images of one request, all of them or none."""
+"""Embedding of a request's images, all of them or none."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -22,27 +22,27 @@ async def embed_all(
     stages: Stages | None = None,
     names: Mapping[int, str] | None = None,
 ) -> list[Embedded]:
-    """Every image's answer, for a client who waits for it.
+    """Answer every image for a client that waits; refuse the request where one image fails.
 
     Args:
-        request: its body is read; when its client goes away, or its deadline passes, the images leave the
-            queue.
-        pipeline: of the model that answers.
+        request: a request whose body is read. When its client closes the connection or its deadline passes,
+            the images leave the queue.
+        pipeline: pipeline of the model.
         route: template of the route, for the metrics.
         images: encoded images.
         want: how much of the model to run.
-        stages: filled with where the time went.
-        names: what to call an image at a position, where the client did not send it as one of many.
+        stages: filled with the times of the stages.
+        names: names for images that the client did not send as one of many, by position.
 
     Raises:
-        ServiceError: of the first image that failed, with its name or, where there are several, its
+        ServiceError: the failure of the first image that failed, with its name or, among several, its
             position; and as `Pipeline.embed`.
     """
     context = context_of(request)
-    work = pipeline.embed(
+    answers = pipeline.embed(
         images, want, Priority.INTERACTIVE, stages, deadline=context.deadline, quota=context.quota
     )
-    outcomes = await while_connected(request, work)
+    outcomes = await while_connected(request, answers)
     count_outcomes(route, outcomes)
     embedded: list[Embedded] = []
     for position, outcome in enumerate(outcomes):

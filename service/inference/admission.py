@@ -1,85 +1,22 @@
-"""Admission: bounds the images and bytes that a process holds, and estimates when there is room again."""
+"""Admission: bounds the images and bytes that a process holds, and the wait for them."""
 
 import asyncio
 from collections import deque
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
-from time import perf_counter
 
 from service.errors import ServiceError
 from service.inference.deadline import Deadline
-from service.inference.priority_queue import INTERACTIVE_SHARE
+from service.inference.resources import Resources
 from service.inference.results import Priority
+from service.inference.wait_estimate import WaitEstimate
 from service.metrics import QUEUE_DEPTH
 
 # Bulk calls may fill half of the limit, so that there is room when an interactive call comes.
 _BULK_SHARE = 0.5
-_HALF_LIFE = 2.0
-# A measurement loses its weight while nothing more is measured: the images may have changed.
-_TRUSTED_SECONDS = 60.0
-# Weight of the latest batch in the average time of a batch.
-_NEWEST_SHARE = 0.1
-
-
-@dataclass(frozen=True, slots=True)
-class Resources:
-    """Resources that a call takes, or that may be taken.
-
-    Attributes:
-        items: images.
-        bytes: bytes of the images, encoded and decoded.
-    """
-
-    items: int
-    bytes: int
-
-    def __add__(self, other: "Resources") -> "Resources":
-        return Resources(self.items + other.items, self.bytes + other.bytes)
-
-    def __sub__(self, other: "Resources") -> "Resources":
-        return Resources(self.items - other.items, self.bytes - other.bytes)
-
-    def within(self, limit: "Resources") -> bool:
-        """Whether both are at most the limit."""
-        return self.items <= limit.items and self.bytes <= limit.bytes
-
-
 _NOTHING = Resources(0, 0)
-
-
-class Rate:
-    """Images answered per second under full load; recent seconds weigh more.
-
-    Only time in which a whole batch was held counts. With little to do a service answers little, and that is
-    no measure of its speed.
-    """
-
-    def __init__(self, first_guess: float) -> None:
-        self._first_guess = first_guess
-        self._items = first_guess
-        self._seconds = 1.0
-        self._since = 0.0
-
-    @property
-    def per_second(self) -> float:
-        """Images per second."""
-        return self._items / self._seconds
-
-    def pause(self, now: float) -> None:
-        """Leave out the time up to now; it brings the rate closer to the first guess."""
-        weight = 0.5 ** ((now - self._since) / _TRUSTED_SECONDS)
-        self._items = self._items * weight + self._first_guess * (1 - weight)
-        self._seconds = self._seconds * weight + (1 - weight)
-        self._since = now
-
-    def add(self, items: int, now: float) -> None:
-        """Count images that were answered since the last call of either method."""
-        elapsed = now - self._since
-        weight = 0.5 ** (elapsed / _HALF_LIFE)
-        self._items = self._items * weight + items
-        self._seconds = self._seconds * weight + elapsed
-        self._since = now
+# What a call brings before its body is read: nothing that has to be decoded, as far as is known.
+_UNKNOWN = Resources(1, 0)
 
 
 class Admission:
@@ -88,8 +25,7 @@ class Admission:
     def __init__(
         self,
         limit: Resources,
-        full_batch: int,
-        first_rate: float,
+        estimate: WaitEstimate,
         longest_wait: float,
         on_busy: Callable[[int], None] = lambda _: None,
     ) -> None:
@@ -97,15 +33,12 @@ class Admission:
 
         Args:
             limit: the most that may be held.
-            full_batch: images of a full batch; that many are full load.
-            first_rate: images per second, assumed until more is measured.
+            estimate: of the wait.
             longest_wait: seconds that an interactive call may have to wait for the calls before it.
             on_busy: called with 1 when the first call is held, with -1 when the last one is gone.
         """
-        self.rate = Rate(first_rate)
+        self._estimate = estimate
         self._longest_wait = longest_wait
-        self._batch_seconds = 0.0
-        self._full_batch = full_batch
         self._limit = limit
         self._bulk_limit = Resources(max(1, int(limit.items * _BULK_SHARE)), int(limit.bytes * _BULK_SHARE))
         self._held = dict.fromkeys(Priority, _NOTHING)
@@ -142,8 +75,8 @@ class Admission:
         if self._closed:
             raise shutting_down()
         if priority is Priority.INTERACTIVE:
-            self._check_interactive(needed)
-            self.check_wait(deadline)
+            self._check_room(needed)
+            self.check_wait(deadline, needed)
             self._enter(needed, priority)
         elif self._waiting or not self._bulk_fits(needed):
             await self._turn(needed)
@@ -167,48 +100,49 @@ class Admission:
         await self._empty.wait()
 
     def finished(self, items: int, batch_seconds: float = 0.0) -> None:
-        """Measure the rate, from which `Retry-After` is computed, by images that were answered.
+        """Note that images were answered, all but the large ones counted; they still count as held."""
+        self._estimate.finished(items, batch_seconds, self._all_held)
 
-        They still count as held. `batch_seconds` is the run time of their batch; 0 for images that never were
-        in one.
-        """
-        if batch_seconds:
-            share = _NEWEST_SHARE if self._batch_seconds else 1.0
-            self._batch_seconds += share * (batch_seconds - self._batch_seconds)
-        if self.held.items >= self._full_batch:
-            self.rate.add(items, perf_counter())
-        else:
-            self.rate.pause(perf_counter())
-
-    def check_wait(self, deadline: Deadline | None = None) -> None:
-        """Refuse an interactive call of any size that would have to wait too long.
+    def check_wait(self, deadline: Deadline | None = None, needed: Resources = _UNKNOWN) -> None:
+        """Refuse an interactive call that would have to wait too long.
 
         A bound on the queue's length is not a bound on the wait, which also depends on the rate.
+
+        Args:
+            deadline: of the call.
+            needed: what it brings, as far as it is known.
 
         Raises:
             ServiceError: 503 `overloaded` or `deadline_unreachable`.
         """
-        if self.held.items >= self._full_batch and self._wait > self._longest_wait:
-            raise self._overloaded(self._wait)
+        if self._all_held == _NOTHING:
+            # What an idle service takes is known by trying alone.
+            return
+        estimate, held = self._estimate, self._held
+        wait = estimate.seconds(held, needed)
+        if wait > self._longest_wait:
+            # A rate that was low once is never found to have risen, unless less than full work is admitted.
+            decoding = estimate.decode_seconds(held[Priority.INTERACTIVE], needed)
+            if decoding > self._longest_wait or estimate.is_full_work(self._all_held):
+                raise self._overloaded(wait)
         if deadline is not None:
-            self._check_deadline(deadline)
-
-    @property
-    def _wait(self) -> float:
-        """Seconds until the calls before a new interactive call are answered."""
-        share = INTERACTIVE_SHARE if self._held[Priority.BULK].items else 1.0
-        return self._held[Priority.INTERACTIVE].items / (self.rate.per_second * share)
+            self._check_deadline(deadline, wait, needed)
 
     def _overloaded(self, seconds: float) -> ServiceError:
         return ServiceError(
             503,
             "overloaded",
-            f"The service holds {self.held.items} images and answers {self.rate.per_second:.0f} a second. "
-            f"Send the request again in {seconds:.1f} seconds.",
+            f"The service holds {self._all_held.items} images, which take it {_shown(seconds)} seconds. "
+            f"Send the request again in {_shown(seconds)} seconds.",
             retry_after=seconds,
         )
 
-    def _check_interactive(self, needed: Resources) -> None:
+    def _check_room(self, needed: Resources) -> None:
+        """Refuse an interactive call for which there is no room.
+
+        Raises:
+            ServiceError: 413 `too_many_items` or `too_many_bytes`, 503 `overloaded`.
+        """
         if needed.items > self._limit.items:
             raise ServiceError(
                 413,
@@ -229,16 +163,13 @@ class Admission:
             )
         # The resources of the first bulk call that waits are kept, or interactive calls would starve it.
         kept = self._waiting[0][0] if self._waiting else _NOTHING
-        if not (self.held + kept + needed).within(self._limit):
-            raise self._overloaded(self.held.items / self.rate.per_second)
+        if not (self._all_held + kept + needed).within(self._limit):
+            raise self._overloaded(self._estimate.seconds_to_empty(self._held))
 
-    def _check_deadline(self, deadline: Deadline) -> None:
-        """Refuse a call that cannot be answered in time."""
-        if self.held == _NOTHING:
-            # An idle service has no estimate of its own time.
-            return
-        wait, remaining = self._wait, deadline.remaining
-        expected = wait + self._batch_seconds
+    def _check_deadline(self, deadline: Deadline, wait: float, needed: Resources) -> None:
+        """Refuse what cannot be answered in time, before work is wasted on it."""
+        remaining = deadline.remaining
+        expected = wait + self._estimate.own_seconds(needed)
         if expected <= remaining:
             return
         # After this time the same deadline can be met; at the latest when nothing is held any more.
@@ -246,9 +177,9 @@ class Admission:
         raise ServiceError(
             503,
             "deadline_unreachable",
-            f"The service holds {self.held.items} images and would answer in about {1000 * expected:.0f} ms; "
-            f"the request allows {1000 * deadline.seconds:.0f}. Send it again in {seconds:.1f} seconds, or "
-            "allow it more time.",
+            f"The answer would take about {1000 * expected:.0f} ms, and the request allows "
+            f"{1000 * deadline.seconds:.0f}. Send it again in {_shown(seconds)} seconds, or allow it more "
+            "time.",
             retry_after=seconds,
         )
 
@@ -275,8 +206,7 @@ class Admission:
             raise
 
     def _enter(self, needed: Resources, priority: Priority) -> None:
-        if self.held.items < self._full_batch:
-            self.rate.pause(perf_counter())
+        self._estimate.begin(self._all_held)
         before = self._all_held
         self._held[priority] += needed
         self._all_held += needed
@@ -305,8 +235,13 @@ class Admission:
                 turn.set_result(None)
 
 
+def _shown(seconds: float) -> str:
+    """Seconds in a sentence; never "0.0"."""
+    return f"{max(seconds, 0.1):.1f}"
+
+
 def shutting_down() -> ServiceError:
-    """Make the refusal of everything that comes after the signal to stop."""
+    """Refuse what comes after the stop signal."""
     return ServiceError(
         503, "shutting_down", "The service is stopping. Send the request again.", retry_after=1.0
     )

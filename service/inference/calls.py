@@ -8,6 +8,7 @@ from time import perf_counter
 import numpy as np
 from numpy.typing import NDArray
 
+from service.inference.decode_cost import DecodeCost
 from service.inference.results import ImageInfo, Outcome, Priority, Stages, Want
 
 _NO_PIXELS = np.empty((0, 0, 3), np.uint8)
@@ -46,6 +47,7 @@ class Item:
         want: how much of the model to run.
         priority: priority of the call.
         data: encoded bytes; empty once decoded.
+        cost: what decoding it was expected to take.
         pixels: uint8 [H, W, 3]; empty until decoded.
         info: format and size; a placeholder until decoded.
         queued_at: time at which it began to wait for inference, by `perf_counter`.
@@ -60,6 +62,7 @@ class Item:
     want: Want
     priority: Priority
     data: bytes
+    cost: DecodeCost
     pixels: NDArray[np.uint8] = field(default_factory=lambda: _NO_PIXELS)
     info: ImageInfo = _NO_INFO
     queued_at: float = 0.0

@@ -2,17 +2,17 @@
 
 import logging
 from collections.abc import Callable, Iterable
-from dataclasses import replace
 from functools import cache
 from threading import get_ident
-from time import perf_counter
+from time import perf_counter, thread_time
 
 from contract.errors import ImageError
 from contract.images import ImageLimits, decode
 from contract.preprocessing import Preprocessing
 from service.inference.calls import Deliver, Delivery, Item
+from service.inference.decode_cost import DecodeCosts
 from service.inference.priority_queue import PriorityQueue
-from service.inference.results import Failed, ImageInfo
+from service.inference.results import Failed, ImageInfo, Priority
 from service.inference.threads import ThreadPool
 from service.metrics import DECODE_SECONDS
 
@@ -24,10 +24,6 @@ _decode_seconds = cache(DECODE_SECONDS.labels)
 # at once. Decoded images go on after two milliseconds at the latest.
 _CHUNK = 16
 _CHUNK_SECONDS = 0.002
-# Smaller images are decoded in less time than it takes to hand them to a thread. Few bytes can be many
-# pixels, so both are bounded.
-_SMALL_BYTES = 8 * 2**10
-_SMALL_PIXELS = 128 * 128
 _LOST = Failed("inference_failed", "The server failed while it decoded this image. Its log says why.")
 
 
@@ -39,6 +35,7 @@ class Decoder:
         threads: int,
         rule: Preprocessing,
         limits: ImageLimits,
+        costs: DecodeCosts,
         queue: PriorityQueue,
         decoded: PriorityQueue,
         deliver: Deliver,
@@ -49,6 +46,7 @@ class Decoder:
             threads: number of threads.
             rule: preprocessing rule of the model.
             limits: limits of an image.
+            costs: estimates, which learn from every image.
             queue: queue of encoded images.
             decoded: queue of the next stage.
             deliver: takes the outcomes of images that cannot be decoded.
@@ -58,14 +56,30 @@ class Decoder:
         self._threads = threads
         self._rule = rule
         self._limits = limits
+        self._costs = costs
         self._decoded = decoded
         self._deliver = deliver
-        # Images that a thread has taken and not handed on; each thread writes its own number.
+        # By thread, which alone writes it: the images that it has taken and not handed on, and the one it
+        # decodes, with the time of its begin.
         self._in_hand: dict[int, int] = {}
+        self._current: dict[int, tuple[Item, float]] = {}
 
     def coming(self) -> int:
         """Count the images that are about to be decoded."""
         return len(self._queue) + sum(list(self._in_hand.values()))
+
+    def head_start(self) -> float:
+        """Seconds by which interactive images will be decoded sooner than what is held says.
+
+        Part of their work is done. What is being done for streams comes before them, whatever their priority.
+        """
+        now, slowdown = perf_counter(), self._costs.slowdown
+        done = 0.0
+        for item, begun in list(self._current.values()):
+            expected = item.cost.microseconds / 1e6 * slowdown
+            spent = min(expected, now - begun)
+            done += spent if item.priority is Priority.INTERACTIVE else spent - expected
+        return done
 
     def _run(self, on_ready: Callable[[], None]) -> None:
         on_ready()
@@ -94,50 +108,45 @@ class Decoder:
         """Decode for a bounded time; the next free thread takes the images that are left."""
         until = perf_counter() + _CHUNK_SECONDS
         outcomes: list[Failed | None] = []
-        self._in_hand[get_ident()] = len(chunk)
+        thread = get_ident()
+        self._in_hand[thread] = len(chunk)
         try:
             while len(outcomes) < len(chunk) and perf_counter() < until:
                 item = chunk[len(outcomes)]
-                outcomes.append(decode_item(item, self._rule, self._limits))
+                begun, worked = perf_counter(), thread_time()
+                self._current[thread] = item, begun
+                failed = decode_item(item, self._rule, self._limits)
+                outcomes.append(failed)
                 item.queued_at = perf_counter()
                 item.decode_seconds = item.queued_at - item.call.started
+                self._costs.learn(
+                    item.cost, thread_time() - worked, item.queued_at - begun, complete=failed is None
+                )
         finally:
-            del self._in_hand[get_ident()]
+            self._current.pop(thread, None)
+            del self._in_hand[thread]
         return outcomes
 
 
 class SmallDecoder:
-    """Decoder of small images in the thread of their batch; it sends the others to the decode stage."""
+    """Decoder of small images, in the thread of their batch."""
 
-    def __init__(
-        self, rule: Preprocessing, limits: ImageLimits, stage_queue: PriorityQueue, deliver: Deliver
-    ) -> None:
+    def __init__(self, rule: Preprocessing, limits: ImageLimits, deliver: Deliver) -> None:
         self._rule = rule
-        self._limits = replace(limits, max_pixels=min(limits.max_pixels, _SMALL_PIXELS))
-        self._stage_queue = stage_queue
+        self._limits = limits
         self._deliver = deliver
 
-    @staticmethod
-    def takes(data: bytes) -> bool:
-        """Whether an image may be small, as far as its bytes tell."""
-        return len(data) <= _SMALL_BYTES
-
     def decode(self, items: Iterable[Item]) -> list[Item]:
-        """Decode the items; return those with pixels. The others go to the decode stage, or have failed."""
+        """Decode what is not decoded yet, and return the images that have pixels; the others have failed."""
         return [item for item in items if len(item.pixels) or self._decode(item)]
 
     def _decode(self, item: Item) -> bool:
-        data, started = item.data, perf_counter()
+        started = perf_counter()
         failed = decode_item(item, self._rule, self._limits)
         item.decode_seconds = perf_counter() - started
-        if failed is None:
-            return True
-        if failed.code == "too_many_pixels":
-            item.data = data
-            self._stage_queue.put([item])
-        else:
+        if failed is not None:
             self._deliver(Delivery([item], [failed]))
-        return False
+        return failed is None
 
 
 def decode_item(item: Item, rule: Preprocessing, limits: ImageLimits) -> Failed | None:

@@ -10,18 +10,21 @@ import numpy as np
 from numpy.typing import NDArray
 
 from service.errors import ServiceError, not_ready
-from service.inference.admission import Admission, Resources, shutting_down
+from service.inference.admission import Admission, shutting_down
 from service.inference.batching import Batcher
 from service.inference.calls import Call, Delivery, Item, settle
 from service.inference.deadline import Deadline
+from service.inference.decode_cost import DecodeCost, DecodeCosts, SizeClass
 from service.inference.decoding import Decoder, SmallDecoder
 from service.inference.model import Model, open_model
 from service.inference.peers import NO_PEERS, PeerRequest, Peers
 from service.inference.priority_queue import PriorityQueue
 from service.inference.quota import Quota
 from service.inference.readiness import Readiness
+from service.inference.resources import Resources, resources_of
 from service.inference.results import Outcome, Priority, Stages, Want
 from service.inference.threads import ThreadPool
+from service.inference.wait_estimate import WaitEstimate
 from service.inference.warm_up import warm_up
 from service.settings import Settings
 
@@ -57,17 +60,23 @@ class Pipeline:
         digests = " ".join(digest.sha256 for digest in self.card.digests)
         self.key = f"{self.card.id} {self.report.precision.active} {digests}"
         rule, limits, on_gpu = self.card.preprocessing, settings.image_limits, self.report.on_gpu
-        self._encoded, self._waiting = PriorityQueue("decode"), PriorityQueue("inference")
-        small = SmallDecoder(rule, limits, self._encoded, self._deliver)
-        decoders = settings.decoder_count(on_gpu=on_gpu)
-        self._decoder = Decoder(decoders, rule, limits, self._encoded, self._waiting, self._deliver)
+        self._waiting = PriorityQueue("inference")
+        # The thread of a GPU's batch does not decode: the GPU would wait.
+        self._costs = DecodeCosts(limits, small_in_batch=not on_gpu)
+        small = SmallDecoder(rule, limits, self._deliver)
+        self._decoders = settings.decoder_count(on_gpu=on_gpu)
+        self._encoded = {
+            size_class: PriorityQueue("decode") for size_class in (SizeClass.ORDINARY, SizeClass.LARGE)
+        }
+        self._decoder, self._large_decoder = (
+            Decoder(self._decoders, rule, limits, self._costs, queue, self._waiting, self._deliver)
+            for queue in self._encoded.values()
+        )
         # On a GPU, inference does not compete with decoding for the cores.
         coming = (lambda: 0) if on_gpu else self._decoder.coming
         self._batcher = Batcher(
             self._model, settings.runs, settings.max_batch, self._waiting, small.decode, coming, self._deliver
         )
-        # The thread of a GPU's batch does not decode: the GPU would wait.
-        self._is_small = (lambda _: False) if on_gpu else small.takes
         self._limit = Resources(settings.queue_items, settings.queue_bytes)
         self._longest_wait = settings.queue_seconds
         self._admission: Admission | None = None
@@ -84,7 +93,7 @@ class Pipeline:
 
     @property
     def _thread_pools(self) -> tuple[ThreadPool, ...]:
-        return self._batcher.threads, self._decoder.threads
+        return self._batcher.threads, self._decoder.threads, self._large_decoder.threads
 
     @property
     def waiting_since(self) -> float | None:
@@ -100,15 +109,17 @@ class Pipeline:
         """
         self._loop = asyncio.get_running_loop()
         self.images_per_second = await asyncio.to_thread(warm_up, self._model, self._batcher.buckets)
+        await asyncio.to_thread(self._costs.measure, self.card.preprocessing)
         for threads in self._thread_pools:
             await threads.start()
-        self._admission = Admission(
-            self._limit,
+        estimate = WaitEstimate(
             self._batcher.buckets[-1],
             self.images_per_second,
-            self._longest_wait,
-            self._peers.count_busy,
+            self._decoders,
+            self._large_decoder.head_start,
+            lambda: self._costs.slowdown,
         )
+        self._admission = Admission(self._limit, estimate, self._longest_wait, self._peers.count_busy)
         self._watcher = asyncio.create_task(self._watch())
         self._state = ""
 
@@ -127,8 +138,8 @@ class Pipeline:
                 "shutting_down", "The service stopped before it answered this request. Send it again."
             )
             self._watcher.cancel()
-        self._encoded.close()
-        self._waiting.close()
+        for queue in (*self._encoded.values(), self._waiting):
+            queue.close()
         for threads in self._thread_pools:
             await threads.join(_JOIN_SECONDS)
 
@@ -206,13 +217,12 @@ class Pipeline:
         deadline: Deadline | None,
     ) -> list[Outcome]:
         rule = self.card.preprocessing
-        decoded = len(images) * rule.height * rule.width * 3
-        async with admission.admit(
-            Resources(len(images), sum(map(len, images)) + decoded), priority, deadline
-        ):
+        costs = list(map(self._costs.of, images))
+        load = resources_of(images, costs, rule.height * rule.width * 3)
+        async with admission.admit(load, priority, deadline):
             if priority is Priority.BULK and (outcomes := await self._ask_peers(images, want)) is not None:
                 return outcomes
-            return await self._answer(images, want, priority, stages or Stages(), deadline)
+            return await self._answer(images, costs, want, priority, stages or Stages(), deadline)
 
     async def help(self, images: Sequence[bytes], want: Want) -> list[Outcome]:
         """Answer images as `embed` does, for a peer that has admitted them and charged their quota.
@@ -222,7 +232,8 @@ class Pipeline:
         """
         if not self.readiness.ready:
             raise not_ready(self.readiness.reason)
-        return await self._answer(images, want, Priority.BULK, Stages(), None)
+        costs = list(map(self._costs.of, images))
+        return await self._answer(images, costs, want, Priority.BULK, Stages(), None)
 
     async def _ask_peers(self, images: Sequence[bytes], want: Want) -> list[Outcome] | None:
         """Return a peer's answer to a chunk; None where this worker has to answer it."""
@@ -233,13 +244,17 @@ class Pipeline:
     async def _answer(
         self,
         images: Sequence[bytes],
+        costs: Sequence[DecodeCost],
         want: Want,
         priority: Priority,
         stages: Stages,
         deadline: Deadline | None,
     ) -> list[Outcome]:
         call = Call([None] * len(images), len(images), self._loop.create_future(), stages)
-        items = [Item(call, position, want, priority, data) for position, data in enumerate(images)]
+        items = [
+            Item(call, position, want, priority, data, cost)
+            for position, (data, cost) in enumerate(zip(images, costs, strict=True))
+        ]
         if not items:
             return []
         self._calls.add(call)
@@ -264,22 +279,28 @@ class Pipeline:
 
     def _enqueue(self, items: list[Item]) -> None:
         """Queue small images for inference, whose threads decode them, and the others for decoding."""
-        small = [item for item in items if self._is_small(item.data)]
+        small = [item for item in items if item.cost.size_class is SizeClass.SMALL]
         if small:
             now = perf_counter()
             for item in small:
                 item.queued_at = now
             self._waiting.put(small)
-        if len(small) < len(items):
-            self._encoded.put(item for item in items if not self._is_small(item.data))
+        if len(small) == len(items):
+            return
+        for size_class, queue in self._encoded.items():
+            if encoded := [item for item in items if item.cost.size_class is size_class]:
+                queue.put(encoded)
 
     def _deliver(self, delivery: Delivery) -> None:
         """Hand a delivery of a thread over to the event loop."""
         self._loop.call_soon_threadsafe(self._settle, delivery)
 
     def _settle(self, delivery: Delivery) -> None:
-        if self._admission is not None:
-            self._admission.finished(len(delivery.items), delivery.inference_seconds)
+        admission, count = self._admission, len(delivery.items)
+        if admission is not None:
+            if admission.held.large:
+                count -= sum(item.cost.size_class is SizeClass.LARGE for item in delivery.items)
+            admission.finished(count, delivery.inference_seconds)
         settle(delivery)
 
     async def _watch(self) -> None:

@@ -11,9 +11,11 @@ import pytest
 from prometheus_client import REGISTRY
 
 from service.errors import ServiceError
-from service.inference.admission import Admission, Resources
+from service.inference.admission import Admission
 from service.inference.deadline import Deadline
+from service.inference.resources import Resources
 from service.inference.results import Priority
+from service.inference.wait_estimate import WaitEstimate
 from tests.pictures import photo, plain
 from tests.service.client import client
 from tests.service.faults import FragileModel
@@ -40,7 +42,7 @@ def held() -> float | None:
 
 
 def door(rate: float = 100.0) -> Admission:
-    return Admission(Resources(1000, 2**30), full_batch=4, first_rate=rate, longest_wait=60.0)
+    return Admission(Resources(1000, 2**30), WaitEstimate(4, rate), 60.0)
 
 
 @asynccontextmanager

@@ -6,8 +6,11 @@ from contextlib import AsyncExitStack
 import pytest
 
 from service.errors import ServiceError
-from service.inference.admission import Admission, Rate, Resources
+from service.inference.admission import Admission
+from service.inference.rate import Rate
+from service.inference.resources import Resources
 from service.inference.results import Priority
+from service.inference.wait_estimate import WaitEstimate
 
 MEGABYTE = 2**20
 
@@ -15,7 +18,7 @@ MEGABYTE = 2**20
 def new_admission(
     items: int = 8, size: int = 100 * MEGABYTE, rate: float = 100.0, longest_wait: float = 60.0
 ) -> Admission:
-    return Admission(Resources(items, size), full_batch=4, first_rate=rate, longest_wait=longest_wait)
+    return Admission(Resources(items, size), WaitEstimate(4, rate), longest_wait)
 
 
 async def enter(
@@ -247,7 +250,7 @@ def test_busy_and_idle_are_reported_by_turns() -> None:
     told: list[int] = []
 
     async def scenario() -> None:
-        admission = Admission(Resources(8, MEGABYTE), 4, 100.0, 60.0, told.append)
+        admission = Admission(Resources(8, MEGABYTE), WaitEstimate(4, 100.0), 60.0, told.append)
         async with AsyncExitStack() as empty, AsyncExitStack() as first, AsyncExitStack() as second:
             # A chunk without an image.
             await enter(empty, admission, 0, Priority.BULK)

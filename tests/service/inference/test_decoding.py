@@ -2,13 +2,13 @@
 
 import asyncio
 from pathlib import Path
+from threading import current_thread
 
 import pytest
 
 from contract.images import ImageLimits, decode
 from contract.preprocessing import Preprocessing
 from service.inference import decoding
-from service.inference.decoding import SmallDecoder
 from service.inference.results import Failed, Want
 from tests.pictures import photo, plain
 from tests.service.faults import running
@@ -33,16 +33,14 @@ def test_small_and_large_pictures_of_many_formats_go_through_together(tiny_model
 def test_few_bytes_that_are_many_pixels_go_through_the_decode_stage(
     tiny_models: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    in_the_stage: list[bytes] = []
+    threads: dict[bytes, str] = {}
 
     def seen(data: bytes, rule: Preprocessing, limits: ImageLimits) -> object:
-        if limits.max_pixels == ImageLimits().max_pixels:
-            in_the_stage.append(data)
+        threads[data] = current_thread().name
         return decode(data, rule, limits)
 
     monkeypatch.setattr(decoding, "decode", seen)
     small, wide, broken = plain(1), plain(2, 400), photo()[:-300]
-    assert SmallDecoder.takes(wide)
 
     async def scenario() -> None:
         async with running(tiny_models) as pipeline:
@@ -51,7 +49,12 @@ def test_few_bytes_that_are_many_pixels_go_through_the_decode_stage(
             assert isinstance(outcomes[2], Failed)
 
     asyncio.run(scenario())
-    assert in_the_stage == [wide]
+    assert len(wide) < len(photo(1, 640, 480))
+    assert threads == {
+        small: "infomax-inference",
+        wide: "infomax-decode",
+        broken: "infomax-inference",
+    }
 
 
 def test_a_decoder_that_fails_unexpectedly_costs_one_image(

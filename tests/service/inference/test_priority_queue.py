@@ -7,9 +7,11 @@ from threading import Thread
 import pytest
 
 from service.inference.calls import Call, Item
+from service.inference.decode_cost import DecodeCost, SizeClass
 from service.inference.priority_queue import PriorityQueue
 from service.inference.results import Priority, Stages, Want
 
+COST = DecodeCost(SizeClass.SMALL, "PNG", 1, 0)
 INTERACTIVE, BULK = Priority.INTERACTIVE, Priority.BULK
 
 
@@ -22,7 +24,7 @@ def loop() -> Iterator[asyncio.AbstractEventLoop]:
 
 def items(loop: asyncio.AbstractEventLoop, priority: Priority, count: int) -> list[Item]:
     call = Call([None] * count, count, loop.create_future(), Stages())
-    return [Item(call, position, Want.EMBEDDING, priority, b"") for position in range(count)]
+    return [Item(call, position, Want.EMBEDDING, priority, b"", COST) for position in range(count)]
 
 
 def taken(queue: PriorityQueue, count: int) -> list[tuple[Priority, int]]:

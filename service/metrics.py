@@ -108,6 +108,12 @@ INDEX_SIZE = Gauge(
     ["model"],
     multiprocess_mode="livemax",
 )
+INDEX_GRAPH_PROGRESS = Gauge(
+    "infomax_index_graph_progress",
+    "Share of the neighbour graph that is built: 0 without one, 1 where it answers searches.",
+    ["model"],
+    multiprocess_mode="livemax",
+)
 INDEX_READ_ONLY = Gauge(
     "infomax_index_read_only",
     "1 where the index refuses writes, because its disk is full or it is a replica; reads go on.",

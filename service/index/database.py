@@ -44,6 +44,7 @@ class Database:
 
     Attributes:
         url: where the database is.
+        embedded: whether it runs on this machine, as a child of this service.
         writes: whether it takes writes.
     """
 
@@ -56,6 +57,7 @@ class Database:
             folder: of the embedded database, where it is that.
         """
         self.url = url
+        self.embedded = folder is not None
         self.writes = WriteState(folder)
         self._seconds = seconds
         self._pool = AsyncConnectionPool(

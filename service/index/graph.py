@@ -16,6 +16,7 @@ from psycopg import AsyncConnection, sql
 from service.index.connection import TRANSPORT, BoundedConnection
 from service.index.database import Database
 from service.index.errors import IndexUnavailableError
+from service.index.graph_resources import Resources, alone, apply, choose
 from service.index.space import Space
 
 logger = logging.getLogger(__name__)
@@ -37,7 +38,22 @@ async def exists(connection: AsyncConnection, space: Space) -> bool:
     return await _is_valid(connection, space) is True
 
 
-async def build(database: Database, space: Space) -> None:
+def possible(space: Space) -> bool:
+    """Whether pgvector builds graphs over vectors of this length."""
+    return space.dimensions <= MAX_DIMENSIONS
+
+
+async def progress(connection: AsyncConnection, space: Space, items: int) -> float | None:
+    """The share of the graph that is built, by whichever process is at it; None where none is."""
+    cursor = await connection.execute(
+        "SELECT max(tuples_done) FROM pg_stat_progress_create_index WHERE relid = to_regclass(%s)",
+        [f"infomax.items_{space.number}"],
+    )
+    row = await cursor.fetchone()
+    return None if row is None or row[0] is None else min(1.0, float(row[0]) / max(1, items))
+
+
+async def build(database: Database, space: Space, items: int) -> None:
     """Build the graph, beside reads and writes, unless another server is at it or has done it.
 
     A build may take hours, so its statement has no limit of its own. It is given up when the database answers
@@ -46,7 +62,7 @@ async def build(database: Database, space: Space) -> None:
     Raises:
         IndexUnavailableError: the database went away.
     """
-    building = asyncio.create_task(_build_once(database.url, space))
+    building = asyncio.create_task(_build_once(database, space, items))
     silences = 0
     try:
         while not building.done():
@@ -61,34 +77,52 @@ async def build(database: Database, space: Space) -> None:
         await asyncio.wait({building})
 
 
-async def _build_once(url: str, space: Space) -> None:
+async def _build_once(database: Database, space: Space, items: int) -> None:
+    # The URL of the embedded database leads to this machine.
+    resources = choose(items, space.dimensions) if database.embedded else None
     try:
-        async with await BoundedConnection.connect(url, autocommit=True, **TRANSPORT) as connection:
+        async with await BoundedConnection.connect(database.url, autocommit=True, **TRANSPORT) as connection:
             cursor = await connection.execute(
                 "SELECT pg_try_advisory_lock(%s, %s)", [_BUILD_LOCK, space.number]
             )
             if await cursor.fetchone() == (True,) and not await exists(connection, space):
                 with connection.budget(math.inf):
-                    await _build(connection, space)
+                    await _build(connection, space, resources)
     except psycopg.OperationalError as error:
         raise IndexUnavailableError(str(error).strip()) from error
 
 
-async def _build(connection: AsyncConnection, space: Space) -> None:
+async def _build(connection: AsyncConnection, space: Space, resources: Resources | None) -> None:
     """Build the graph; one whose building was cut short, which PostgreSQL does not use, is dropped first."""
-    logger.info("building the neighbour graph of space %d", space.number)
-    # One thread: the cores are for requests, and a container's shared memory may be too small for more.
     await connection.execute("SET statement_timeout = 0")
-    await connection.execute("SET maintenance_work_mem = '256MB'; SET max_parallel_maintenance_workers = 0")
-    graph = sql.Identifier(space.graph)
-    await connection.execute(sql.SQL("DROP INDEX CONCURRENTLY IF EXISTS infomax.{}").format(graph))
-    await connection.execute(
-        sql.SQL("CREATE INDEX CONCURRENTLY {} ON {} USING hnsw ({} halfvec_ip_ops)").format(
-            graph, space.table, half_precision(space, sql.Identifier("embedding"))
-        )
+    await apply(connection, resources)
+    logger.info(
+        "building the neighbour graph of space %d with %s", space.number, resources or "its own settings"
     )
+    await _drop(connection, space)
+    try:
+        await _create(connection, space)
+    except (psycopg.errors.DiskFull, psycopg.errors.OutOfMemory):
+        # Most likely the small shared memory of a container, which is a file system of its own.
+        await _drop(connection, space)
+        await alone(connection)
+        await _create(connection, space)
     await connection.execute(sql.SQL("ANALYZE {}").format(space.table))
     logger.info("the neighbour graph of space %d is ready", space.number)
+
+
+async def _drop(connection: AsyncConnection, space: Space) -> None:
+    await connection.execute(
+        sql.SQL("DROP INDEX CONCURRENTLY IF EXISTS infomax.{}").format(sql.Identifier(space.graph))
+    )
+
+
+async def _create(connection: AsyncConnection, space: Space) -> None:
+    await connection.execute(
+        sql.SQL("CREATE INDEX CONCURRENTLY {} ON {} USING hnsw ({} halfvec_ip_ops)").format(
+            sql.Identifier(space.graph), space.table, half_precision(space, sql.Identifier("embedding"))
+        )
+    )
 
 
 async def _is_valid(connection: AsyncConnection, space: Space) -> bool | None:

@@ -94,6 +94,7 @@ class SpaceStatistics:
         items: number of items.
         bytes: on disk, with all indexes.
         search: `exact` compares with every item, `hnsw` walks an approximate graph.
+        build: how much of the graph is built, from 0 to 1, while it is being built.
     """
 
     model: str
@@ -103,6 +104,7 @@ class SpaceStatistics:
     items: int
     bytes: int
     search: str
+    build: float | None
 
 
 @dataclass(frozen=True)

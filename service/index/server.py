@@ -15,6 +15,7 @@ from service.index.account import SystemUser
 from service.index.cluster import SUPERUSER, Cluster, programs, spawn
 from service.index.connection import BoundedSyncConnection
 from service.index.errors import IndexStartError
+from service.system.memory import total_bytes
 
 logger = logging.getLogger(__name__)
 
@@ -27,6 +28,10 @@ _REMARK_SECONDS = 10.0
 # Line of postmaster.pid that says how far the server is.
 _STATUS_LINE = 7
 _PORT = 5432
+# Of the machine's memory, one part in so many.
+_BUFFER_SHARE = 8
+_LEAST_BUFFER_BYTES = 128 * 2**20
+_MOST_BUFFER_BYTES = 4 * 2**30
 # How a server is asked to end, ever less politely, and how many seconds each request is given.
 _FAREWELLS = ((signal.SIGINT, 30.0), (signal.SIGQUIT, 5.0), (signal.SIGKILL, 5.0))
 # Clients get an acknowledgement only when their data is on the disk. The log keeps warnings, and no
@@ -43,6 +48,11 @@ _OPTIONS = {
     "log_checkpoints": "off",
     "timezone": "UTC",
 }
+
+
+def _buffer_bytes() -> int:
+    """Memory for tables and graphs: a graph without room in it is slow, and what is not used is not taken."""
+    return max(_LEAST_BUFFER_BYTES, min(_MOST_BUFFER_BYTES, total_bytes() // _BUFFER_SHARE))
 
 
 def url_of(sockets: Path) -> str:
@@ -67,6 +77,7 @@ class ServerProcess:
             **_OPTIONS,
             "unix_socket_directories": directories,
             "max_connections": str(connections),
+            "shared_buffers": f"{_buffer_bytes() // 2**20}MB",
             "cluster_name": cluster.name,
         }
         assignments = itertools.chain.from_iterable(

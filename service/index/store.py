@@ -1,19 +1,16 @@
 """The index of one model version: put, get, delete, search."""
 
-import asyncio
-import logging
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 
 from psycopg import sql
 from psycopg.types.json import Jsonb
 
 from contract.card import ModelCard
 from contract.precision import Precision
-from service.index import graph, queries
+from service.index import queries
 from service.index.connection import BoundedConnection
 from service.index.database import Database
-from service.index.errors import IndexUnavailableError
 from service.index.items import (
     IndexStatistics,
     ListedItem,
@@ -24,13 +21,8 @@ from service.index.items import (
 )
 from service.index.search import Query, find
 from service.index.space import Space, find_or_create, identity_of
-from service.metrics import INDEX_READ_ONLY, INDEX_SEARCH_SECONDS, INDEX_SIZE
-
-logger = logging.getLogger(__name__)
-
-_MAINTENANCE_SECONDS = 15.0
-# To add up so many takes less than a millisecond.
-_MOST_PARTS = 200
+from service.index.upkeep import Upkeep
+from service.metrics import INDEX_SEARCH_SECONDS
 
 
 class Index:
@@ -61,12 +53,8 @@ class Index:
         """
         self._identity = identity_of(card, precision)
         self._database = database
-        self._size = INDEX_SIZE.labels(name or card.name)
-        self._exact_items = exact_items
         self._space: Space | None = None
-        self._closing = asyncio.Event()
-        self._maintenance: asyncio.Task[None] | None = None
-        self._maintaining = asyncio.Lock()
+        self._upkeep = Upkeep(database, self._connection, exact_items, name or card.name)
 
     @property
     def dimensions(self) -> int:
@@ -75,15 +63,15 @@ class Index:
 
     def start(self) -> None:
         """Begin with the upkeep; the database need not be there yet."""
-        self._maintenance = asyncio.create_task(self._maintain_forever())
+        self._upkeep.start()
 
     async def stop(self) -> None:
         """End the upkeep."""
-        self._closing.set()
-        if self._maintenance is not None:
-            self._maintenance.cancel()
-            with suppress(asyncio.CancelledError):
-                await self._maintenance
+        await self._upkeep.stop()
+
+    async def maintain(self) -> None:
+        """Do the upkeep now; on return what this server had to do is done."""
+        await self._upkeep.run_once()
 
     async def put(self, items: Sequence[NewItem]) -> None:
         """Store items, replacing those of the same ids; on return they are on the disk, all of them.
@@ -157,47 +145,9 @@ class Index:
             spaces=tuple(SpaceStatistics(*space) for space in spaces),
         )
 
-    async def maintain(self) -> None:
-        """Publish the size, and build or notice the graph once the space has outgrown exact search.
-
-        Whoever calls while it is under way waits for it: when this returns, what this server had to do is
-        done.
-        """
-        async with self._maintaining:
-            async with self._connection() as (connection, space):
-                items = await _count(connection, space)
-                has_graph = await graph.exists(connection, space)
-            self._size.set(items)
-            INDEX_READ_ONLY.set(self._database.writes.obstacle is not None)
-            if items > self._exact_items and not has_graph and space.dimensions <= graph.MAX_DIMENSIONS:
-                await graph.build(self._database, space)
-
-    async def _maintain_forever(self) -> None:
-        # The event, too, ends it: a cancelled database call may end as a failed one and the task live on.
-        while not self._closing.is_set():
-            try:
-                await self.maintain()
-            except IndexUnavailableError as error:
-                logger.debug("index maintenance waits: %s", error)
-            except Exception:
-                # A failed build must not end the size's updates; search stays exact without a graph.
-                logger.exception("index maintenance failed")
-            with suppress(TimeoutError):
-                await asyncio.wait_for(self._closing.wait(), _MAINTENANCE_SECONDS)
-
     @asynccontextmanager
     async def _connection(self, *, writes: bool = False) -> AsyncIterator[tuple[BoundedConnection, Space]]:
         async with self._database.connection(writes=writes) as connection:
             if self._space is None:
                 self._space = await find_or_create(connection, self._identity)
             yield connection, self._space
-
-
-async def _count(connection: BoundedConnection, space: Space) -> int:
-    """The number of items; add its parts up where they have become many."""
-    row = await (await connection.execute(queries.COUNT, [space.number])).fetchone()
-    assert row is not None  # noqa: S101 (an aggregate always has one)
-    items, parts = row
-    if parts > _MOST_PARTS:
-        await connection.execute(queries.ADD_UP_COUNTS, {"space": space.number})
-    return int(items)

@@ -4,8 +4,7 @@ import math
 import os
 from pathlib import Path
 
-_CGROUP = Path("/sys/fs/cgroup")
-_MEMBERSHIP = Path("/proc/self/cgroup")
+from service.system.cgroup import MEMBERSHIP, ROOT, own_groups, read
 
 
 def usable_cores() -> int:
@@ -14,7 +13,7 @@ def usable_cores() -> int:
     A quota limits a container, and `os.cpu_count` ignores it: a pool of that size on a large host spends the
     quota on switching between threads. A fraction of a core counts as one.
     """
-    quota = cgroup_quota(_CGROUP, _MEMBERSHIP)
+    quota = cgroup_quota(ROOT, MEMBERSHIP)
     allowed = _affinity()
     return allowed if quota is None else max(1, min(allowed, math.ceil(quota)))
 
@@ -34,31 +33,14 @@ def cgroup_quota(root: Path, membership: Path) -> float | None:
     """
     quotas = [
         quota
-        for folder in _own_groups(root, membership)
+        for folder in own_groups("cpu", root, membership)
         if (quota := _quota_v2(folder) or _quota_v1(folder)) is not None
     ]
     return min(quotas, default=None)
 
 
-def _own_groups(root: Path, membership: Path) -> list[Path]:
-    """List the process's groups and all their ancestors, because a quota binds everything below it.
-
-    Inside a container the path of the membership usually does not exist under the mount; the mount's root is
-    the group then.
-    """
-    groups = [root, root / "cpu", root / "cpu,cpuacct"]
-    if membership.is_file():
-        for line in membership.read_text().splitlines():
-            _, controllers, path = line.split(":", 2)
-            if controllers and "cpu" not in controllers.split(","):
-                continue
-            folder = (root / controllers if controllers else root) / path.lstrip("/")
-            groups += [folder, *(parent for parent in folder.parents if parent.is_relative_to(root))]
-    return groups
-
-
 def _quota_v2(folder: Path) -> float | None:
-    text = _read(folder / "cpu.max")
+    text = read(folder / "cpu.max")
     if text is None or text.startswith("max"):
         return None
     quota, period = text.split()
@@ -66,14 +48,7 @@ def _quota_v2(folder: Path) -> float | None:
 
 
 def _quota_v1(folder: Path) -> float | None:
-    quota, period = _read(folder / "cpu.cfs_quota_us"), _read(folder / "cpu.cfs_period_us")
+    quota, period = read(folder / "cpu.cfs_quota_us"), read(folder / "cpu.cfs_period_us")
     if quota is None or period is None or int(quota) <= 0:
         return None
     return int(quota) / int(period)
-
-
-def _read(path: Path) -> str | None:
-    try:
-        return path.read_text().strip()
-    except OSError:
-        return None

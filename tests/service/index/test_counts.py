@@ -7,7 +7,7 @@ import psycopg
 import pytest
 
 from contract.card import ModelCard
-from service.index import migrations, store
+from service.index import migrations, upkeep
 from service.index.migrations import MIGRATIONS
 from service.index.schema import migrate
 from service.index.space import identity_of
@@ -97,7 +97,7 @@ def test_writers_at_the_same_time_are_all_counted(index_url: str, card: ModelCar
 def test_the_parts_of_a_count_are_added_up_before_they_are_many(
     index_url: str, card: ModelCard, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(store, "_MOST_PARTS", 5)
+    monkeypatch.setattr(upkeep, "_MOST_PARTS", 5)
 
     async def run() -> None:
         async with opened(index_url, card) as index:

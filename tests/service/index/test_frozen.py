@@ -23,7 +23,7 @@ from tests.service.client import client
 from tests.service.index_session import directions, items_of, tiny_card
 
 # Enough to give a silent connection up and make another; the tests wait for it only where nothing answers.
-SECONDS = {"backends": 5.0, "all_of": 0.3}
+SECONDS = {"backends": 5.0, "all_of": 1.0}
 
 
 @pytest.fixture(scope="module")
@@ -79,6 +79,9 @@ async def short_of_time(
     await database.open()
     try:
         index = Index(database, card, exact_items=10**9)
+        async with asyncio.timeout(60):
+            while not await database.healthy():
+                pass
         await index.put(items_of(directions(card, 3)))
         yield database, index
     finally:
@@ -150,7 +153,7 @@ def test_every_step_of_a_call_ends_and_its_connection_is_closed(
     step: str, victims: Victims, server: EmbeddedPostgres, card: ModelCard
 ) -> None:
     async def run() -> None:
-        async with short_of_time(server, card, 0.3) as (database, _):
+        async with short_of_time(server, card, 1.0) as (database, _):
             used: list[BoundedConnection] = []
 
             async def interrupted() -> None:

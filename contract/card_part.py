@@ -1,4 +1,4 @@
-"""What every record of a card is: read once, never changed, and nothing in it that nobody knows."""
+"""Base of the records of a card: read once, never changed, without unknown fields."""
 
 from pydantic import BaseModel, ConfigDict
 

@@ -20,7 +20,7 @@ from pydantic import (
 ResizeRule = Literal["stretch", "center_crop", "letterbox"]
 ColorProfile = Literal["ignore", "srgb"]
 
-# Records of "pillow-1" have "fit" in the place of these.
+# Records of "pillow-1" have "fit" instead of these.
 _SINCE_PILLOW_2: Mapping[str, str] = {"resize_rule": "stretch", "color_profile": "ignore"}
 
 
@@ -40,8 +40,8 @@ class Preprocessing(BaseModel):
         resize_filter: Pillow's antialiased bilinear filter (not equal to one without antialiasing).
         background: RGB colour under transparent pixels and around a letterboxed image.
         exif_orientation: whether the EXIF orientation is applied before anything else.
-        draft_factor: a JPEG is decoded at a reduced DCT scale as long as what is seen of it keeps at least
-            this many times the pixels that it fills along each side; 0 always decodes in full.
+        draft_factor: a JPEG is decoded at a reduced DCT scale. The part that is seen keeps, along each side,
+            at least this many times the pixels that it fills; 0 always decodes in full.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")

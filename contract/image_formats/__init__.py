@@ -1,6 +1,6 @@
 """Accepted formats: one file for each, with what its header says and how its pixels are loaded.
 
-Each decoder is given the file without metadata that nobody uses, so that damage in it costs no image.
+Each decoder is given the file without unused metadata. Damage in metadata then costs no image.
 """
 
 from contract.errors import ImageError

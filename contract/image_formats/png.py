@@ -1,8 +1,7 @@
 """PNG, without the chunks that do not touch its pixels.
 
 PNG specification, third edition. Of ancillary chunks, transparency counts where it is whole, the camera's
-orientation and the ICC profile. All others are left out before Pillow reads the file, whatever is wrong with
-them.
+orientation and the ICC profile. All others are left out before Pillow reads the file, damaged or not.
 """
 
 import struct

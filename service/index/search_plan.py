@@ -16,7 +16,7 @@ _MOST_BREADTH = 1000
 _GRAPH_COST = 25.0
 _INDEXED_COST = 4.0
 _SCANNED_COST = 1.5
-# The graph gives up after so many rows that the filter refuses, and the search is done row by row.
+# Rows refused by the filter after which the graph gives up; the search then reads row by row.
 _LEAST_WALK = 20_000
 _WALK_MARGIN = 4.0
 
@@ -29,7 +29,7 @@ class Recall(StrEnum):
     FAST = "fast"
 
 
-# At least so many candidates, and so many times those that are wanted.
+# Fewest candidates, and candidates for each neighbour that is wanted.
 _BREADTH = {Recall.HIGH: (200, 3.0), Recall.FAST: (64, 1.25)}
 
 

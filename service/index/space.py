@@ -16,10 +16,10 @@ class ModelIdentity:
     Attributes:
         model: `name/version`.
         preprocessing_sha256: digest of the rule that turns bytes into pixels.
-        encoder_sha256: digest of the weights of the encoder that runs, so that a model exported anew under
-            an old version does not mix its vectors with the old ones, and int8 none with fp32. Those two are
-            close (the card says how close), but an image then is no longer its own nearest neighbour with
-            score 1, and the order of its neighbours depends on which server embedded which.
+        encoder_sha256: digest of the weights of the encoder that runs. A model exported anew under an old
+            version does not mix its vectors with the old ones, nor int8 with fp32. Those two are close (the
+            card says how close). Mixed, an image is no longer its own nearest neighbour with score 1, and
+            the order of neighbours depends on the server that embedded them.
         dimensions: length of the embedding.
     """
 

@@ -28,7 +28,7 @@ from service.metrics import INDEX_SEARCH_SECONDS
 class Index:
     """Items of one model version in one PostgreSQL database that `schema.migrate` has prepared.
 
-    The database belongs to whoever opened it; several indexes share its connections.
+    The caller opens and closes the database; several indexes share its connections.
 
     Items of other model versions live in the same database and are never seen from here. Every method
     that talks to the database raises `IndexUnavailableError` while it does not answer.
@@ -42,7 +42,7 @@ class Index:
         name: str = "",
         precision: Precision = "fp32",
     ) -> None:
-        """Begin to talk to nobody.
+        """Connect to nothing yet.
 
         Args:
             database: where the items are.
@@ -76,7 +76,7 @@ class Index:
     async def put(self, items: Sequence[NewItem]) -> None:
         """Store items, replacing those of the same ids; on return they are on the disk, all of them.
 
-        Of two items with one id in a call, the later one stays.
+        Where one call holds an id twice, the later item stays.
         """
         # In one order everywhere, or two calls with common ids could wait for each other's rows.
         rows = [

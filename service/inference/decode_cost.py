@@ -75,7 +75,7 @@ class _Ratio:
 class DecodeCosts:
     """Estimates that are corrected by what is measured.
 
-    Threads may learn at the same time: an image that is lost by it is no loss.
+    Threads may learn at the same time: an image lost by it does not matter.
     """
 
     def __init__(self, limits: ImageLimits, *, small_in_batch: bool) -> None:

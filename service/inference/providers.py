@@ -84,8 +84,8 @@ def choose_device_in_child(
 def _choose_without_metrics(requested: RequestedDevice, encoder: Path, options: GpuOptions) -> DeviceChoice:
     """Decide as `choose_device` does, in a process that publishes no metrics.
 
-    A child of the running service inherits the folder of the workers' metrics. By importing the metrics it
-    sets every gauge there to 0, and the service would look as if a worker were not ready.
+    A child of the running service inherits the folder of the workers' metrics. Importing the metrics would
+    set every gauge there to 0, and a worker would look as if it were not ready.
     """
     if "PROMETHEUS_MULTIPROC_DIR" in os.environ:
         mark_process_dead(os.getpid())  # type: ignore[no-untyped-call]

@@ -24,7 +24,7 @@ class Painter:
         """Run `draw` in the thread.
 
         Raises:
-            ServiceError: 503 `overloaded` when too many pictures wait; and whatever `draw` raises.
+            ServiceError: 503 `overloaded` when too many pictures wait; and every error of `draw`.
         """
         if self._waiting >= _MOST_WAITING:
             seconds = self._waiting * self._seconds

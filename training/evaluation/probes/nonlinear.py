@@ -2,8 +2,8 @@
 section 4.2).
 
 As in the authors' `ClassificationEval`: a linear layer, dropout of 0.1, batch normalisation, ReLU, a linear
-layer, Adam. Unlike there, a validation part of the training data chooses the number of epochs, and the rate
-falls along a cosine, because a few tens of epochs have to do.
+layer, Adam. Unlike there, a validation part of the training data chooses the number of epochs. The rate falls
+along a cosine, because a few tens of epochs have to do.
 """
 
 from dataclasses import dataclass

@@ -7,6 +7,7 @@ from importlib.metadata import version
 from fastapi import APIRouter, FastAPI
 
 from service.http.authentication import AuthenticationMiddleware, KeyedApplication, authentication_parts
+from service.http.cross_origin import CrossOriginMiddleware, OriginPolicy
 from service.http.middleware import RequestMiddleware
 from service.http.routing import RoutingMiddleware
 from service.routes import (
@@ -88,10 +89,13 @@ def create_app(runtime: Runtime) -> FastAPI:
             usage_file=usage_file,
             open_routes=runtime.settings.open_routes,
         )
+    origins = OriginPolicy(runtime.settings)
+    app.add_middleware(CrossOriginMiddleware, policy=origins)
     app.add_middleware(
         RequestMiddleware,
         in_flight=runtime.in_flight,
         models=runtime.models,
+        origins=origins,
         client_seconds=runtime.settings.client_seconds,
     )
     for router in ROUTERS:

@@ -1,5 +1,6 @@
 """All settings of the service, read from `INFOMAX_...` variables."""
 
+import re
 from collections.abc import Mapping
 from difflib import get_close_matches
 from pathlib import Path
@@ -28,6 +29,8 @@ _DAY_SECONDS = 86_400
 # Without a value the service would do without keys, or with another index.
 _NEVER_EMPTY = ("api_keys_file", "database_url")
 
+_HOST = re.compile(r"[a-z0-9_-]+(\.[a-z0-9_-]+)*")
+_ORIGIN = re.compile(r"https?://([a-z0-9_-]+(\.[a-z0-9_-]+)*|\[[0-9a-f:.]+\])(:[1-9][0-9]{0,4})?")
 _MODEL = r"[a-z0-9][a-z0-9._-]{0,63}(/[1-9][0-9]*)?"
 
 
@@ -168,6 +171,16 @@ class Settings(BaseSettings):
         pattern=r"^(docs|metrics)(,(docs|metrics))*$",
         description="routes that need no API key, beside health: docs, metrics, or docs,metrics",
     )
+    allowed_hosts: str | None = Field(
+        default=None,
+        description="host names that requests may be for, separated by commas; default: all, but on loopback "
+        "without API keys only localhost and IP addresses, which are always allowed",
+    )
+    cors_origins: str | None = Field(
+        default=None,
+        description="origins whose web pages may call the service, separated by commas, such as "
+        "https://app.example.org; default: only its own pages may",
+    )
     metrics_port: int | None = Field(
         default=None,
         ge=0,
@@ -214,7 +227,23 @@ class Settings(BaseSettings):
             raise ValueError("it has no value; give it one, or leave the setting out")
         return value
 
-    @field_validator("models", "open_routes")
+    @field_validator("allowed_hosts")
+    @classmethod
+    def _hosts(cls, value: str | None) -> str | None:
+        for name in value.split(",") if value else []:
+            if not _HOST.fullmatch(name):
+                raise ValueError(f"{name!r} is not a host name; write it in lower case, without a port")
+        return value
+
+    @field_validator("cors_origins")
+    @classmethod
+    def _origins(cls, value: str | None) -> str | None:
+        for name in value.split(",") if value else []:
+            if not _ORIGIN.fullmatch(name):
+                raise ValueError(f"{name!r} is not an origin; write it as https://host or http://host:port")
+        return value
+
+    @field_validator("models", "open_routes", "allowed_hosts", "cors_origins")
     @classmethod
     def _each_once(cls, value: str | None, info: ValidationInfo) -> str | None:
         names = value.split(",") if value else []

@@ -14,6 +14,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from service.errors import refusal
 from service.http.body_timeout import TimedBody
+from service.http.cross_origin import OriginPolicy
 from service.http.in_flight import InFlight
 from service.http.request_context import begin_context
 from service.inference.admission import shutting_down
@@ -54,9 +55,15 @@ class RequestMiddleware:
     """The outermost middleware of the application."""
 
     def __init__(
-        self, app: ASGIApp, in_flight: InFlight, models: ModelRegistry, client_seconds: float
+        self,
+        app: ASGIApp,
+        in_flight: InFlight,
+        models: ModelRegistry,
+        origins: OriginPolicy,
+        client_seconds: float,
     ) -> None:
         self._app = app
+        self._origins = origins
         self._in_flight = in_flight
         self._models = models
         self._client_seconds = client_seconds
@@ -66,7 +73,7 @@ class RequestMiddleware:
             await self._app(scope, receive, send)
             return
         body = TimedBody(receive, self._client_seconds)
-        exchange = _Exchange(scope, body, send, self._in_flight, self._models)
+        exchange = _Exchange(scope, body, send, self._in_flight, self._models, self._origins)
         try:
             if scope["path"] in OBSERVED:
                 await exchange.answer(self._app)
@@ -84,13 +91,20 @@ class _Exchange:
     """One request and its answer."""
 
     def __init__(
-        self, scope: Scope, body: TimedBody, send: Send, in_flight: InFlight, models: ModelRegistry
+        self,
+        scope: Scope,
+        body: TimedBody,
+        send: Send,
+        in_flight: InFlight,
+        models: ModelRegistry,
+        origins: OriginPolicy,
     ) -> None:
         self._scope = scope
         self._body = body
         self._send = send
         self._in_flight = in_flight
         self._models = models
+        self._origins = origins
         self._arrived = perf_counter()
         self._id = _request_id(scope)
         # The task is the request's own (uvicorn makes one for each): the variable needs no reset, and what
@@ -159,6 +173,7 @@ class _Exchange:
         """Those that every answer has, behind those that it was given."""
         yield b"x-request-id", self._id.encode()
         yield from _ALWAYS
+        yield from self._origins.fields(self._scope["headers"])
         names = {name for name, _ in given}
         for header in _UNLESS_GIVEN:
             if header[0] not in names:

@@ -94,6 +94,10 @@ def test_a_number_without_bound_is_refused_by_name(
         ("open_routes", "docs,docs"),
         ("open_routes", "docs,metrics,docs"),
         ("open_routes", ",docs"),
+        ("allowed_hosts", "a.example.org,a.example.org"),
+        ("allowed_hosts", "a.example.org,"),
+        ("cors_origins", "https://a.example.org,https://a.example.org"),
+        ("cors_origins", "https://a.example.org,,http://b"),
     ],
 )
 def test_a_list_with_a_name_twice_or_without_one_is_refused_by_name(
@@ -101,6 +105,30 @@ def test_a_list_with_a_name_twice_or_without_one_is_refused_by_name(
 ) -> None:
     said = refusal(monkeypatch, name, value)
     assert (said or "").startswith(f"{PREFIX}{name.upper()}={value!r} is not allowed: ")
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("allowed_hosts", "example.org:8000"),
+        ("allowed_hosts", "*.example.org"),
+        ("allowed_hosts", "http://example.org"),
+        ("allowed_hosts", "a b"),
+        ("cors_origins", "*"),
+        ("cors_origins", "null"),
+        ("cors_origins", "example.org"),
+        ("cors_origins", "https://example.org/"),
+        ("cors_origins", "https://Example.org"),
+        ("cors_origins", "https://*.example.org"),
+        ("cors_origins", "file://x"),
+    ],
+)
+def test_a_host_or_an_origin_is_written_as_browsers_do(
+    monkeypatch: pytest.MonkeyPatch, name: str, value: str
+) -> None:
+    said = refusal(monkeypatch, name, value)
+    assert (said or "").startswith(f"{PREFIX}{name.upper()}={value!r} is not allowed: ")
+    assert repr(value) in (said or "").partition("allowed: ")[2]
 
 
 def test_the_port_that_kubernetes_sets_is_explained(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -28,6 +28,8 @@ VALUES = {
     "tensorrt_cache": "engines",
     "precision": "fp32",
     "open_routes": "docs",
+    "allowed_hosts": "infomax,infomax.example.org",
+    "cors_origins": "https://app.example.org,http://localhost:3000",
     "database_url": "postgresql://infomax@host/infomax",
     "data_dir": "data",
     "api_keys_file": "keys.toml",

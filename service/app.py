@@ -72,6 +72,7 @@ def create_app(runtime: Runtime) -> FastAPI:
         description=_DESCRIPTION,
         version=version("infomax"),
         lifespan=lifespan,
+        servers=[{"url": runtime.settings.root_path}] if runtime.settings.root_path else None,
         # service.routes.docs has routes for these.
         openapi_url=None,
         docs_url=None,
@@ -97,6 +98,7 @@ def create_app(runtime: Runtime) -> FastAPI:
         models=runtime.models,
         origins=origins,
         client_seconds=runtime.settings.client_seconds,
+        root_path=runtime.settings.root_path,
     )
     for router in ROUTERS:
         # For the OpenAPI document only: RoutingMiddleware answers before these.

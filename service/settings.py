@@ -173,13 +173,19 @@ class Settings(BaseSettings):
     )
     allowed_hosts: str | None = Field(
         default=None,
-        description="host names that requests may be for, separated by commas; default: all, but on loopback "
-        "without API keys only localhost and IP addresses, which are always allowed",
+        description="host names that requests may be for, separated by commas, beside IP addresses and names "
+        "without a dot; default: all, but none on loopback without API keys",
     )
     cors_origins: str | None = Field(
         default=None,
         description="origins whose web pages may call the service, separated by commas, such as "
         "https://app.example.org; default: only its own pages may",
+    )
+    root_path: str = Field(
+        default="",
+        pattern=r"^(/[A-Za-z0-9._~-]+)*$",
+        description="path under which a proxy shows the service, such as /infomax, whether or not the proxy "
+        "takes it off",
     )
     metrics_port: int | None = Field(
         default=None,

@@ -164,9 +164,12 @@ def _is_loopback(address: str) -> bool:
 
 @lru_cache(maxsize=1024)
 def _cannot_be_rebound(host: str) -> bool:
-    """Whether a host is an address, or localhost: names that cannot be made to point elsewhere."""
+    """Whether no stranger can let a host of this name point elsewhere: an address, or a local name.
+
+    Names without a dot are not in the public DNS.
+    """
     name = _without_port(host)
-    if not name or name == "localhost" or name.endswith(".localhost"):
+    if "." not in name or name.endswith(".localhost"):
         return True
     try:
         ip_address(name.removeprefix("[").removesuffix("]"))

@@ -10,6 +10,7 @@ from random import Random
 from time import perf_counter
 
 from starlette.requests import ClientDisconnect
+from starlette.responses import RedirectResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from service.errors import refusal
@@ -61,27 +62,40 @@ class RequestMiddleware:
         models: ModelRegistry,
         origins: OriginPolicy,
         client_seconds: float,
+        root_path: str,
     ) -> None:
+        """Surround an application.
+
+        Args:
+            app: the application.
+            in_flight: counts requests, and refuses them when it is closed.
+            models: name the model and provider in the headers of an answer.
+            origins: let web pages read answers.
+            client_seconds: the setting of that name.
+            root_path: the setting of that name.
+        """
         self._app = app
         self._origins = origins
         self._in_flight = in_flight
         self._models = models
         self._client_seconds = client_seconds
+        self._root_path = root_path
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
         body = TimedBody(receive, self._client_seconds)
+        app = _below(self._root_path, scope, self._app) if self._root_path else self._app
         exchange = _Exchange(scope, body, send, self._in_flight, self._models, self._origins)
         try:
             if scope["path"] in OBSERVED:
-                await exchange.answer(self._app)
+                await exchange.answer(app)
             elif self._in_flight.closed:
                 await exchange.refuse(shutting_down())
             else:
                 with self._in_flight.passing():
-                    await exchange.answer(self._app)
+                    await exchange.answer(app)
         finally:
             exchange.record()
             exchange.context.release()
@@ -186,6 +200,20 @@ class _Exchange:
             yield b"x-execution-provider", pipeline.report.summary.encode()
         if self._in_flight.closed or self._status == _TOO_SLOW:
             yield b"connection", b"close"
+
+
+def _below(root_path: str, scope: Scope, app: ASGIApp) -> ASGIApp:
+    """Take the root path off the request's path, if a proxy has not done so.
+
+    Returns:
+        What answers: the application, or for the root path itself a redirect, since links are relative.
+    """
+    path = scope["path"]
+    if path == root_path:
+        return RedirectResponse(f"{root_path}/")
+    if path.startswith(f"{root_path}/"):
+        scope["path"] = path[len(root_path) :]
+    return app
 
 
 def _request_id(scope: Scope) -> str:

@@ -31,25 +31,25 @@ async function ask(method, path, body) {
 
 /** The default model's card. */
 export async function card() {
-  const { data } = await ask("GET", "/v1/models");
+  const { data } = await ask("GET", "v1/models");
   return data[0].card;
 }
 
 /** How many images the default model searches. */
 export async function indexed() {
-  const { model, spaces } = await ask("GET", "/v1/index");
+  const { model, spaces } = await ask("GET", "v1/index");
   return spaces.find((space) => space.model === model)?.items ?? 0;
 }
 
 /** What each patch of an image tells about the image, in nats: {nats, mean}. */
 export async function mapOf(image) {
-  const { data } = await ask("POST", "/v1/mi-maps", image);
+  const { data } = await ask("POST", "v1/mi-maps", image);
   return data[0];
 }
 
 /** The nearest items, each with the map of which patches of the image speak for it. */
 export async function neighboursOf(image, count) {
-  const { neighbours } = await ask("POST", `/v1/neighbours?k=${count}&explain=true`, image);
+  const { neighbours } = await ask("POST", `v1/neighbours?k=${count}&explain=true`, image);
   return neighbours;
 }
 
@@ -59,31 +59,31 @@ export function store(id, image, metadata) {
   form.append("image", image);
   form.append("metadata", JSON.stringify(metadata));
   const path = id.split("/").map(encodeURIComponent).join("/");
-  return ask("PUT", `/v1/items/${path}`, form);
+  return ask("PUT", `v1/items/${path}`, form);
 }
 
 /** The sample images: items as `storeAll` takes them, each with a label in its metadata. */
 export async function samples() {
-  const text = await (await send("GET", "/page/samples.ndjson")).text();
+  const text = await (await send("GET", "page/samples.ndjson")).text();
   return text.trim().split("\n").map((line) => JSON.parse(line));
 }
 
 /** Whether an item is stored whose id begins so. */
 export async function has(prefix) {
-  const { items } = await ask("GET", `/v1/items?limit=1&prefix=${encodeURIComponent(prefix)}`);
+  const { items } = await ask("GET", `v1/items?limit=1&prefix=${encodeURIComponent(prefix)}`);
   return items.length > 0;
 }
 
 /** Remove the items whose ids begin so; how many there were. */
 export async function remove(prefix) {
-  const { deleted } = await ask("DELETE", `/v1/items?prefix=${encodeURIComponent(prefix)}`);
+  const { deleted } = await ask("DELETE", `v1/items?prefix=${encodeURIComponent(prefix)}`);
   return deleted;
 }
 
 /** Store many items {id, image in base64, metadata} in one request; how many of them are stored. */
 export async function storeAll(items) {
   const body = items.map((item) => JSON.stringify(item)).join("\n");
-  const answer = await (await send("POST", "/v1/items", body, "application/x-ndjson")).text();
+  const answer = await (await send("POST", "v1/items", body, "application/x-ndjson")).text();
   const { summary } = JSON.parse(answer.trim().split("\n").pop());
   return summary.ok;
 }

@@ -1,8 +1,8 @@
 // The page: a photo in; its map, its neighbours, and why. What it knows of the service is in api.js.
 
-import * as api from "/page/api.js";
-import { draw, patchAt, reach } from "/page/map.js";
-import { thumbnail } from "/page/thumbnail.js";
+import * as api from "./api.js";
+import { draw, patchAt, reach } from "./map.js";
+import { thumbnail } from "./thumbnail.js";
 
 const NEIGHBOURS = 12;
 const AT_A_TIME = 4; // images on their way into the index

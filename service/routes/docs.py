@@ -25,10 +25,11 @@ _SCRIPT = re.compile(rb"<script>(.*?)</script>", re.DOTALL)
 def _page() -> tuple[bytes, dict[str, str]]:
     """Make the page, and the header of the policy under which a browser runs its script and its library."""
     answer = get_swagger_ui_html(
-        openapi_url="/openapi.json",
+        # Relative, like all links: the browser knows the path before them, the service may not.
+        openapi_url="openapi.json",
         title="Infomax",
-        swagger_js_url=f"/docs/{_SCRIPT_FILE}",
-        swagger_css_url=f"/docs/{_STYLE_FILE}",
+        swagger_js_url=f"docs/{_SCRIPT_FILE}",
+        swagger_css_url=f"docs/{_STYLE_FILE}",
         # With an empty icon, the browser asks for none.
         swagger_favicon_url="data:,",
     )

@@ -28,6 +28,7 @@ VALUES = {
     "tensorrt_cache": "engines",
     "precision": "fp32",
     "open_routes": "docs",
+    "root_path": "/infomax",
     "allowed_hosts": "infomax,infomax.example.org",
     "cors_origins": "https://app.example.org,http://localhost:3000",
     "database_url": "postgresql://infomax@host/infomax",

@@ -46,10 +46,11 @@ def test_the_page_loads_its_own_files_and_the_policy_lets_it(tiny_models: Path, 
     html = (FOLDER / "index.html").read_text()
     assert not re.findall(r"<(?:script|style)(?![^>]*src)[^>]*>[^<]|\son\w+=|style=", html)
     loaded = re.findall(r'(?:src|href)="([^"]+)"', html)
-    loaded += [
-        name for path in FOLDER.glob("*.js") for name in re.findall(r'"(/page/[^"]+)"', path.read_text())
-    ]
-    assert {path for path in loaded if path not in ("data:,", "/docs")} == {f"/page/{name}" for name in FILES}
+    for path in FOLDER.glob("*.js"):
+        # Of a module beside it, and of what is asked for from the page.
+        loaded += [f"page/{name}" for name in re.findall(r'from "\./([^"]+)"', path.read_text())]
+        loaded += re.findall(r'"(page/[^"]+)"', path.read_text())
+    assert {path for path in loaded if path not in ("data:,", "docs")} == {f"page/{name}" for name in FILES}
 
 
 def test_the_sample_images_are_thirty_of_each_class_and_can_be_stored(

@@ -1,8 +1,8 @@
-"""`make kill-rounds`: kill the server, its PostgreSQL or a part of either, again and again; nothing is lost.
+"""`make kill-rounds`: kill the server, its PostgreSQL or a part of either repeatedly; nothing may be lost.
 
-Writers store, replace and delete items by `PUT`, `DELETE` and `POST /v1/items` until something is killed
-without warning. Then every item of the index is compared with what was acknowledged. An acknowledged change
-has to be there; one that was under way may be there or not, as a whole.
+Writers store, replace and delete items by `PUT`, `DELETE` and `POST /v1/items` until a process is killed
+without warning. Then every item of the index is compared with the acknowledged changes. An acknowledged
+change has to be there. One that was under way may be there or not, as a whole.
 """
 
 import random
@@ -34,15 +34,15 @@ _PAGE = 1000
 _NDJSON = {"content-type": "application/x-ndjson"}
 
 Version = int | None
-"""What an item's metadata counts; None where there is no item."""
+"""Version that an item's metadata hold; None where there is no item."""
 
 
 @dataclass
 class Expected:
-    """What each item may be now.
+    """Versions that each item may have now.
 
     Attributes:
-        versions: by id: the acknowledged version alone, or with those that were under way since.
+        versions: for each id the acknowledged version, and those that were under way since.
         acknowledged: number of changes that were acknowledged.
     """
 
@@ -50,16 +50,16 @@ class Expected:
     acknowledged: int = 0
 
     def begin(self, item_id: str, version: Version) -> None:
-        """A change is sent."""
+        """Note a change that is sent."""
         self.versions.setdefault(item_id, {None}).add(version)
 
     def acknowledge(self, item_id: str, version: Version) -> None:
-        """A change was acknowledged: no earlier one counts any more."""
+        """Note an acknowledged change: no earlier version counts any more."""
         self.versions[item_id] = {version}
         self.acknowledged += 1
 
     def contradictions(self, stored: Mapping[str, Version]) -> list[str]:
-        """What is stored and may not be, or is missing."""
+        """List the items that are stored and may not be, or that are missing."""
         return [
             f"{item_id}: {stored.get(item_id)}, allowed {sorted(allowed, key=str)}"
             for item_id in sorted({*self.versions, *stored})
@@ -67,7 +67,7 @@ class Expected:
         ]
 
     def settle(self, stored: dict[str, Version]) -> None:
-        """What was under way is decided: from now on what is stored has to stay."""
+        """Take the stored versions as acknowledged: they have to stay from now on."""
         self.versions = {item_id: {stored.get(item_id)} for item_id in self.versions}
 
 
@@ -96,7 +96,7 @@ class Writer:
         deeds: tuple[Callable[[httpx.Client], None], ...] = (self._put, self._put, self._delete, self._stream)
         with httpx.Client(base_url=self._url, timeout=60) as client:
             while not self._ended.is_set():
-                # A killed server refuses or drops the connection: what was sent stays under way.
+                # A killed server refuses or drops the connection: the change stays under way.
                 with suppress(httpx.TransportError):
                     self._rng.choice(deeds)(client)
 
@@ -134,7 +134,7 @@ class Writer:
 
 
 def stored(url: str) -> dict[str, Version]:
-    """Every item of the index with its version, and that its vector is whole."""
+    """Read the version of every item of the index, and check that its vector is whole."""
     found: dict[str, Version] = {}
     after = ""
     with httpx.Client(base_url=url, timeout=60) as client:
@@ -148,7 +148,7 @@ def stored(url: str) -> dict[str, Version]:
 
 
 def postgres(server: Server) -> psutil.Process:
-    """The embedded PostgreSQL."""
+    """Find the processes of the embedded PostgreSQL."""
     (process,) = (child for child in psutil.Process(server.pid).children() if child.name() == "postgres")
     return process
 
@@ -187,7 +187,7 @@ class Rounds:
     """Rounds over one data folder.
 
     Attributes:
-        expected: what the index has to hold.
+        expected: versions that the index has to hold.
     """
 
     def __init__(self, models: Path, folder: Path, seed: int) -> None:
@@ -202,7 +202,7 @@ class Rounds:
         self._server.clean_up()
 
     def run(self, kill: str) -> list[str]:
-        """Write, kill, wait until the service is ready again; what is then stored and may not be."""
+        """Write, kill, wait until the service is ready again; return the wrong items."""
         with self._writers():
             sleep(self._rng.uniform(0, _LONGEST_ROUND_SECONDS))
             with suppress(psutil.NoSuchProcess):
@@ -239,7 +239,7 @@ def main(
     rounds: Annotated[int, typer.Option(min=1)] = 20,
     seed: Annotated[int, typer.Option(help="Of everything that is random.")] = 0,
 ) -> None:
-    """Kill in turn, write what was found, and fail where something is lost."""
+    """Kill in turn, write the result, and fail where something is lost."""
     lost: list[str] = []
     began = perf_counter()
     with tempfile.TemporaryDirectory(prefix="infomax-kills-") as name:

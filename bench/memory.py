@@ -1,4 +1,4 @@
-"""What all processes of a server hold, looked at while something runs."""
+"""Resident memory of all processes of a server, sampled during a measurement."""
 
 import threading
 from time import perf_counter
@@ -13,20 +13,21 @@ _PARTS = 10
 
 
 class Memory:
-    """A thread that looks again and again.
+    """Sampler of the memory, in a thread.
 
     Attributes:
-        seconds, mebibytes: when it looked, since the beginning, and what it saw: resident in all processes.
+        seconds: times of the samples since the start.
+        mebibytes: resident memory of all processes at these times.
     """
 
     def __init__(self, server: Server, every: float) -> None:
-        """`every` is in seconds. The embedded PostgreSQL does not count: its cache grows up to a setting."""
+        """Sample every `every` seconds, without the embedded PostgreSQL: its cache grows up to a setting."""
         self.seconds: list[float] = []
         self.mebibytes: list[float] = []
         self._processes = [psutil.Process(server.pid), *server.workers()]
         self._every = every
         self._ended = threading.Event()
-        self._thread = threading.Thread(target=self._watch, daemon=True)
+        self._thread = threading.Thread(target=self._sample, daemon=True)
 
     def __enter__(self) -> "Memory":
         self._started = perf_counter()
@@ -40,16 +41,16 @@ class Memory:
         self._thread.join()
 
     def figures(self) -> dict[str, float]:
-        """First, highest and last value."""
+        """Return the first, highest and last value."""
         first, highest, last = self.mebibytes[0], max(self.mebibytes), self.mebibytes[-1]
         return {"first_mib": round(first, 1), "highest_mib": round(highest, 1), "last_mib": round(last, 1)}
 
     def course(self) -> list[int]:
-        """The median of each tenth of the time, in mebibytes: does what grows come to an end?"""
+        """Return the median of each tenth of the time, in mebibytes, which shows whether growth ends."""
         return [round(float(np.median(part))) for part in np.array_split(self.mebibytes, _PARTS) if len(part)]
 
     def growth(self, warm_up: float) -> float:
-        """By which share of itself the memory grew after `warm_up` seconds: from the line that fits best."""
+        """Return the relative growth of the memory after `warm_up` seconds, by the line of best fit."""
         seconds, mebibytes = np.array(self.seconds), np.array(self.mebibytes)
         chosen = seconds >= warm_up
         if chosen.sum() < 2:
@@ -57,7 +58,7 @@ class Memory:
         slope, _ = np.polyfit(seconds[chosen], mebibytes[chosen], 1)
         return float(slope * np.ptp(seconds[chosen]) / np.median(mebibytes[chosen]))
 
-    def _watch(self) -> None:
+    def _sample(self) -> None:
         ended = False
         while not ended:
             ended = self._ended.wait(self._every)

@@ -1,8 +1,8 @@
-"""Requests at times of their own, whatever the server does, as from clients that know nothing of each other.
+"""Open-loop load: requests at fixed times that do not depend on the server, as from independent clients.
 
 A client that waits for its answer before it sends again slows down with the server, and so never overloads
-it. Here each request has its moment in advance, and its latency counts from that moment on, so that a
-generator that falls behind makes latencies longer and not shorter.
+it. Here the time of each request is fixed in advance, and its latency counts from then. So a generator that
+falls behind makes latencies longer and not shorter.
 """
 
 import asyncio
@@ -22,13 +22,14 @@ _END_OF_HEAD = b"\r\n\r\n"
 
 @dataclass(slots=True, eq=False)
 class Sent:
-    """One request and what became of it; times by `perf_counter`.
+    """One request and its result; times by `perf_counter`.
 
     Attributes:
-        due: when it was to be sent.
-        done: when its whole answer was there; 0 while it is not.
-        status: of the answer; 0 where the connection broke.
-        code, retry_after: of a refusal; seconds, as precise as the server says it.
+        due: time at which it was to be sent.
+        done: time at which its whole answer had arrived; 0 before that.
+        status: status of the answer; 0 where the connection broke.
+        code: code of a refusal.
+        retry_after: seconds in a refusal's body.
     """
 
     due: float
@@ -39,12 +40,12 @@ class Sent:
 
     @property
     def seconds(self) -> float:
-        """From the moment at which it was due to its answer."""
+        """Latency, from the time at which it was due."""
         return self.done - self.due
 
 
 class Connection(asyncio.Protocol):
-    """One kept connection that takes one request at a time."""
+    """Persistent connection that takes one request at a time."""
 
     def __init__(
         self, on_idle: "Callable[[Connection], None]", on_lost: "Callable[[Connection], None]"
@@ -55,11 +56,11 @@ class Connection(asyncio.Protocol):
         self._sent: Sent | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        # uvloop's are of no class of asyncio's.
+        # uvloop's transports are not instances of asyncio's.
         self._transport = cast("asyncio.Transport", transport)
 
     def send(self, request: bytes, sent: Sent) -> None:
-        """Send a request whose answer `sent` is told."""
+        """Send a request, and enter its answer into `sent`."""
         assert self._sent is None
         self._sent, self._received = sent, b""
         self._transport.write(request)
@@ -74,7 +75,7 @@ class Connection(asyncio.Protocol):
             return
         head, body = self._received[: at + 2], self._received[at + len(_END_OF_HEAD) :]
         length = _LENGTH.search(head)
-        # Every answer to a request that is no stream has one.
+        # Every answer has a length, except those to streams.
         assert length is not None, head
         if len(body) < int(length[1]):
             return
@@ -100,13 +101,13 @@ class Connection(asyncio.Protocol):
 
 @dataclass(frozen=True)
 class Offered:
-    """What was sent at given times.
+    """Result of an offered load.
 
     Attributes:
         sent: every request that was sent, in order.
-        unsent: requests for which no connection was free: the server owed as many answers as it may.
-        seconds: from the first moment to the last.
-        latest: the most that the generator was behind, in seconds.
+        unsent: number of requests that found no free connection.
+        seconds: time from the first request to the last.
+        latest: most seconds that the generator was behind.
     """
 
     sent: Sequence[Sent]
@@ -116,12 +117,16 @@ class Offered:
 
 
 async def offer(
-    port: int, requests: Sequence[bytes], moments: Sequence[float], connections: int, patience: float
+    port: int, requests: Sequence[bytes], moments: Sequence[float], connections: int, grace: float
 ) -> Offered:
-    """Send request after request at the moments given (seconds from now, rising), then await the answers.
+    """Send one request after the other at the given moments, then await the answers.
 
-    At most so many connections are open, all of them from the start; an answer that is not there `patience`
-    seconds after the last moment counts as none.
+    Args:
+        port: port of the server.
+        requests: requests to send in turn.
+        moments: rising times in seconds from now.
+        connections: number of connections, opened at the start.
+        grace: seconds after the last moment; later answers count as missing.
     """
     idle: list[Connection] = []
     every: set[Connection] = set()
@@ -148,7 +153,8 @@ async def offer(
     for number, moment in enumerate(moments):
         due = started + moment
         ahead = due - perf_counter()
-        # Sleeps are coarse: what is due within a millisecond is sent now. Answers are read meanwhile.
+        # Sleeps are coarse: a request that is due within a millisecond is sent now. Answers are read
+        # meanwhile.
         if ahead > 0.001 or number % 16 == 0:
             await asyncio.sleep(max(0.0, ahead))
         latest = max(latest, perf_counter() - due)
@@ -162,14 +168,14 @@ async def offer(
     if len(idle) < len(every):
         quiet.clear()
         with suppress(TimeoutError):
-            await asyncio.wait_for(quiet.wait(), patience)
+            await asyncio.wait_for(quiet.wait(), grace)
     for connection in list(every):
         connection.close()
     return Offered(sent, unsent, seconds, latest)
 
 
 async def saturate(port: int, requests: Sequence[bytes], clients: int, seconds: float) -> list[Sent]:
-    """Let so many clients send, wait for their answer, and send again, for so long: full load."""
+    """Run clients that send, wait for their answer and send again, for some seconds: full load."""
     sent: list[Sent] = []
     ended = asyncio.Semaphore(0)
     until = perf_counter() + seconds

@@ -1,13 +1,13 @@
-"""`make overload`: ten times the load that the service can carry, and what becomes of it.
+"""`make overload`: ten times the load that the service can carry.
 
-Full load is as many clients, each waiting for its answer, as are served without a refusal. Then ten times
-the rate at which they were answered is offered, at moments of their own (`bench.open_loop`). Measured are the
-latency of what was accepted, the share that was refused, the server's memory, and whether Retry-After tells
-the truth:
+Full load is the largest number of clients, each waiting for its answer, that are served without a refusal.
+Then ten times their rate is offered in an open loop (`bench.open_loop`). The figures are the latency of
+accepted requests, the share of refused ones, the server's memory, and the accuracy of `Retry-After`:
 
-- its length: a refusal says when what is held will be done. So the stated time is compared with the time
-  until the last of the requests that were in the service at that moment had its answer;
-- its promise: clients that were refused last come again at the stated time, when the storm is over.
+- its length: a refusal states when the held images will be answered. The stated time is compared with the
+time
+  until the last request that the service held at that moment was answered;
+- its promise: the clients that were refused last send again at the stated time, when the overload is over.
 """
 
 import asyncio
@@ -35,19 +35,19 @@ _BOUNDARY = "b7Q2"
 _FILES = 64
 _FIRST_CLIENTS = 8
 _RETRIES = 64
-_PATIENCE_SECONDS = 60.0
+_TIMEOUT_SECONDS = 60.0
 
 
 @dataclass(frozen=True)
 class Plan:
-    """What is offered.
+    """Plan of the load.
 
     Attributes:
-        images: in each request.
-        connections: most requests that may be on their way in an overload.
-        seconds: of full load, and of overload.
-        times: the load, in multiples of full load.
-        seed: of the moments.
+        images: images in each request.
+        connections: most requests in flight in the overload.
+        seconds: duration of full load, and of the overload.
+        times: the overload, in multiples of full load.
+        seed: seed of the arrival times.
     """
 
     images: int
@@ -61,10 +61,10 @@ def main(
     models: Annotated[Path, typer.Option(help="Folder of models.")] = Path("models"),
     model: Annotated[str, typer.Option(help="name or name/version.")] = "cifar10",
     images: Annotated[int, typer.Option(min=1, help="Images in each request.")] = 16,
-    connections: Annotated[int, typer.Option(min=1, help="Of the overload, at most.")] = 4096,
-    seconds: Annotated[float, typer.Option(min=1, help="Of full load, and of overload.")] = 10.0,
+    connections: Annotated[int, typer.Option(min=1, help="Most connections of the overload.")] = 4096,
+    seconds: Annotated[float, typer.Option(min=1, help="Duration of full load, and of the overload.")] = 10.0,
     times: Annotated[float, typer.Option(min=1, help="The overload, in multiples of full load.")] = 10.0,
-    seed: Annotated[int, typer.Option(help="Of the moments.")] = 0,
+    seed: Annotated[int, typer.Option(help="Seed of the arrival times.")] = 0,
     out: Annotated[Path | None, typer.Option(help="JSON file to write to; default standard output.")] = None,
 ) -> None:
     """Measure, and write the figures."""
@@ -84,17 +84,17 @@ def main(
 
 
 async def measure(server: Server, plan: Plan) -> dict[str, Any]:
-    """The figures; latencies in milliseconds, rates in images a second, memory in MiB."""
+    """Measure; return latencies in milliseconds, rates in images per second, memory in MiB."""
     port = int(server.url.rsplit(":", 1)[1])
     requests = [_request(files) for files in _batches(plan.images)]
     clients, full = await _full_load(port, requests, plan)
     rate = len(full) / (max(one.done for one in full) - full[0].due)
     moments = _moments(rate * plan.times, plan.seconds, plan.seed)
     with Memory(server, _SAMPLE_SECONDS) as memory:
-        storm = await offer(port, requests, moments, plan.connections, _PATIENCE_SECONDS)
-    accepted, refused = _by_status(storm.sent, 200), _by_status(storm.sent, 503)
-    others = len(storm.sent) - len(accepted) - len(refused)
-    retried = await _come_again(port, requests, plan, rate)
+        overload = await offer(port, requests, moments, plan.connections, _TIMEOUT_SECONDS)
+    accepted, refused = _by_status(overload.sent, 200), _by_status(overload.sent, 503)
+    others = len(overload.sent) - len(accepted) - len(refused)
+    retried = await _retry(port, requests, plan, rate)
     return {
         "images_per_request": plan.images,
         "full_load": {
@@ -103,13 +103,13 @@ async def measure(server: Server, plan: Plan) -> dict[str, Any]:
             **_latencies(full),
         },
         "overload": {
-            "times_full_load": round(len(moments) / storm.seconds / rate, 2),
-            "sent_per_second": round(len(storm.sent) / storm.seconds),
-            "unsent": storm.unsent,
-            "generator_behind_ms": round(1000 * storm.latest, 1),
+            "times_full_load": round(len(moments) / overload.seconds / rate, 2),
+            "sent_per_second": round(len(overload.sent) / overload.seconds),
+            "unsent": overload.unsent,
+            "generator_behind_ms": round(1000 * overload.latest, 1),
             "accepted": len(accepted),
-            "accepted_images_per_second": round(len(accepted) * plan.images / storm.seconds),
-            "refused_share": round(len(refused) / len(storm.sent), 4),
+            "accepted_images_per_second": round(len(accepted) * plan.images / overload.seconds),
+            "refused_share": round(len(refused) / len(overload.sent), 4),
             "refused_as": sorted({one.code for one in refused}),
             "other_answers": others,
             **_latencies(accepted),
@@ -117,12 +117,12 @@ async def measure(server: Server, plan: Plan) -> dict[str, Any]:
             "refusals": _latencies(refused),
         },
         "memory": memory.figures(),
-        "retry_after": {**_truth(storm), **retried},
+        "retry_after": {**_accuracy(overload), **retried},
     }
 
 
 async def _full_load(port: int, requests: Sequence[bytes], plan: Plan) -> tuple[int, list[Sent]]:
-    """How many clients are served without a refusal, to within a quarter, and what they were answered."""
+    """Find how many clients are served without a refusal, to within a quarter, and their requests."""
     await saturate(port, requests, _FIRST_CLIENTS, plan.seconds / 2)
     clients, full = 0, list[Sent]()
     more = _FIRST_CLIENTS
@@ -136,11 +136,11 @@ async def _full_load(port: int, requests: Sequence[bytes], plan: Plan) -> tuple[
     return clients, full
 
 
-async def _come_again(port: int, requests: Sequence[bytes], plan: Plan, rate: float) -> dict[str, Any]:
-    """A short storm; those that were refused last send again after the time that they were told."""
+async def _retry(port: int, requests: Sequence[bytes], plan: Plan, rate: float) -> dict[str, Any]:
+    """Overload the service for a second; let the clients that were refused last retry at the stated time."""
     moments = _moments(rate * plan.times, 1.0, plan.seed + 1)
-    storm = asyncio.create_task(offer(port, requests, moments, plan.connections, _PATIENCE_SECONDS))
-    found = await storm
+    overload = asyncio.create_task(offer(port, requests, moments, plan.connections, _TIMEOUT_SECONDS))
+    found = await overload
     refused = [one for one in found.sent if one.status == 503 and one.retry_after is not None][-_RETRIES:]
     if not refused:
         return {"retried": 0}
@@ -149,20 +149,20 @@ async def _come_again(port: int, requests: Sequence[bytes], plan: Plan, rate: fl
         assert one.retry_after is not None
         again.append(max(0.0, one.done + one.retry_after - perf_counter()))
     order = sorted(again)
-    answers = await offer(port, requests, order, len(order), _PATIENCE_SECONDS)
+    answers = await offer(port, requests, order, len(order), _TIMEOUT_SECONDS)
     return {
         "retried": len(answers.sent),
         "retried_and_accepted": len(_by_status(answers.sent, 200)),
     }
 
 
-def _truth(storm: Offered) -> dict[str, Any]:
-    """What refusals said, against what came."""
-    accepted = sorted(_by_status(storm.sent, 200), key=lambda one: one.due)
+def _accuracy(overload: Offered) -> dict[str, Any]:
+    """Compare the times that refusals stated with the actual ones."""
+    accepted = sorted(_by_status(overload.sent, 200), key=lambda one: one.due)
     dues = np.array([one.due for one in accepted])
     latest = np.maximum.accumulate([one.done for one in accepted])
     ratios = []
-    for one in _by_status(storm.sent, 503):
+    for one in _by_status(overload.sent, 503):
         before = int(np.searchsorted(dues, one.done)) - 1
         if one.retry_after is not None and before >= 0 and latest[before] > one.done:
             ratios.append(one.retry_after / (latest[before] - one.done))
@@ -192,7 +192,7 @@ def _latencies(sent: Sequence[Sent]) -> dict[str, float]:
 
 
 def _moments(rate: float, seconds: float, seed: int) -> list[float]:
-    """Arrivals of a Poisson process."""
+    """Draw the arrival times of a Poisson process."""
     generator = random.Random(seed)
     moments, moment = [], generator.expovariate(rate)
     while moment < seconds:
@@ -207,7 +207,7 @@ def _batches(images: int) -> list[list[bytes]]:
 
 
 def _request(files: Sequence[bytes]) -> bytes:
-    """A whole HTTP request: one image as it is, several as a form."""
+    """Write an HTTP request: one image as it is, several as a form."""
     if len(files) == 1:
         kind, body = "image/jpeg", files[0]
     else:

@@ -1,8 +1,8 @@
-"""`make soak`: everything that clients do, for an hour, in random sizes, with broken images among it.
+"""`make soak`: random requests of every kind for an hour, with broken images among them.
 
-Every answer is checked against what this process's own decoder says of the images. At the end the server's
-counts have to be those of the clients, nothing may be held any more, no request may have failed by the
-server's fault, and in a run of ten minutes or more its memory has to be flat.
+Every answer is checked against this process's own decoder. At the end the server's counts have to equal the
+clients', and nothing may be held any more. No request may have failed by a fault of the server. In a run of
+ten minutes or more, its memory has to be flat.
 """
 
 import asyncio
@@ -33,7 +33,7 @@ from tests.end_to_end.server import Server, serving, wait_for
 from tests.pictures import encoded, landscape
 from tests.service.streams import FORMATS
 
-# A soak is no overload: what waits is never refused.
+# A soak is not an overload: a request that waits is never refused.
 SETTINGS = {"queue_seconds": 3600, "log_level": "warning"}
 
 _CALLERS = 8
@@ -51,11 +51,11 @@ _COUNTED = ("/v1/embeddings", "/v1/batch", "/v1/items", _INFER)
 
 @dataclass(frozen=True)
 class Picture:
-    """A file.
+    """File that is sent as an image.
 
     Attributes:
         data: its bytes.
-        code: of the failure that it has to be answered with; empty where it is an image.
+        code: code of the failure that has to be its answer; empty where it is an image.
     """
 
     data: bytes
@@ -64,12 +64,12 @@ class Picture:
 
 @dataclass
 class Found:
-    """What the clients saw.
+    """Observations of the clients.
 
     Attributes:
-        requests: by method, route and status; 0 where the client did not wait for the answer.
+        requests: requests by method, route and status; 0 where the client did not wait for the answer.
         items: images by route and outcome, of routes whose every answer is awaited.
-        surprises: answers that were not those that had to come.
+        surprises: wrong answers.
     """
 
     requests: Counter[tuple[str, int]] = field(default_factory=Counter)
@@ -80,7 +80,7 @@ class Found:
         self.items.update((route, picture.code or "ok") for picture in pictures)
 
     def expect(self, what: str, answer: httpx.Response, statuses: set[int], code: str = "") -> bool:
-        """Check a status and the code of a refusal; whether they are as they have to be."""
+        """Check a status and the code of a refusal; return whether they are right."""
         said = answer.json().get("code", "") if answer.status_code >= 400 else ""
         good = answer.status_code in statuses and (not code or said == code)
         if not good:
@@ -89,11 +89,11 @@ class Found:
 
 
 def pictures(rule: Preprocessing, seed: int, count: int = _PICTURES) -> list[Picture]:
-    """Files of all formats and sizes, a third of them damaged; each with what the decoder says of it."""
+    """Make files of all formats and sizes, a third of them damaged, each with its code by the decoder."""
     rng = random.Random(seed)
     found = []
     for number in range(count):
-        # Mostly small; now and then a photograph.
+        # Mostly small images, and some photographs.
         side = rng.choice([1, 8, 32, 32, 32, 96, 224, 640, 1600])
         image = landscape(max(3, side), max(3, int(side * rng.uniform(0.5, 2))), number)
         image_format = rng.choice(["JPEG", "JPEG", "JPEG", "PNG", "WEBP", "BMP", "GIF"])
@@ -111,7 +111,7 @@ def pictures(rule: Preprocessing, seed: int, count: int = _PICTURES) -> list[Pic
 
 
 def _first_code(chosen: Sequence[Picture]) -> str:
-    """Of the failure that refuses them together; empty where all are images."""
+    """Return the code of the failure that refuses them together; empty where all are images."""
     return next((picture.code for picture in chosen if picture.code), "")
 
 
@@ -124,7 +124,7 @@ def _code(data: bytes, rule: Preprocessing) -> str:
 
 
 class Soak:
-    """Callers that each do one thing after the other, at random."""
+    """Clients that send random requests, one after the other."""
 
     def __init__(self, url: str, model: str, images: Sequence[Picture], seed: int) -> None:
         self.found = Found()
@@ -135,7 +135,7 @@ class Soak:
         self._rng = random.Random(seed)
 
     async def run(self, more: Callable[[], bool]) -> Found:
-        """Go on while `more` says so; it is asked before everything that is done."""
+        """Send requests while `more` returns true; it is called before each."""
         limits = httpx.Limits(max_connections=None, max_keepalive_connections=4 * _CALLERS)
         async with httpx.AsyncClient(base_url=self._url, timeout=120, limits=limits) as client:
             self._client = client
@@ -170,7 +170,7 @@ class Soak:
         return self._rng.choices(self._images, k=self._rng.randint(1, most))
 
     async def _embed(self) -> None:
-        # Mostly whole requests: one bad image refuses all of them.
+        # Mostly good images: one bad image refuses the whole request.
         source = self._good if self._rng.random() < 0.7 else self._images
         chosen = self._rng.choices(source, k=self._rng.randint(1, _MOST_IN_REQUEST))
         if self._rng.random() < 0.5:
@@ -224,7 +224,7 @@ class Soak:
         self.found.count(route, chosen)
 
     async def _infer(self) -> None:
-        """By the Open Inference Protocol, as bytes in both directions."""
+        """Send a request of the Open Inference Protocol, with tensors as bytes in both directions."""
         chosen = self._some(4)
         tensor = b"".join(len(picture.data).to_bytes(4, "little") + picture.data for picture in chosen)
         image = {
@@ -255,7 +255,7 @@ class Soak:
         route = "/v1/items/{id}"
         put = await self._send("PUT", route, path, content=picture.data, headers=_image("*/*"))
         self.found.expect("put", put, {200})
-        # Another caller may delete it in the meantime.
+        # Another client may delete it in the meantime.
         self.found.expect("get", await self._send("GET", route, path), {200, 404})
         if self._rng.random() < 0.3:
             self.found.expect("delete", await self._send("DELETE", route, path), {204, 404})
@@ -311,7 +311,7 @@ class Soak:
 
 
 def settle(server: Server, found: Found) -> None:
-    """Wait until nothing is held and the server's counts are the clients'; fail where they never are."""
+    """Wait until nothing is held and the server's counts equal the clients'; fail where they never do."""
     wait_for(lambda: _metric(server, "infomax_queue_depth_items") == 0, server)
     wait_for(lambda: counted(server) == found.items, server)
     assert _metric(server, "infomax_thread_deaths_total") == 0
@@ -319,7 +319,7 @@ def settle(server: Server, found: Found) -> None:
 
 
 def counted(server: Server) -> Counter[tuple[str, str]]:
-    """What the server counted of the routes whose every answer was awaited."""
+    """Read the server's counts of the routes whose every answer was awaited."""
     return Counter(
         {
             (sample.labels["route"], sample.labels["outcome"]): int(sample.value)
@@ -348,7 +348,7 @@ def main(
     seconds: Annotated[float, typer.Option(min=1)] = 3600.0,
     seed: Annotated[int, typer.Option(help="Of everything that is random.")] = 0,
 ) -> None:
-    """Soak the server, write what was found, and fail where something is wrong."""
+    """Soak the server, write the result, and fail where something is wrong."""
     card = open_artefact(locate(models, model)).card
     rule = card.preprocessing
     with (

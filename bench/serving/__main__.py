@@ -29,7 +29,7 @@ def main(
     precision: Annotated[str, typer.Option(help="fp32 or int8: which of the model's encoders.")] = "fp32",
     only: Annotated[list[str] | None, typer.Option(help="Measure these servers alone.")] = None,
     repetitions: Annotated[int, typer.Option(min=1, max=20)] = Options.repetitions,
-    seconds: Annotated[float, typer.Option(min=1, max=60, help="Of each load.")] = Options.seconds,
+    seconds: Annotated[float, typer.Option(min=1, max=60, help="Duration of each load.")] = Options.seconds,
     connections: Annotated[int, typer.Option(min=1, max=1024)] = Options.connections,
     stream_images: Annotated[int, typer.Option(min=0, max=100_000, help="0: none.")] = Options.stream_images,
     photographs: Annotated[bool, typer.Option(help="Measure large images too.")] = True,
@@ -37,7 +37,7 @@ def main(
 ) -> None:
     """Measure, write the results, print the table."""
     if precision not in ("fp32", "int8"):
-        raise typer.BadParameter(f"precision={precision} is not allowed; allowed are fp32 and int8.")
+        raise typer.BadParameter(f"precision={precision} is not allowed. Choose fp32 or int8.")
     try:
         chosen = open_model(models, model, cast("Precision", precision))
     except (InfomaxError, FileNotFoundError) as error:
@@ -83,7 +83,7 @@ def main(
 
 
 def _missing(contender: Contender) -> str:
-    """Why a server cannot be started at all; empty where it can."""
+    """Return why a server cannot be started; empty where it can."""
     if not contender.package:
         return ""
     if not PEERS_PYTHON.is_file():

@@ -1,4 +1,4 @@
-"""A load generator for machines without wrk: raw HTTP/1.1 over asyncio, in a process of its own.
+"""Closed-loop load generator for machines without wrk: raw HTTP/1.1 over asyncio, as a process.
 
 `python -m bench.serving.closed_loop PORT CONNECTIONS SECONDS REQUEST_FILE...`
 """
@@ -20,7 +20,7 @@ _END_OF_HEAD = b"\r\n\r\n"
 
 
 class Client(asyncio.Protocol):
-    """One connection: it sends a request, takes the time until the whole reply is there, sends the next."""
+    """Connection that sends a request, times the whole reply, and sends the next request."""
 
     def __init__(self, requests: "cycle[bytes]", deadline: float, latencies: list[float]) -> None:
         self.errors = 0
@@ -44,7 +44,7 @@ class Client(asyncio.Protocol):
                 return
             head, data = self._head[: at + 2], self._head[at + 4 :]
             length = _LENGTH.search(head)
-            # A reply of unknown length is none that any of these servers gives to one image.
+            # None of these servers replies to one image without a length.
             assert length is not None, head
             self.errors += not head.startswith(b"HTTP/1.1 2")
             self._missing = int(length[1])
@@ -68,7 +68,7 @@ class Client(asyncio.Protocol):
 
 
 async def generate(port: int, connections: int, seconds: float, requests: list[bytes]) -> dict[str, float]:
-    """Load the port; the members of `bench.serving.load.Load` but for the generator's own cost."""
+    """Load the port; return the fields of `bench.serving.load.Load` but the generator's own cost."""
     loop, latencies, endless = asyncio.get_running_loop(), list[float](), cycle(requests)
     started = perf_counter()
     clients = []

@@ -1,4 +1,4 @@
-"""The servers that are compared: how each is started, asked and understood."""
+"""Servers to compare: how each is started, and the form of its requests and replies."""
 
 import base64
 import os
@@ -29,12 +29,13 @@ class Contender:
     Attributes:
         name: for tables.
         package: the distribution in the peers' environment; empty for this service.
-        command: what starts it; `{port}` is filled in.
-        path, content_type: where one image is sent, and as what.
-        body: one image to a request's body.
-        embedding: a reply's body to the embedding in it.
-        layout: what it was told, in words.
-        environment: variables of its own; `{port}` is filled in.
+        command: command that starts it; `{port}` is filled in.
+        path: path that one image is sent to.
+        content_type: its content type.
+        body: turns one image into a request's body.
+        embedding: reads the embedding in a reply's body.
+        layout: its configuration, in words.
+        environment: further variables; `{port}` is filled in.
     """
 
     name: str
@@ -48,11 +49,11 @@ class Contender:
     environment: Mapping[str, str]
 
     def arguments(self, port: int) -> list[str]:
-        """The command line."""
+        """Fill in the command line."""
         return [part.format(port=port) for part in self.command]
 
     def variables(self, port: int, model: BenchModel) -> dict[str, str]:
-        """The whole environment: nothing that a developer's shell may have set."""
+        """Make the whole environment, without variables of a developer's shell."""
         own = {name: value.format(port=port) for name, value in self.environment.items()}
         return {name: os.environ[name] for name in _KEPT if name in os.environ} | {
             "PYTHONPATH": str(ROOT),
@@ -65,7 +66,7 @@ class Contender:
         }
 
     def request(self, file: bytes) -> bytes:
-        """A whole HTTP request."""
+        """Write an HTTP request."""
         body = self.body(file)
         head = (
             f"POST {self.path} HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: {self.content_type}\r\n"
@@ -75,7 +76,7 @@ class Contender:
 
 
 def contenders(model: BenchModel, data_dir: Path) -> tuple[Contender, ...]:
-    """This service, then its peers."""
+    """List this service, then its peers."""
     count = cores()
     return (
         Contender(

@@ -1,4 +1,4 @@
-"""Whether a server answers rightly: nothing is timed that does not."""
+"""Check of a server's answers: only correct servers are timed."""
 
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -23,7 +23,7 @@ def check(
     """Send every image, many at the same time so that they meet in batches, and compare every number.
 
     Raises:
-        ServerError: naming the first image whose answer is missing or wrong.
+        ServerError: an answer is missing or wrong; the message names the first image.
     """
     with ThreadPoolExecutor(_AT_ONCE) as pool:
         answers = pool.map(lambda file: _answer(contender, port, file), files)

@@ -1,4 +1,4 @@
-"""One request, one reply."""
+"""Exchange of one request and one reply."""
 
 from http.client import HTTPConnection, HTTPException
 
@@ -7,15 +7,15 @@ _SHOWN = 200
 
 
 class RefusedError(Exception):
-    """A reply that is no answer."""
+    """A reply that is not an answer."""
 
 
 def exchange(port: int, request: bytes) -> bytes:
-    """Send a whole HTTP request to a local port; the reply's body.
+    """Send a whole HTTP request to a local port; return the reply's body.
 
     Raises:
-        RefusedError: the status is not 200, or the reply is no HTTP.
-        OSError: nobody listens, or nobody answers.
+        RefusedError: the status is not 200, or the reply is not HTTP.
+        OSError: no server listens, or it does not answer.
     """
     connection = HTTPConnection("127.0.0.1", port, timeout=_TIMEOUT_SECONDS)
     try:
@@ -25,7 +25,7 @@ def exchange(port: int, request: bytes) -> bytes:
         reply.begin()
         body = reply.read()
     except HTTPException as error:
-        raise RefusedError(f"it answered with no HTTP ({error!r})") from error
+        raise RefusedError(f"the reply is not HTTP ({error!r})") from error
     finally:
         connection.close()
     if reply.status != 200:

@@ -1,4 +1,4 @@
-"""The images that every server is sent."""
+"""Images that every server is sent."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ import pyarrow.parquet as parquet
 from PIL import Image
 
 SAMPLES = Path(__file__).parents[2] / "tests" / "data"
-# A third each: a thumbnail for the web, a screenful, what a camera of 12 megapixels writes.
+# A third each: a thumbnail for the web, a screenful, a picture of a 12-megapixel camera.
 PHOTOGRAPH_SIZES = ((640, 480), (1920, 1280), (4000, 3000))
 _EACH = 4
 _TILES = (6, 8)
@@ -32,7 +32,7 @@ class ImageSet:
 
 
 def small(folder: Path = SAMPLES) -> ImageSet:
-    """The 400 real CIFAR-10 images that the tests use, 32 x 32 pixels and about a kilobyte each."""
+    """Read the 400 real CIFAR-10 images of the tests, 32 x 32 pixels and about a kilobyte each."""
     tables = [parquet.read_table(path, columns=["img"]) for path in sorted(folder.glob("*.parquet"))]
     columns = [table.flatten()["img.bytes"] for table in tables]
     files = tuple(file for column in columns for file in column.to_pylist() if file)
@@ -44,19 +44,19 @@ def small(folder: Path = SAMPLES) -> ImageSet:
 def photographs(
     originals: Sequence[bytes], sizes: Sequence[tuple[int, int]] = PHOTOGRAPH_SIZES, seed: int = 0
 ) -> ImageSet:
-    """JPEGs as large as photographs, the same at every call.
+    """Make JPEGs as large as photographs, the same ones at every call.
 
-    No real ones are shipped. These are mosaics of small images, scaled up smoothly, under the noise of a
-    sensor: what a JPEG decoder has to do depends on size, detail and quality, and those are a camera's.
+    Real photographs are not shipped. These are mosaics of small images, scaled up smoothly, with a sensor's
+    noise. The cost of decoding depends on size, detail and quality, and those are a camera's.
 
     Args:
         originals: small images, encoded.
-        sizes: width and height in pixels; a few images of each.
-        seed: of the choice of tiles, and of the noise.
+        sizes: widths and heights in pixels; a few images are made of each.
+        seed: seed of the tiles and the noise.
     """
     rng = np.random.default_rng(seed)
     files = [_photograph(originals, size, rng) for size in sizes for _ in range(_EACH)]
-    # Mixed, so that no stretch of the requests is all large.
+    # Shuffled, so that large images do not come together.
     return ImageSet("photographs", tuple(files[place] for place in rng.permutation(len(files))))
 
 

@@ -1,8 +1,8 @@
-"""What the cores could do if they only decoded and inferred.
+"""Limit of the machine: the rate at which its cores decode and infer, and do nothing else.
 
-One process for each core, each with a session on one thread. All decode at the same time in a plain loop,
-then all infer full batches at the same time; with the two rates r_decode and r_infer no server on these
-cores can answer more than 1 / (1 / r_decode + 1 / r_infer) images a second.
+There is one process for each core, with a session on one thread. All decode at the same time in a plain loop,
+then all infer full batches at the same time. With these rates, r_decode and r_infer, no server on these cores
+can answer more than 1 / (1 / r_decode + 1 / r_infer) images per second.
 """
 
 import multiprocessing
@@ -28,11 +28,11 @@ class Limit:
     """Rates of all cores together, images per second.
 
     Attributes:
-        decode: by the name of each image set.
-        infer: full batches.
-        one_image_ms: decode and infer one small image on one core with nothing else to do, median.
-        transfer: seconds of a core that passing an image through a connection costs, by the name of each
-            image set (`bench.serving.transfer`); not part of the limit.
+        decode: rate of decoding, by image set.
+        infer: rate of inference in full batches.
+        one_image_ms: median time to decode and infer one small image on one idle core.
+        transfer: core seconds to pass an image through a connection, by image set
+            (`bench.serving.transfer`); not part of the limit.
     """
 
     decode: dict[str, float]
@@ -41,7 +41,7 @@ class Limit:
     transfer: dict[str, float]
 
     def rate(self, images: str) -> float:
-        """Most images of that set per second."""
+        """Compute the most images of a set per second."""
         return 1 / (1 / self.decode[images] + 1 / self.infer)
 
 
@@ -52,11 +52,11 @@ class _Core:
 
 
 def measure(model: BenchModel, sets: dict[str, tuple[bytes, ...]], cores: int, seconds: float) -> Limit:
-    """Decode every set and infer for so long each, on all cores at once; then one image at a time on one."""
+    """Measure decoding of every set and inference on all cores, then one image at a time on one core."""
     context = multiprocessing.get_context("spawn")
     barrier, answers = context.Barrier(cores), context.SimpleQueue()
     arguments = (model, sets, seconds, barrier, answers)
-    processes = [context.Process(target=_work, args=arguments, daemon=True) for _ in range(cores)]
+    processes = [context.Process(target=_measure_core, args=arguments, daemon=True) for _ in range(cores)]
     for process in processes:
         process.start()
     rates: list[_Core] = [answers.get() for _ in processes]
@@ -70,7 +70,7 @@ def measure(model: BenchModel, sets: dict[str, tuple[bytes, ...]], cores: int, s
     )
 
 
-def _work(
+def _measure_core(
     model: BenchModel,
     sets: dict[str, tuple[bytes, ...]],
     seconds: float,
@@ -102,11 +102,11 @@ def _decoder(model: BenchModel, files: Sequence[bytes]) -> Callable[[int], int]:
     return decode_one
 
 
-def _rate(work: Callable[[int], int], seconds: float) -> float:
-    """Images per second; `work` does its step's images and says how many they were."""
+def _rate(run: Callable[[int], int], seconds: float) -> float:
+    """Measure images per second; `run` takes the number of a step and returns that of its images."""
     done, step, started = 0, 0, perf_counter()
     while (elapsed := perf_counter() - started) < seconds:
-        done += work(step)
+        done += run(step)
         step += 1
     return done / elapsed
 

@@ -1,4 +1,4 @@
-"""Load on a server: so many connections, each of which sends its next request when it has its reply."""
+"""Closed-loop load: connections that send their next request when they have a reply."""
 
 import json
 import resource
@@ -13,18 +13,20 @@ from pathlib import Path
 
 _HERE = Path(__file__).parent
 _ROOT = _HERE.parents[1]
-_PATIENCE_SECONDS = 60.0
+_TIMEOUT_SECONDS = 60.0
 
 
 @dataclass(frozen=True)
 class Load:
-    """What a load found.
+    """Result of a load.
 
     Attributes:
-        replies: all of them; `errors` counts those among them with a status above 399, and what failed.
-        seconds: how long it lasted.
-        p50_ms, p99_ms: from a request's sending to its reply.
-        cpu_seconds: what the generator used of the cores that the server could have had.
+        replies: number of all replies.
+        errors: replies with a status above 399, and failed requests.
+        seconds: duration.
+        p50_ms: median latency.
+        p99_ms: 99th percentile of the latency.
+        cpu_seconds: core seconds of the generator, which the server could not use.
     """
 
     replies: int
@@ -36,13 +38,13 @@ class Load:
 
     @property
     def rate(self) -> float:
-        """Right replies per second."""
+        """Good replies per second."""
         return (self.replies - self.errors) / self.seconds
 
 
 @contextmanager
 def written(requests: Sequence[bytes]) -> Iterator[list[Path]]:
-    """Requests as files, for a generator that is a process of its own."""
+    """Write the requests as files, for a generator in another process."""
     with tempfile.TemporaryDirectory(prefix="infomax-requests-") as folder:
         paths = [Path(folder) / f"{place:04}.http" for place in range(len(requests))]
         for path, request in zip(paths, requests, strict=True):
@@ -51,12 +53,12 @@ def written(requests: Sequence[bytes]) -> Iterator[list[Path]]:
 
 
 def tool() -> str:
-    """Which generator runs here."""
+    """Name the generator of this machine."""
     return "wrk" if shutil.which("wrk") else "bench/serving/closed_loop.py"
 
 
 def run(port: int, requests: Sequence[Path], connections: int, seconds: float) -> Load:
-    """Load a local port for so long; `wrk` does it where it is installed, since it costs least."""
+    """Load a local port for some seconds, with `wrk` where it is installed, because it costs least."""
     files = [str(path) for path in requests]
     if wrk := shutil.which("wrk"):
         command = [
@@ -74,15 +76,15 @@ def run(port: int, requests: Sequence[Path], connections: int, seconds: float) -
         command = [sys.executable, "-m", "bench.serving.closed_loop"]
         command += [str(port), str(connections), f"{seconds:g}", *files]
     before = _children_cpu()
-    # Only the generator ends, and is counted, between these two lines.
+    # Only the generator ends between these two lines, so only it is counted.
     done = subprocess.run(
-        command, cwd=_ROOT, capture_output=True, text=True, check=True, timeout=seconds + _PATIENCE_SECONDS
+        command, cwd=_ROOT, capture_output=True, text=True, check=True, timeout=seconds + _TIMEOUT_SECONDS
     )
     return read(done.stdout, cpu_seconds=_children_cpu() - before)
 
 
 def read(output: str, cpu_seconds: float) -> Load:
-    """The line that both generators end with."""
+    """Read the line that both generators end with."""
     (line,) = (line for line in output.splitlines() if line.startswith("RESULT "))
     return Load(**json.loads(line.removeprefix("RESULT ")), cpu_seconds=cpu_seconds)
 

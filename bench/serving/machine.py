@@ -1,4 +1,4 @@
-"""The machine that a measurement was made on."""
+"""Machine that a measurement was made on."""
 
 import platform
 from datetime import UTC, datetime
@@ -15,7 +15,7 @@ _CPU_INFO = Path("/proc/cpuinfo")
 
 
 def describe() -> dict[str, object]:
-    """What a reader needs to know to compare."""
+    """Describe the machine for readers who compare."""
     return {
         "processor": _processor(),
         "cores": cores(),

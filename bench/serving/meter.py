@@ -1,4 +1,4 @@
-"""Who used the cores during a measurement."""
+"""Use of the cores during a measurement."""
 
 from dataclasses import dataclass
 from time import perf_counter
@@ -12,7 +12,7 @@ _NOT_BUSY = ("idle", "iowait", "guest", "guest_nice")
 
 @dataclass(frozen=True)
 class Cores:
-    """Cores in use on the average: by the load, by the server, by everything else on the machine."""
+    """Average number of cores used by the load, the server, and other programs."""
 
     client: float
     server: float
@@ -20,7 +20,7 @@ class Cores:
 
 
 class Meter:
-    """Runs from its making on."""
+    """Meter that runs from its construction."""
 
     def __init__(self, server: Running) -> None:
         self._server = server
@@ -29,7 +29,7 @@ class Meter:
         self._started = perf_counter()
 
     def read(self, client_seconds: float) -> Cores:
-        """Of the time since; `client_seconds` is what the load used, which has ended by now."""
+        """Read the meter; `client_seconds` is the use of the load, which has ended by now."""
         seconds = perf_counter() - self._started
         server = self._server.cpu_seconds() - self._server_at_start
         everything = busy_seconds() - self._all_at_start
@@ -39,7 +39,7 @@ class Meter:
 
 
 def busy_seconds() -> float:
-    """What all cores of the machine together have worked since it started."""
+    """Read the busy seconds of all cores since the machine started."""
     times = psutil.cpu_times()._asdict()
-    # What a guest system uses is in `user` already.
+    # The use of guest systems is part of `user` already.
     return sum(float(times[name]) for name in times if name not in _NOT_BUSY)

@@ -1,4 +1,4 @@
-"""The model that is measured: one encoder of one model folder."""
+"""Measured model: one encoder of one model folder."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,19 +15,19 @@ from contract.preprocessing import Preprocessing
 from service.inference.model import locate
 from service.system.cpu_count import usable_cores
 
-# What the shape of a batch may do to sums of floats, and what it may do after rounding to 8 bits.
+# Effect of the batch's shape on sums of floats, and on sums that are rounded to 8 bits.
 _TOLERANCE: dict[Precision, float] = {"fp32": 1e-4, "int8": 2e-2}
 
 
 @dataclass(frozen=True)
 class BenchModel:
-    """What every server serves.
+    """Model that every server serves.
 
     Attributes:
         folder: `<models>/<name>/<version>`.
         id: `name/version`.
-        precision: which of the folder's encoders.
-        rule: how images are decoded.
+        precision: precision of the encoder.
+        rule: preprocessing rule.
     """
 
     folder: Path
@@ -49,11 +49,11 @@ class BenchModel:
 
     @property
     def tolerance(self) -> float:
-        """Largest difference of two numbers of one embedding that is no error."""
+        """Largest difference of two numbers of an embedding that is not an error."""
         return _TOLERANCE[self.precision]
 
     def session(self) -> ort.InferenceSession:
-        """The encoder on one thread."""
+        """Open the encoder on one thread."""
         options = ort.SessionOptions()
         options.intra_op_num_threads = 1
         options.inter_op_num_threads = 1
@@ -62,7 +62,7 @@ class BenchModel:
         return ort.InferenceSession(str(self.encoder), options, providers=["CPUExecutionProvider"])
 
     def embeddings(self, files: tuple[bytes, ...]) -> NDArray[np.float32]:
-        """What every server has to answer: float32 [N, D]."""
+        """Compute the right answers: float32 [N, D]."""
         session = self.session()
         images = [decode(file, self.rule).pixels[None] for file in files]
         return np.concatenate([session.run(["embedding"], {"image": image})[0] for image in images])
@@ -72,8 +72,8 @@ def open_model(models: Path, model: str, precision: Precision) -> BenchModel:
     """Find and check a model.
 
     Raises:
-        ArtefactError: it is missing or breaks a rule of the contract.
-        FileNotFoundError: it has no encoder of that precision.
+        ArtefactError: the model is missing or breaks a rule of the contract.
+        FileNotFoundError: the model has no encoder of that precision.
     """
     artefact = open_artefact(locate(models.resolve(), model))
     chosen = BenchModel(artefact.folder, artefact.card.id, precision, artefact.card.preprocessing)
@@ -83,5 +83,5 @@ def open_model(models: Path, model: str, precision: Precision) -> BenchModel:
 
 
 def cores() -> int:
-    """Cores that the measurement may use; every server gets as many processes."""
+    """Count the cores that the measurement may use; every server gets as many processes."""
     return usable_cores()

@@ -1,4 +1,4 @@
-"""A run's results as a picture: rates beside their limit, latencies beside them."""
+"""Results of a run as a picture: rates beside their limit, and latencies."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""What a run of the benchmark found, and its JSON."""
+"""Results of a run, and their JSON."""
 
 import json
 from collections.abc import Sequence
@@ -11,16 +11,21 @@ from bench.serving.limit import Limit
 
 @dataclass(frozen=True)
 class Measurement:
-    """One scenario on one server, once.
+    """Measurement of one scenario on one server in one repetition.
 
     Attributes:
-        contender, scenario, repetition: which.
-        rate: images answered rightly per second.
-        p50_ms, p99_ms: of one request; None where a request is a whole stream.
-        errors: requests that failed, images in a stream that did.
-        client_cores, server_cores, other_cores: cores in use on the average, by who loaded, by who answered
-            and by whatever else ran on the machine: where that is much, the figures say little.
-        memory_mib: resident memory of all the server's processes at the end; shared pages count for each.
+        contender: name of the server.
+        scenario: name of the scenario.
+        repetition: number of the repetition.
+        rate: images answered correctly per second.
+        p50_ms: median latency of a request; None where a request is a whole stream.
+        p99_ms: 99th percentile of the latency; None where a request is a whole stream.
+        errors: requests that failed, or images of a stream that failed.
+        client_cores: average number of cores that the load used.
+        server_cores: average number of cores that the server used.
+        other_cores: average number of cores that other programs used. Where that is much, the figures say
+            little.
+        memory_mib: resident memory of all processes of the server at the end; shared pages count for each.
     """
 
     contender: str
@@ -38,7 +43,7 @@ class Measurement:
 
 @dataclass(frozen=True)
 class Spread:
-    """A median with the least and the greatest of what it is the median of."""
+    """Median with the least and the greatest value."""
 
     median: float
     least: float
@@ -51,13 +56,15 @@ class Spread:
 
 @dataclass
 class Results:
-    """Everything that one run found.
+    """Results of one run.
 
     Attributes:
-        machine, model, options: on what, with what and how it was measured.
-        layouts: what each server was told.
-        skipped: why a server was not measured, or not to the end.
-        limits: one for each repetition.
+        machine: machine of the measurement.
+        model: model of the measurement.
+        options: options of the measurement.
+        layouts: configuration of each server.
+        skipped: reasons why a server was not measured, or not to the end.
+        limits: one limit for each repetition.
     """
 
     machine: dict[str, object]
@@ -69,23 +76,23 @@ class Results:
     measurements: list[Measurement] = field(default_factory=list)
 
     def of(self, contender: str, scenario: str) -> list[Measurement]:
-        """The repetitions of one scenario on one server."""
+        """Return the repetitions of one scenario on one server."""
         return [one for one in self.measurements if (one.contender, one.scenario) == (contender, scenario)]
 
     def scenarios(self) -> list[str]:
-        """In the order in which they were measured."""
+        """List the scenarios in the order of their measurement."""
         return list(dict.fromkeys(one.scenario for one in self.measurements))
 
     def contenders(self, scenario: str) -> list[str]:
-        """Who took part in a scenario, in order."""
+        """List the servers of a scenario, in order."""
         return list(dict.fromkeys(one.contender for one in self.measurements if one.scenario == scenario))
 
     def disturbance(self) -> float:
-        """The most that anything else used of the cores during a measurement."""
+        """Return the most cores that other programs used during a measurement."""
         return max((one.other_cores for one in self.measurements), default=0.0)
 
     def limit(self, images: str) -> Spread:
-        """The limit of an image set, images per second."""
+        """Return the limit of an image set, in images per second."""
         return Spread.of([limit.rate(images) for limit in self.limits])
 
     def write(self, path: Path) -> None:
@@ -94,7 +101,7 @@ class Results:
 
 
 def read(path: Path) -> Results:
-    """What `write` wrote."""
+    """Read what `write` wrote."""
     members = json.loads(path.read_text())
     members["limits"] = [Limit(**limit) for limit in members["limits"]]
     members["measurements"] = [Measurement(**one) for one in members["measurements"]]

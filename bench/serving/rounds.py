@@ -1,6 +1,6 @@
-"""The measurements in their order: every server once, then every server again, and so on.
+"""Rounds of measurements: every server once, then every server again, and so on.
 
-What drifts (a warm processor, a neighbour) meets all servers alike. Each starts anew in every round and
+Drift (a warm processor, other programs) meets all servers alike. Each server starts anew in every round and
 has the machine to itself.
 """
 
@@ -23,23 +23,23 @@ from bench.serving.results import Measurement, Results
 from bench.serving.running import Running, ServerError, running
 
 IDLE = "small, one at a time"
-# Of the large images few enough that checking them does not last.
+# Few of the large images, so that the check stays short.
 _CHECKED = 64
 
 
 @dataclass(frozen=True)
 class Options:
-    """How much is measured.
+    """Options of a run.
 
     Attributes:
-        repetitions: rounds.
-        seconds: of each load.
-        short_seconds: of what needs less: warming up, one request at a time, each rate of the limit.
-        connections: that load a server at the same time.
+        repetitions: number of rounds.
+        seconds: duration of each load.
+        short_seconds: duration of warm-up, of single requests, and of each rate of the limit.
+        connections: connections that load a server at the same time.
         stream_images: small images that all clients of a stream send together.
-        stream_photographs: the same for large ones, of which a second has fewer.
+        stream_photographs: large images that all clients of a stream send together.
         stream_clients: numbers of clients that send streams.
-        forms: of `streams.FORMS`, what streams are answered in.
+        forms: answer formats of streams, of `streams.FORMS`.
     """
 
     repetitions: int = 3
@@ -53,22 +53,22 @@ class Options:
 
 
 def scenario(images: str, connections: int) -> str:
-    """Name of a scenario of single requests."""
+    """Name a scenario of single requests."""
     return f"{images}, {connections} connections"
 
 
 def stream_scenario(images: str, form: str, clients: int) -> str:
-    """Name of a scenario of streams."""
+    """Name a scenario of streams."""
     return f"stream of {images}, {form}, {clients} client{'s' if clients > 1 else ''}"
 
 
 class Rounds:
-    """All that is measured of one model."""
+    """All measurements of one model."""
 
     def __init__(
         self, model: BenchModel, sets: tuple[ImageSet, ...], options: Options, results: Results
     ) -> None:
-        """Of the image sets the first is what idle requests and streams are made of."""
+        """Take the image sets; single requests and streams use the first."""
         self._model = model
         self._sets = sets
         self._options = options
@@ -76,7 +76,7 @@ class Rounds:
         self._expected = {one.name: model.embeddings(one.files[:_CHECKED]) for one in sets}
 
     def run(self, contenders: tuple[Contender, ...], step: Callable[[str], None]) -> None:
-        """Measure; `step` is told before each server, as often as `steps` says."""
+        """Measure; `step` is called before each server, `steps` times in all."""
         files = {one.name: one.files for one in self._sets}
         for repetition in range(self._options.repetitions):
             step("the limit")
@@ -146,7 +146,7 @@ class Rounds:
         for clients in options.stream_clients:
             each = count // clients
             with _archive(images.files, each) as path:
-                # The form matters where an image costs little beside its answer.
+                # The format matters where an image costs little in comparison with its answer.
                 for form in options.forms if first else options.forms[:1]:
                     with streams.ready(server.port, clients, form, path) as send:
                         meter = Meter(server)

@@ -1,4 +1,4 @@
-"""A server's process, from its start to the end of everything that it started."""
+"""Process of a server, from its start to the end of all its children."""
 
 import os
 import signal
@@ -23,14 +23,14 @@ _LOG_SHOWN = 300
 
 
 class ServerError(Exception):
-    """A server that cannot be measured, and why."""
+    """A server cannot be measured; the message is the reason."""
 
 
 class Running:
-    """A server that answers.
+    """Running server.
 
     Attributes:
-        port: on 127.0.0.1.
+        port: its port on 127.0.0.1.
     """
 
     def __init__(self, process: subprocess.Popen[bytes], port: int) -> None:
@@ -38,12 +38,12 @@ class Running:
         self._process = psutil.Process(process.pid)
 
     def cpu_seconds(self) -> float:
-        """What it and its living descendants have used of the cores since they started."""
+        """Read the core seconds of the server and its living descendants since their start."""
         family = [self._process, *self._process.children(recursive=True)]
         return sum(_cpu_seconds(member) for member in family)
 
     def memory_bytes(self) -> int:
-        """Resident memory of it and its descendants; what they share counts for each."""
+        """Read the resident memory of the server and its descendants; shared pages count for each."""
         family = [self._process, *self._process.children(recursive=True)]
         return sum(_memory(member) for member in family)
 
@@ -53,7 +53,7 @@ def running(contender: Contender, model: BenchModel, probe: bytes) -> Iterator[R
     """Start a server, wait until it answers `probe` (a whole request), and end it afterwards.
 
     Raises:
-        ServerError: it ended, or did not answer in time; with the end of its log.
+        ServerError: the server ended, or did not answer in time; the message has the end of its log.
     """
     port = _free_port()
     with tempfile.TemporaryDirectory(prefix="infomax-bench-") as folder:
@@ -65,7 +65,8 @@ def running(contender: Contender, model: BenchModel, probe: bytes) -> Iterator[R
                 env=contender.variables(port, model),
                 stdout=output,
                 stderr=subprocess.STDOUT,
-                # A session of its own, so that all of it can be ended, and no Ctrl-C reaches it first.
+                # A session of its own, so that all its processes can be ended, and Ctrl-C does not reach
+                # them.
                 start_new_session=True,
             )
         try:
@@ -98,7 +99,7 @@ def _end(process: subprocess.Popen[bytes]) -> None:
         process.send_signal(signal.SIGTERM)
     with suppress(subprocess.TimeoutExpired):
         process.wait(_END_SECONDS)
-    # What did not end with it; the group is its own, made for it above.
+    # Processes that did not end with it; the group was made for it above.
     with suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)
     process.wait(_END_SECONDS)

@@ -1,7 +1,7 @@
 """Many images in one request: `/v1/batch` from one client and from several.
 
-A process of its own loads the service: `python -m bench.serving.streams PORT CLIENTS ACCEPT TAR_FILE`,
-where every client sends the whole file in one request.
+Another process loads the service: `python -m bench.serving.streams PORT CLIENTS ACCEPT TAR_FILE`. Every
+client sends the whole file in one request.
 """
 
 import io
@@ -37,12 +37,12 @@ _READY, _RESULT = "READY", "RESULT "
 
 @dataclass(frozen=True)
 class StreamLoad:
-    """What streams found.
+    """Result of a load of streams.
 
     Attributes:
-        images: those that were answered with an embedding.
-        seconds: from the first request's first byte to the last answer's last.
-        cpu_seconds: what the clients used.
+        images: images that were answered with an embedding.
+        seconds: time from the first byte of the first request to the last byte of the last answer.
+        cpu_seconds: core seconds of the clients.
     """
 
     images: int
@@ -52,7 +52,7 @@ class StreamLoad:
 
 @contextmanager
 def ready(port: int, clients: int, form: str, archive: Path) -> Iterator[Callable[[], StreamLoad]]:
-    """So many clients in a process of their own; a call has all of them send the archive."""
+    """Clients in another process; a call makes all of them send the archive."""
     command = [sys.executable, "-m", "bench.serving.streams", str(port), str(clients), form, str(archive)]
     pipe = subprocess.PIPE
     with subprocess.Popen(command, cwd=_ROOT, stdin=pipe, stdout=pipe, text=True) as process:
@@ -68,15 +68,15 @@ def ready(port: int, clients: int, form: str, archive: Path) -> Iterator[Callabl
 
 
 def _expect(lines: IO[str], beginning: str) -> str:
-    """What the clients' next line says behind its beginning."""
+    """Read the clients' next line, without its expected beginning."""
     line = lines.readline()
     if not line.startswith(beginning):
-        raise RuntimeError(f"the clients said {line[:200]!r}; what went wrong is above")
+        raise RuntimeError(f"the clients wrote {line[:200]!r}; the reason is above")
     return line.removeprefix(beginning)
 
 
 def tar(files: Sequence[bytes], count: int) -> bytes:
-    """An archive of `count` images, the files again and again."""
+    """Write an archive of `count` images, which repeats the files."""
     archive = io.BytesIO()
     with tarfile.open(fileobj=archive, mode="w", format=tarfile.USTAR_FORMAT) as writer:
         for place in range(count):
@@ -88,7 +88,7 @@ def tar(files: Sequence[bytes], count: int) -> bytes:
 
 
 def answered(reply: bytes, media_type: str) -> int:
-    """How many images of a whole reply have an embedding."""
+    """Count the images of a reply that have an embedding."""
     if media_type == NDJSON:
         last = reply.rstrip(b"\n").rsplit(b"\n", 1)[-1]
         ok: int = json.loads(last)["summary"]["ok"]
@@ -98,7 +98,7 @@ def answered(reply: bytes, media_type: str) -> int:
 
 
 def stream(port: int, path: str, media_type: str, archive: bytes) -> bytes:
-    """Send an archive and read the answer at the same time; the reply's body."""
+    """Send an archive and read the answer at the same time; return the reply's body."""
     connection = HTTPConnection("127.0.0.1", port, timeout=_TIMEOUT_SECONDS)
     connection.putrequest("POST", path)
     for name, value in (

@@ -1,4 +1,4 @@
-"""A run's results as Markdown."""
+"""Results of a run as Markdown."""
 
 from bench.serving.contenders import OURS
 from bench.serving.results import Measurement, Results, Spread
@@ -6,7 +6,7 @@ from bench.serving.rounds import IDLE
 
 
 def markdown(results: Results) -> str:
-    """One table for each scenario of single requests, one for all streams, and what was skipped."""
+    """Write a table for each scenario of single requests, one for all streams, and the skipped servers."""
     names = results.scenarios()
     single = [name for name in names if results.of(results.contenders(name)[0], name)[0].p99_ms is not None]
     streams = [name for name in names if name not in single]
@@ -20,7 +20,7 @@ def markdown(results: Results) -> str:
 
 
 def images_of(scenario: str) -> str:
-    """The image set that a scenario's limit is made of."""
+    """Find the image set of a scenario's limit."""
     return scenario.split(",", 1)[0].removeprefix("stream of ")
 
 

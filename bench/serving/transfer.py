@@ -1,6 +1,6 @@
-"""What a connection alone costs: bytes from one process to another, which throws them away.
+"""Cost of a connection alone: bytes from one process to another, which discards them.
 
-No server on these cores gets its images without it, and the limit knows nothing of it.
+Every server has this cost, and the limit leaves it out.
 """
 
 import multiprocessing
@@ -13,11 +13,11 @@ from bench.serving.meter import busy_seconds
 
 _BLOCK = 64 * 2**20
 _PIECE = 2**18
-_PATIENCE_SECONDS = 60.0
+_TIMEOUT_SECONDS = 60.0
 
 
 def measure(files: Sequence[bytes], seconds: float) -> float:
-    """Seconds of a core for one image, of both ends together, while the machine does nothing else."""
+    """Measure the core seconds of both ends for one image on an idle machine."""
     once = b"".join(files)
     repeats = max(1, _BLOCK // len(once))
     block, images = once * repeats, len(files) * repeats
@@ -25,7 +25,7 @@ def measure(files: Sequence[bytes], seconds: float) -> float:
     port, others_port = context.Pipe()
     receiver = context.Process(target=_receive, args=(others_port,), daemon=True)
     receiver.start()
-    if not port.poll(_PATIENCE_SECONDS):
+    if not port.poll(_TIMEOUT_SECONDS):
         raise TimeoutError("the receiver has not begun to listen")
     with socket.create_connection(("127.0.0.1", port.recv())) as connection:
         busy_at_start, started, sent = busy_seconds(), perf_counter(), 0

@@ -1,1 +1,1 @@
-"""What a training step costs beside the encoder's own forward and backward pass: `make bench-training`."""
+"""`make bench-training`: cost of a training step beside the encoder's forward and backward pass."""

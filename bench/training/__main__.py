@@ -37,7 +37,7 @@ def main(
     ] = None,
     repetitions: Annotated[int, typer.Option(min=1, help="Rounds; the table shows their median.")] = 5,
     steps: Annotated[int, typer.Option(min=1, help="Steps in a round.")] = 3,
-    threads: Annotated[int, typer.Option(min=0, help="Of PyTorch; 0: its own choice.")] = 0,
+    threads: Annotated[int, typer.Option(min=0, help="Threads of PyTorch; 0: its own choice.")] = 0,
     clock: Annotated[str, typer.Option(help="wall, or cpu where others use the machine.")] = "wall",
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
     precision: Annotated[str, typer.Option(help="auto, float32 or bfloat16.")] = "auto",
@@ -49,9 +49,9 @@ def main(
         "bench/results"
     ),
 ) -> None:
-    """Measure the training steps of some recipes, by turns with the bare encoder of each."""
+    """Measure the training steps of recipes, in turn with the bare encoder of each."""
     if clock not in CLOCKS:
-        raise typer.BadParameter(f"there is no clock {clock}; choose one of {', '.join(CLOCKS)}")
+        raise typer.BadParameter(f"There is no clock {clock}. Choose one of {', '.join(CLOCKS)}.")
     if threads:
         torch.set_num_threads(threads)
     execution = choose(device, precision, compiled=compile_encoder)

@@ -1,4 +1,4 @@
-"""The parts of a training step, timed by turns."""
+"""Parts of a training step, timed in turn."""
 
 import time
 from collections.abc import Callable
@@ -9,7 +9,7 @@ from torch import Generator, Tensor
 
 from bench.training.results import Timing
 
-# Enough that no two batches in a row are the same, few enough to make at once.
+# Enough for batches to differ, few enough to make at once.
 _BATCHES = 8
 
 Clock = Callable[[], float]
@@ -18,14 +18,14 @@ CLOCKS: dict[str, Clock] = {"wall": time.perf_counter, "cpu": time.process_time}
 
 @dataclass(frozen=True)
 class Parts:
-    """What is timed of one training.
+    """Timed parts of one training.
 
     Attributes:
-        name: of the recipe, or of the implementation.
-        images: of one step.
-        bare: forward and backward pass of its encoder alone, on as many images as a step encodes.
+        name: name of the recipe, or of the implementation.
+        images: images of one step.
+        bare: forward and backward pass of the encoder alone, on as many images as a step encodes.
         step: one whole step.
-        fetch: one batch of images, without doing anything with it.
+        fetch: fetches one batch of images.
     """
 
     name: str
@@ -36,11 +36,11 @@ class Parts:
 
 
 class Contest:
-    """One training's whole step, its bare encoder and the loader alone, on the same images.
+    """Comparison of a whole step, its bare encoder and the loader alone, on the same images.
 
     Args:
-        parts: what is timed.
-        device: that computes them.
+        parts: the timed parts.
+        device: device that computes them.
         clock: name of one of CLOCKS.
     """
 
@@ -51,12 +51,12 @@ class Contest:
         self._clock = CLOCKS[clock]
 
     def warm_up(self) -> None:
-        """Once each, so that memory is there and what is compiled is."""
+        """Run every part once, for its memory and its compilation."""
         self._parts.bare()
         self._parts.step()
 
     def round(self, repetition: int, steps: int) -> Timing:
-        """Time every part, `steps` times by turns: what disturbs the machine disturbs all alike."""
+        """Time every part `steps` times in turn, so that disturbances meet all alike."""
         bare = step = loader = 0.0
         for _ in range(steps):
             bare += self._timed(self._parts.bare)
@@ -77,6 +77,6 @@ class Contest:
 
 
 def random_images(batch_size: int, side: int, seed: int) -> Tensor:
-    """Some batches of them, uint8 [N, side, side, 3]: what is in the images changes no time."""
+    """Make batches of random images, uint8 [N, side, side, 3]; their content does not change the times."""
     shape = (_BATCHES * batch_size, side, side, 3)
     return torch.randint(0, 256, shape, dtype=torch.uint8, generator=Generator().manual_seed(seed))

@@ -1,4 +1,4 @@
-"""The training step of one of our recipes."""
+"""Training step of one of our recipes."""
 
 import tempfile
 from collections.abc import Iterator
@@ -16,7 +16,7 @@ from training.recipe import Recipe
 
 
 def our_parts(recipe: Recipe, execution: Execution) -> Parts:
-    """The step that `infomax train` takes, and its encoder in plain PyTorch on views that are there."""
+    """Make the step of `infomax train`, and its encoder in plain PyTorch on ready views."""
     pixels = random_images(recipe.batch_size, recipe.input_size, recipe.seed)
     batches = _batches(recipe, pixels)
     generator = Generator().manual_seed(recipe.seed)
@@ -44,7 +44,7 @@ def our_parts(recipe: Recipe, execution: Execution) -> Parts:
 
 
 def _batches(recipe: Recipe, pixels: Tensor) -> Iterator[Tensor]:
-    """As a run draws them, epoch after epoch."""
+    """Draw batches as a run does, epoch after epoch."""
     for epoch in count():
         for rows in epoch_order(recipe, epoch, len(pixels)).split(recipe.batch_size):
             yield pixels[rows]

@@ -1,4 +1,4 @@
-"""A run's results as a picture: the step's rate beside the bare encoder's."""
+"""Results of a run as a picture: the rate of the step beside the bare encoder's."""
 
 from pathlib import Path
 from statistics import median

@@ -1,11 +1,11 @@
-"""The training step of another implementation, DeepInfomaxPytorch, out of a checkout of its repository.
+"""Training step of another implementation, DeepInfomaxPytorch, from a checkout of its repository.
 
     git clone https://github.com/DuaneNielsen/DeepInfomaxPytorch
 
-Its networks and its loss stand in two files, which are loaded as they are; nothing of it is kept here. What
-is timed is what its loop does with a batch: encode, pair each image's map with the next one's, local, global
-and prior terms, and Adam for the encoder and for the rest. Its loader is not: torchvision, which it reads
-CIFAR-10 by, is not needed, and a batch is taken out of memory as it is for us.
+Its networks and its loss are in two files, which are loaded as they are; nothing of it is kept here. The
+timed step is its loop's: encode, pair each image's map with the next one's, compute local, global and prior
+terms, and step Adam for the encoder and for the rest. Its loader is not timed: a batch comes from memory, as
+ours does, and torchvision is not needed.
 """
 
 import sys
@@ -21,17 +21,17 @@ from torch import Tensor
 from bench.training.measure import Parts, random_images
 from training.data.views import to_unit
 
-# The default of its command line, and the rate of both its optimisers.
+# Default of its command line, and learning rate of both its optimisers.
 _BATCH = 64
 _RATE = 1e-4
 _SIDE = 32
 
 
 def public_parts(checkout: Path, device: torch.device) -> Parts:
-    """Its step and its bare encoder, in float32: it knows no other precision.
+    """Make its step and its bare encoder, in float32, its only precision.
 
     Raises:
-        FileNotFoundError: the folder is no checkout of it.
+        FileNotFoundError: the folder is not a checkout of it.
     """
     networks, script = _modules(checkout)
     encoder = networks.Encoder().to(device)
@@ -64,7 +64,7 @@ def _batches(device: torch.device) -> Iterator[Tensor]:
 
 
 def _modules(checkout: Path) -> tuple[ModuleType, ModuleType]:
-    """Its networks, and its script, which imports what it would read images by."""
+    """Load its networks and its script, with stand-ins for the packages that read images."""
     stand_ins = {
         "torchvision": ModuleType("torchvision"),
         "torchvision.datasets": ModuleType("torchvision.datasets"),
@@ -86,7 +86,7 @@ def _modules(checkout: Path) -> tuple[ModuleType, ModuleType]:
 def _module(path: Path) -> ModuleType:
     spec = spec_from_file_location(f"deep_infomax_pytorch_{path.stem}", path)
     if spec is None or spec.loader is None or not path.is_file():
-        raise FileNotFoundError(f"{path} is missing; name a checkout of DuaneNielsen/DeepInfomaxPytorch.")
+        raise FileNotFoundError(f"{path} is missing. Name a checkout of DuaneNielsen/DeepInfomaxPytorch.")
     module = module_from_spec(spec)
     spec.loader.exec_module(module)
     return module

@@ -1,4 +1,4 @@
-"""What a run of the benchmark found: its JSON and its table."""
+"""Results of a run: their JSON and their table."""
 
 import json
 from dataclasses import asdict, dataclass, field
@@ -8,13 +8,15 @@ from statistics import median
 
 @dataclass(frozen=True)
 class Timing:
-    """One repetition of one recipe.
+    """Times of one recipe in one repetition.
 
     Attributes:
-        recipe, repetition: which.
-        images: that passed each part; with two views the encoder encodes twice as many.
-        bare, step, loader: seconds of the bare encoder's forward and backward pass, of whole training steps,
-            and of fetching batches alone.
+        recipe: name of the recipe.
+        repetition: number of the repetition.
+        images: images that passed each part; with two views the encoder encodes twice as many.
+        bare: seconds of the bare encoder's forward and backward pass.
+        step: seconds of whole training steps.
+        loader: seconds of fetching batches alone.
     """
 
     recipe: str
@@ -26,16 +28,17 @@ class Timing:
 
     @property
     def overhead(self) -> float:
-        """What a step costs beyond the bare encoder, as a share of that."""
+        """Cost of a step beyond the bare encoder, as a share of the latter."""
         return self.step / self.bare - 1
 
 
 @dataclass
 class Results:
-    """Everything that one run found.
+    """Results of one run.
 
     Attributes:
-        machine, options: on what and how it was measured.
+        machine: machine of the measurement.
+        options: options of the measurement.
     """
 
     machine: dict[str, object]
@@ -43,11 +46,11 @@ class Results:
     timings: list[Timing] = field(default_factory=list)
 
     def recipes(self) -> list[str]:
-        """In the order in which they were measured."""
+        """List the recipes in the order of their measurement."""
         return list(dict.fromkeys(one.recipe for one in self.timings))
 
     def of(self, recipe: str) -> list[Timing]:
-        """A recipe's repetitions."""
+        """Return the repetitions of a recipe."""
         return [one for one in self.timings if one.recipe == recipe]
 
     def write(self, path: Path) -> None:
@@ -56,7 +59,7 @@ class Results:
 
 
 def markdown(results: Results) -> str:
-    """One line a recipe: medians, with the least and the greatest."""
+    """Write one line for each recipe: medians, with the least and the greatest."""
     lines = [
         "| recipe | bare encoder, images/s | whole step, images/s | beyond the encoder | loader, images/s |",
         "| --- | ---: | ---: | ---: | ---: |",
@@ -74,5 +77,5 @@ def markdown(results: Results) -> str:
 
 
 def spread(values: list[float], form: str) -> str:
-    """The median with the least and the greatest."""
+    """Write a median with the least and the greatest value."""
     return f"{median(values):{form}} ({min(values):{form}} to {max(values):{form}})"

@@ -63,7 +63,7 @@ def test_our_generator_counts_a_connection_that_breaks_off() -> None:
 
 
 @pytest.mark.skipif(shutil.which("wrk") is None, reason="wrk is not installed")
-def test_wrk_tells_the_same_as_our_generator() -> None:
+def test_wrk_measures_the_same_as_our_generator() -> None:
     with (
         answering(lambda _: (503, b"{}")) as server,
         load.written(requests()) as paths,
@@ -76,6 +76,6 @@ def test_wrk_tells_the_same_as_our_generator() -> None:
     assert found.cpu_seconds > 0
 
 
-def test_a_rate_counts_right_replies_alone() -> None:
+def test_a_rate_counts_good_replies_only() -> None:
     line = '{"replies": 100, "seconds": 2.0, "p50_ms": 1.0, "p99_ms": 2.0, "errors": 20}'
     assert load.read(f"something else\nRESULT {line}\n", cpu_seconds=0.5).rate == 40

@@ -74,17 +74,17 @@ def test_a_table_shows_medians_spreads_the_share_of_the_limit_and_every_error(re
     assert rows[STREAM].startswith(f"| {STREAM} | 900 (900 to 900) | 90% | 3 | 1,667 | 1.50 | 0.12 | 100 |")
 
 
-def test_a_table_says_who_was_left_out_and_why(results: Results) -> None:
+def test_a_table_names_the_skipped_servers_and_the_reasons(results: Results) -> None:
     assert "- BentoML: it could not be installed" in markdown(results)
     results.skipped.clear()
     assert "Not measured" not in markdown(results)
 
 
-def test_a_table_says_how_much_else_went_on(results: Results) -> None:
+def test_a_table_states_the_load_of_other_programs(results: Results) -> None:
     assert "up to 0.02 cores" in markdown(results)
 
 
-def test_idle_latency_is_told_as_what_the_server_adds(results: Results) -> None:
+def test_idle_latency_is_shown_as_the_time_that_the_server_adds(results: Results) -> None:
     assert "| **infomax** | 10.00 (10.00 to 10.00) | 9.50 |" in markdown(results)
 
 

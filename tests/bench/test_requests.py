@@ -35,7 +35,7 @@ def content(name: str, body: bytes) -> bytes:
 
 
 @pytest.mark.parametrize("contender", CONTENDERS.values(), ids=CONTENDERS)
-def test_a_request_carries_the_image_whole_and_says_how_long_it_is(contender: Contender) -> None:
+def test_a_request_has_the_whole_image_and_its_length(contender: Contender) -> None:
     head, body = contender.request(b"\xff\xd8 an image\r\n\r\n").split(b"\r\n\r\n", 1)
     assert content(contender.name, body) == b"\xff\xd8 an image\r\n\r\n"
     assert f"Content-Length: {len(body)}".encode() in head.split(b"\r\n")
@@ -43,7 +43,7 @@ def test_a_request_carries_the_image_whole_and_says_how_long_it_is(contender: Co
 
 
 @pytest.mark.parametrize("contender", CONTENDERS.values(), ids=CONTENDERS)
-def test_no_server_listens_beyond_this_machine(contender: Contender) -> None:
+def test_every_server_listens_on_this_machine_only(contender: Contender) -> None:
     told = " ".join([*contender.arguments(1234), *contender.variables(1234, MODEL).values()])
     assert "0.0.0.0" not in told  # noqa: S104 (that is the point)
     assert "1234" in told
@@ -55,7 +55,7 @@ def test_our_replies_are_read_as_they_are_written() -> None:
     np.testing.assert_array_equal(read, embedding[0])
 
 
-def test_photographs_are_as_large_as_they_claim_and_the_same_every_time() -> None:
+def test_photographs_have_their_size_and_are_the_same_every_time() -> None:
     originals = images.small().files
     sizes = ((64, 48), (160, 120))
     made = images.photographs(originals, sizes)

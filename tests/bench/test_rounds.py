@@ -44,7 +44,7 @@ def test_a_round_measures_the_limit_and_every_scenario_of_our_service(
     assert results.limit("small").median > 0
 
 
-def test_a_server_that_does_not_start_says_why_in_its_own_words(tmp_path: Path) -> None:
+def test_a_server_that_does_not_start_is_named_with_its_last_line(tmp_path: Path) -> None:
     model = BenchModel(tmp_path / "tiny" / "1", "tiny/1", "fp32", Preprocessing(height=32, width=32))
     ours = contenders(model, tmp_path)[0]
     reason = "it ended with status 1; .*holds no model tiny/1"

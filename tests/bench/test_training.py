@@ -78,8 +78,8 @@ def test_the_table_shows_medians_with_their_spread(tmp_path: Path) -> None:
     assert (tmp_path / "training.png").read_bytes().startswith(b"\x89PNG")
 
 
-def test_a_folder_that_is_no_checkout_is_named(tmp_path: Path) -> None:
-    with pytest.raises(FileNotFoundError, match=r"models\.py is missing; name a checkout of"):
+def test_a_folder_that_is_not_a_checkout_is_named(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError, match=r"models\.py is missing\. Name a checkout of"):
         public_parts(tmp_path, Execution().device)
 
 

@@ -1,4 +1,4 @@
-"""What is the same in every peer: this project's decoder and one ONNX Runtime session per process."""
+"""Shared part of the peers: this project's decoder and one ONNX Runtime session per process."""
 
 import os
 from collections.abc import Sequence
@@ -13,7 +13,7 @@ from contract.images import decode
 
 
 class Embedder:
-    """Encoded images to embeddings, on one thread: two processes fill two cores.
+    """Embedder of encoded images on one thread: two processes fill two cores.
 
     The model's folder and the encoder's file name come from `BENCH_MODEL` and `BENCH_ENCODER`.
     """
@@ -32,19 +32,19 @@ class Embedder:
         )
 
     def decode(self, file: bytes) -> NDArray[np.uint8]:
-        """One image as the encoder takes it: uint8 [H, W, 3]."""
+        """Decode one image: uint8 [H, W, 3]."""
         return decode(file, self._rule).pixels
 
     def infer(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
-        """Embeddings [N, D] of images [N, H, W, 3]."""
+        """Embed images [N, H, W, 3]: float32 [N, D]."""
         embeddings: NDArray[np.float32] = self._session.run(["embedding"], {"image": images})[0]
         return embeddings
 
     def embed(self, files: Sequence[bytes]) -> NDArray[np.float32]:
-        """Embeddings [N, D] of N encoded images."""
+        """Embed N encoded images: float32 [N, D]."""
         return self.infer(np.stack([self.decode(file) for file in files]))
 
 
 def processes() -> int:
-    """How many processes infer, one for each core."""
+    """Count the processes that infer, one for each core."""
     return int(os.environ["BENCH_PROCESSES"])

@@ -18,6 +18,13 @@ GET = sql.SQL("SELECT embedding, metadata, width, height, format, updated FROM {
 
 DELETE = sql.SQL("DELETE FROM {table} WHERE id = %s")
 
+# Locks the rows in the order of their ids, as every other writer does.
+DELETE_MANY = sql.SQL("""
+DELETE FROM {table} AS item
+USING (SELECT id FROM {table} WHERE id = ANY (%s) ORDER BY id FOR UPDATE) AS older
+WHERE item.id = older.id
+""")
+
 # Ids sort by bytes, so those that begin alike lie side by side in the primary key.
 LIST = sql.SQL("""
 SELECT id, metadata, width, height, format, updated FROM {table}

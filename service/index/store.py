@@ -4,11 +4,10 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
 from psycopg import sql
-from psycopg.types.json import Jsonb
 
 from contract.card import ModelCard
 from contract.precision import Precision
-from service.index import queries
+from service.index import bulk, queries
 from service.index.connection import BoundedConnection
 from service.index.database import Database
 from service.index.items import (
@@ -78,23 +77,16 @@ class Index:
 
         Where one call holds an id twice, the later item stays.
         """
-        # In one order everywhere, or two calls with common ids could wait for each other's rows.
-        rows = [
-            (
-                item.id,
-                item.vector,
-                item.code,
-                Jsonb(item.metadata),
-                item.width,
-                item.height,
-                item.format,
-            )
-            for item in sorted(items, key=lambda item: item.id)
-        ]
+        latest = {item.id: item for item in items}
+        if not latest:
+            return
         async with self._connection(writes=True) as (connection, space):
-            statement = queries.PUT.format(table=space.table, space=sql.Literal(space.number))
-            async with connection.transaction(), connection.cursor() as cursor:
-                await cursor.executemany(statement, rows)
+            if len(latest) == 1:
+                statement = queries.PUT.format(table=space.table, space=sql.Literal(space.number))
+                await connection.execute(statement, bulk.item_values(*latest.values()))
+            else:
+                # In one order everywhere, or two calls with common ids could wait for each other's rows.
+                await bulk.replace(connection, space, [latest[item_id] for item_id in sorted(latest)])
 
     async def get(self, item_id: str) -> StoredItem | None:
         """The item of that id, or None."""

@@ -4,7 +4,6 @@ import asyncio
 import contextlib
 from collections.abc import Sequence
 from time import perf_counter
-from typing import cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +12,7 @@ from service.errors import ServiceError, not_ready
 from service.inference.admission import Admission, shutting_down
 from service.inference.batching import Batcher
 from service.inference.calls import Call, Delivery, Item, settle
+from service.inference.calls_in_flight import CallsInFlight
 from service.inference.deadline import Deadline
 from service.inference.decode_cost import DecodeCost, DecodeCosts, SizeClass
 from service.inference.decoding import Decoder, SmallDecoder
@@ -80,7 +80,7 @@ class Pipeline:
         self._limit = Resources(settings.queue_items, settings.queue_bytes)
         self._longest_wait = settings.queue_seconds
         self._admission: Admission | None = None
-        self._calls: set[Call] = set()
+        self._calls = CallsInFlight()
         self._peers = peers
         self._state = "The model is not warm yet."
 
@@ -134,7 +134,7 @@ class Pipeline:
             self._admission.close()
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._admission.until_empty(), drain_seconds)
-            self._fail_calls(
+            self._calls.refuse(
                 "shutting_down", "The service stopped before it answered this request. Send it again."
             )
             self._watcher.cancel()
@@ -169,7 +169,7 @@ class Pipeline:
             images: encoded images.
             want: how much of the model to run.
             priority: interactive calls are refused when the service is full, bulk calls wait.
-            stages: filled with where the time went.
+            stages: filled with the times of the stages.
             deadline: deadline of an interactive call; setting its `passed` comes with a cancellation of the
                 call.
             quota: charged for the images; the charge for refused ones is returned.
@@ -218,8 +218,8 @@ class Pipeline:
     ) -> list[Outcome]:
         rule = self.card.preprocessing
         costs = list(map(self._costs.of, images))
-        load = resources_of(images, costs, rule.height * rule.width * 3)
-        async with admission.admit(load, priority, deadline):
+        needed = resources_of(images, costs, rule.height * rule.width * 3)
+        async with admission.admit(needed, priority, deadline):
             if priority is Priority.BULK and (outcomes := await self._ask_peers(images, want)) is not None:
                 return outcomes
             return await self._answer(images, costs, want, priority, stages or Stages(), deadline)
@@ -257,25 +257,8 @@ class Pipeline:
         ]
         if not items:
             return []
-        self._calls.add(call)
         self._enqueue(items)
-        try:
-            await call.done
-        except asyncio.CancelledError:
-            late = deadline is not None and deadline.passed
-            call.abandoned = "deadline_exceeded" if late else "client_gone"
-            raise
-        except ServiceError as refusal:
-            call.abandoned = refusal.code
-            raise
-        finally:
-            self._calls.discard(call)
-            if call.missing:
-                for item in items:
-                    # Admission frees the room now, so the bytes must go now, not when the queue comes to
-                    # them.
-                    item.data = b""
-        return cast("list[Outcome]", call.outcomes)
+        return await self._calls.outcomes(call, items, deadline)
 
     def _enqueue(self, items: list[Item]) -> None:
         """Queue small images for inference, whose threads decode them, and the others for decoding."""
@@ -308,10 +291,5 @@ class Pipeline:
         while True:
             for threads in self._thread_pools:
                 if threads.failed:
-                    self._fail_calls("not_ready", threads.reason)
+                    self._calls.refuse("not_ready", threads.reason)
             await asyncio.sleep(_WATCH_SECONDS)
-
-    def _fail_calls(self, code: str, message: str) -> None:
-        for call in self._calls:
-            if not call.done.done():
-                call.done.set_exception(ServiceError(503, code, message, retry_after=_WATCH_SECONDS))

@@ -167,7 +167,9 @@ def check_object(value: object, name: str = "metadata") -> Metadata:
     try:
         text = orjson.dumps(value)
     except TypeError as error:
-        raise _invalid(name, f"The {name} is no JSON object ({error}).") from error
+        raise _invalid(
+            name, f"The {name} holds an integer of more than 64 bits. Write it as a string."
+        ) from error
     if len(text) > MAX_METADATA_BYTES:
         raise _invalid(
             name,
@@ -185,16 +187,19 @@ def check_vector(value: object, dimensions: int) -> NDArray[np.float32]:
     Raises:
         ServiceError: 422 `invalid_vector` for another length, no numbers, or a length of zero.
     """
-    try:
-        vector = np.asarray(value, dtype=np.float64)
-    except (TypeError, ValueError) as error:
-        raise _invalid("vector", "The vector must be a JSON array of numbers.") from error
-    if vector.shape != (dimensions,):
+    # Not the types that only behave like numbers: true, and in NumPy "1" too.
+    if not isinstance(value, list) or not set(map(type, value)) <= {int, float}:
+        raise _invalid("vector", "The vector must be a JSON array of numbers.")
+    if len(value) != dimensions:
         raise _invalid(
             "vector",
-            f"The vector has the shape {list(vector.shape)}, this model's have {dimensions} numbers.",
+            f"The vector has {len(value):,} numbers. This model's vectors have {dimensions:,}.",
             dimensions,
         )
+    try:
+        vector = np.asarray(value, dtype=np.float64)
+    except OverflowError as error:
+        raise _invalid("vector", "The vector has a number that no float can hold.") from error
     with np.errstate(over="ignore", invalid="ignore"):
         length = float(np.linalg.norm(vector))
     if not np.isfinite(length) or length == 0:

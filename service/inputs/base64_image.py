@@ -18,7 +18,7 @@ def decode_text(value: object, place: str) -> bytes:
         ServiceError: 422 `invalid_base64`, or `url_not_fetched` for a link.
     """
     if not isinstance(value, str):
-        raise _invalid(place, f"must be a string with an image as base64, and is {_kind(value)}")
+        raise _invalid(place, f"must be a string with an image as base64, and is {kind_of(value)}")
     text = value
     if text[:5].lower() == "data:":
         header, comma, text = text.partition(",")
@@ -44,6 +44,14 @@ def _invalid(place: str, reason: str) -> ServiceError:
     return ServiceError(422, "invalid_base64", f"{place} {reason.rstrip('.')}.")
 
 
-def _kind(value: object) -> str:
-    names = {dict: "an object", list: "a list", bool: "true or false", int: "a number", float: "a number"}
+def kind_of(value: object) -> str:
+    """Name what a JSON parser returned, as JSON does."""
+    names = {
+        dict: "an object",
+        list: "a list",
+        str: "a string",
+        bool: "true or false",
+        int: "a number",
+        float: "a number",
+    }
     return names.get(type(value), "null")

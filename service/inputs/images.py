@@ -9,14 +9,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-import orjson
 from fastapi import Request
 
 from service.errors import ServiceError
-from service.inputs.base64_image import decode_text
+from service.inputs.base64_image import decode_text, kind_of
 from service.inputs.body import media_type, read_body
+from service.inputs.json_text import read_json
 from service.inputs.multipart import Part, parse_multipart, too_many_items
-from service.inputs.parameters import merge
+from service.inputs.parameters import Text, merge, query_of
 from service.settings import Settings
 
 _FORM_START = 64
@@ -61,7 +61,7 @@ async def read_payload(request: Request, layout: Layout, settings: Settings) -> 
             `one_image_expected` or `invalid_parameter` (a name given twice).
     """
     kind = media_type(request)
-    query = request.query_params.multi_items() if request.scope["query_string"] else []
+    query = query_of(request)
     most = settings.max_request_items
     if kind == "application/json":
         body = await read_body(request, settings.max_request_bytes)
@@ -74,7 +74,8 @@ async def read_payload(request: Request, layout: Layout, settings: Settings) -> 
     if kind == "application/x-www-form-urlencoded":
         # curl names this type for --data-binary; a form of that type is printable, an image is not.
         body = await read_body(request, settings.max_request_bytes)
-        if not (body[:_FORM_START].isascii() and body[:_FORM_START].decode().isprintable()):
+        start = body[:_FORM_START]
+        if not body or not (start.isascii() and start.decode().isprintable()):
             return Payload([body], members=merge(query))
     raise ServiceError(
         415,
@@ -85,17 +86,19 @@ async def read_payload(request: Request, layout: Layout, settings: Settings) -> 
 
 
 def json_object(body: bytes) -> dict[str, Any]:
-    """The members of a body that is a JSON object.
+    """Return the members of a body that is a JSON object.
 
     Raises:
         ServiceError: 400 `invalid_json`.
     """
+    if not body:
+        raise _invalid_json("it is empty")
     try:
-        members = orjson.loads(body)
-    except orjson.JSONDecodeError as error:
+        members = read_json(body)
+    except ValueError as error:
         raise _invalid_json(f"it cannot be parsed ({error})") from error
     if not isinstance(members, dict):
-        raise _invalid_json("it is no object")
+        raise _invalid_json(f"it is {kind_of(members)} and not an object")
     return members
 
 
@@ -104,7 +107,7 @@ def no_image(where: str) -> ServiceError:
     return ServiceError(422, "no_image", f"The request holds no image; {where}.")
 
 
-def _from_json(body: bytes, layout: Layout, query: list[tuple[str, str]], most: int) -> Payload:
+def _from_json(body: bytes, layout: Layout, query: list[tuple[str, Text]], most: int) -> Payload:
     members = json_object(body)
     named = {name: decode_text(members.pop(name), name) for name in layout.named if name in members}
     images = _from_member(members.pop(layout.member), layout, most) if layout.member in members else []
@@ -119,7 +122,7 @@ def _from_member(value: object, layout: Layout, most: int) -> list[bytes]:
     return [decode_text(one, f"{layout.member}[{place}]") for place, one in enumerate(value)]
 
 
-def _from_parts(parts: list[Part], layout: Layout, query: list[tuple[str, str]], most: int) -> Payload:
+def _from_parts(parts: list[Part], layout: Layout, query: list[tuple[str, Text]], most: int) -> Payload:
     files = [part for part in parts if part.is_file]
     named = merge((part.name, part.content) for part in files if part.name in layout.named)
     images = [part.content for part in files if part.name not in layout.named]
@@ -127,7 +130,7 @@ def _from_parts(parts: list[Part], layout: Layout, query: list[tuple[str, str]],
         raise too_many_items(most)
     if len(images) > 1 and not layout.several:
         raise one_image_expected(len(images), "send one request for each")
-    fields = [(part.name, part.text) for part in parts if not part.is_file]
+    fields = [(part.name, Text(part.text)) for part in parts if not part.is_file]
     return Payload(images, named, merge(query, fields))
 
 

@@ -1,20 +1,43 @@
-"""What a request says besides its images: members of JSON, fields of a form, parameters of the query.
+"""Parameters of a request: members of JSON, fields of a form, parameters of the query.
 
-One name means the same in all three places, and a name that nobody reads is refused, because it is
-nearly always a slip.
+One name means the same in all three places. JSON has types, and they count: `true` and `"1"` are not numbers.
+In a query or a form everything is text. An unknown name is refused, since it is nearly always a slip.
 """
 
-import reprlib
 from collections.abc import Iterable, Mapping
-from typing import TypeVar
+from typing import Any, TypeVar, get_args
 
-import orjson
+from fastapi import Request
 from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic_core import ErrorDetails
 
 from service.errors import ServiceError
+from service.inputs.json_text import read_json, shown
 
 _SHOWN = 40
 _UNKNOWN = "extra_forbidden"
+# What pydantic calls by the names of Python, or of classes.
+_EXPECTED = {
+    "model_type": "it must be an object",
+    "model_attributes_type": "it must be an object",
+    "dict_type": "it must be an object",
+    "list_type": "it must be a list",
+    "tuple_type": "it must be a list",
+    "string_type": "it must be a string",
+    "int_type": "it must be an integer",
+    "int_from_float": "it must be an integer",
+    "int_parsing": "it must be an integer",
+    "int_parsing_size": "it must be an integer of at most 64 bits",
+    "bool_type": "it must be true or false",
+    "bool_parsing": "it must be true or false",
+    "float_type": "it must be a number",
+}
+
+
+class Text(str):
+    """A parameter of a query or a form, whose type is not known yet."""
+
+    __slots__ = ()
 
 
 class Parameters(BaseModel):
@@ -36,26 +59,62 @@ T = TypeVar("T")
 
 
 def parse(kind: type[P], members: Mapping[str, object]) -> P:
-    """Check the members of a request.
+    """Check the members of a request: texts by what they say, all others by their type too.
 
     Raises:
         ServiceError: 422 `invalid_parameter`, naming the first that is not allowed and what is.
     """
+    texts = {name: value for name, value in members.items() if isinstance(value, Text)}
+    typed = {name: value for name, value in members.items() if name not in texts}
     try:
-        return kind.model_validate(members)
+        parsed = kind.model_validate(typed, strict=True)
+        if not texts:
+            return parsed
+        more = kind.model_validate(texts)
     except ValidationError as error:
-        first = error.errors(include_url=False, include_context=True)[0]
+        raise _refusal(kind, error.errors(include_url=False)[0]) from None
+    return parsed.model_copy(update={name: getattr(more, name) for name in more.model_fields_set})
+
+
+def _refusal(kind: type[BaseModel], first: ErrorDetails) -> ServiceError:
+    *above, last = first["loc"] or ("",)
     name = ".".join(map(str, first["loc"]))
     if first["type"] == _UNKNOWN:
-        known = ", ".join(kind.model_fields)
-        raise refused(f"There is no parameter {name[:_SHOWN]!a} here; there are {known}.")
+        known = ", ".join(_model_at(kind, above).model_fields)
+        where = f"in {'.'.join(map(str, above))}" if above else "here"
+        return refused(f"There is no parameter {str(last)[:_SHOWN]!a} {where}. There are {known}.")
+    if first["type"] == "missing":
+        return refused(f"The parameter {name} is missing.")
     context = first.get("ctx", {})
     limit = context.get("le", context.get("ge"))
-    reason = first["msg"].removeprefix("Value error, ")
-    raise refused(
-        f"{name}={reprlib.repr(first['input'])} is not allowed: {reason[0].lower()}{reason[1:]}.",
+    reason = _EXPECTED.get(first["type"]) or first["msg"].removeprefix("Value error, ")
+    value = first["input"]
+    text = f"{value[:_SHOWN]!a}" if isinstance(value, str) else shown(value)
+    return refused(
+        f"{name}={text} is not allowed: {reason[0].lower()}{reason[1:]}.",
         limit=limit if isinstance(limit, int) else None,
     )
+
+
+def _model_at(kind: type[BaseModel], path: Iterable[object]) -> type[BaseModel]:
+    """Return the model that stands at a place of another one, such as `inputs`, 0, `parameters`."""
+    for step in path:
+        if isinstance(step, str) and step in kind.model_fields:
+            kind = _model_in(kind.model_fields[step].annotation) or kind
+    return kind
+
+
+def _model_in(annotation: Any) -> type[BaseModel] | None:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return annotation
+    return next((found for one in get_args(annotation) if (found := _model_in(one))), None)
+
+
+def query_of(request: Request) -> list[tuple[str, Text]]:
+    """Return the parameters of the query, in its order."""
+    if not request.scope["query_string"]:
+        return []
+    return [(name, Text(value)) for name, value in request.query_params.multi_items()]
 
 
 def merge(*sources: Iterable[tuple[str, T]]) -> dict[str, T]:
@@ -74,16 +133,16 @@ def merge(*sources: Iterable[tuple[str, T]]) -> dict[str, T]:
 
 
 def parsed_json(value: object) -> object:
-    """A member that is an object or a list: in a query or a form it is the JSON text of one.
+    """Return a member that is an object or a list: in a query or a form it is the JSON text of one.
 
     Raises:
-        ValueError: the text is no JSON; pydantic makes a refusal of it.
+        ValueError: the text is not JSON; pydantic makes a refusal of it.
     """
-    if not isinstance(value, str):
+    if not isinstance(value, Text):
         return value
     try:
-        return orjson.loads(value)
-    except orjson.JSONDecodeError as error:
+        return read_json(str(value))
+    except ValueError as error:
         raise ValueError(f"it must be JSON ({error})") from error
 
 

@@ -7,7 +7,7 @@ from pydantic import field_validator
 
 from contract.card import ModelCard
 from service.http.request_context import context_of
-from service.inputs.parameters import merge, parse, refused
+from service.inputs.parameters import merge, parse, query_of, refused
 from service.outputs import accept
 from service.outputs.answer_batches import AnswerBatches
 from service.outputs.embeddings import VectorEncoding
@@ -66,7 +66,7 @@ _OPTIONS: dict[str, dict[str, Any]] = {
 async def answer_batch(request: Request) -> Response:
     """Answer every image on its own, in order; an image that fails costs the others nothing."""
     media_type = accept.choose(request.headers.get("accept", ""), _OFFERED)
-    parameters = parse(BatchParameters, merge(request.query_params.multi_items()))
+    parameters = parse(BatchParameters, merge(query_of(request)))
     served = served_for(request, parameters.model)
     search = Search(
         served.index, parameters.k, parameters.condition, parameters.thoroughness, parameters.min_score

@@ -3,7 +3,7 @@
 from fastapi import APIRouter, Request, Response
 
 from service.http.request_context import context_of
-from service.inputs.parameters import Parameters, merge, parse
+from service.inputs.parameters import Parameters, merge, parse, query_of
 from service.outputs import accept
 from service.outputs.lines import NDJSON, Lines
 from service.routes import description
@@ -25,6 +25,6 @@ router = APIRouter(tags=["index"])
 async def store_items(request: Request) -> Response:
     """Store every item on its own, in order; an older item of the same id is replaced."""
     accept.choose(request.headers.get("accept", ""), (NDJSON,))
-    served = served_for(request, parse(Parameters, merge(request.query_params.multi_items())).model)
+    served = served_for(request, parse(Parameters, merge(query_of(request))).model)
     work = Storage(served.pipeline, served.index, context_of(request).quota)
     return stream_response(request, PATH, work, Lines())

@@ -7,7 +7,7 @@ from pydantic import Field
 
 from service.http.deadlines import within_deadline
 from service.inputs.item_id import check_beginning
-from service.inputs.parameters import Parameters, merge, parse, refused
+from service.inputs.parameters import Parameters, merge, parse, query_of, refused
 from service.outputs import accept
 from service.outputs.json import json_response
 from service.routes import description
@@ -58,7 +58,7 @@ _PAGE: dict[str, dict[str, Any]] = {
 @within_deadline
 async def list_items(request: Request) -> Response:
     """List items in the order of their ids as bytes; `next` is `after` of the next page, or null."""
-    asked = parse(ListParameters, merge(request.query_params.multi_items()))
+    asked = parse(ListParameters, merge(query_of(request)))
     served = served_for(request, asked.model)
     prefix, after = check_beginning(asked.prefix, "prefix"), check_beginning(asked.after, "after")
     # One more item tells whether there is a next page.
@@ -78,7 +78,7 @@ async def list_items(request: Request) -> Response:
 @within_deadline
 async def delete_items(request: Request) -> Response:
     """Delete all of them or, where the database fails, none."""
-    asked = parse(PrefixParameters, merge(request.query_params.multi_items()))
+    asked = parse(PrefixParameters, merge(query_of(request)))
     served = served_for(request, asked.model)
     prefix = check_beginning(asked.prefix, "prefix")
     if not prefix:

@@ -11,7 +11,7 @@ from service.index.items import NewItem, StoredItem, check_object, check_vector
 from service.inference.results import Want
 from service.inputs.images import Layout, no_image, read_payload
 from service.inputs.item_id import item_id_of
-from service.inputs.parameters import Parameters, merge, parse, parsed_json, refused
+from service.inputs.parameters import Parameters, merge, parse, parsed_json, query_of, refused
 from service.models.instance import ModelInstance
 from service.outputs import accept
 from service.outputs.json import json_response
@@ -170,4 +170,4 @@ def _not_found(served: ModelInstance, item_id: str) -> ServiceError:
 
 def _served_by_query(request: Request) -> ModelInstance:
     """Find the model of a request without a body."""
-    return served_for(request, parse(Parameters, merge(request.query_params.multi_items())).model)
+    return served_for(request, parse(Parameters, merge(query_of(request))).model)

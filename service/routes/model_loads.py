@@ -8,7 +8,7 @@ from pydantic import Field
 from service.http.authentication import require_admin
 from service.inputs.body import read_body
 from service.inputs.images import json_object
-from service.inputs.parameters import Parameters, merge, parse, refused
+from service.inputs.parameters import Parameters, merge, parse, query_of, refused
 from service.outputs import accept
 from service.outputs.json import json_response
 from service.routes import description
@@ -53,8 +53,8 @@ async def load_model(request: Request) -> Response:
     require_admin(request)
     runtime, name = runtime_of(request), request.path_params["name"]
     body = await read_body(request, runtime.settings.max_request_bytes)
-    members = json_object(body) if body else {}
-    parameters = parse(LoadParameters, merge(request.query_params.multi_items(), members.items()))
+    members = json_object(body) if body.strip() else {}
+    parameters = parse(LoadParameters, merge(query_of(request), members.items()))
     if parameters.model not in (None, name):
         raise refused(
             f"The path names the model {name[:100]!a} and the request another. Leave the request's model out."

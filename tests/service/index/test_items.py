@@ -63,6 +63,13 @@ def test_other_metadata_is_refused_with_its_limit(value: object, limit: int | No
     assert refusal.value.limit == limit
 
 
+@pytest.mark.parametrize("value", [{"a": 2**64}, {"a": [{"b": -(2**63) - 1}]}])
+def test_an_integer_of_more_than_64_bits_is_refused_by_name(value: object) -> None:
+    with pytest.raises(ServiceError, match="an integer of more than 64 bits") as refusal:
+        check_object(value)
+    assert refusal.value.code == "invalid_metadata"
+
+
 def test_a_filter_is_refused_under_its_own_code() -> None:
     with pytest.raises(ServiceError) as refusal:
         check_object([1], "filter")
@@ -75,7 +82,11 @@ def test_a_vector_is_scaled_to_length_one() -> None:
 
 
 @pytest.mark.parametrize(
-    "value", [None, "abc", {}, [], [1], [[1, 2, 3]], [1, "b", 3], [0, 0, 0], [1, math.nan, 0], [1e308] * 3]
+    "value",
+    [
+        *(None, "abc", {}, [], [1], [[1, 2, 3]], [1, "b", 3], [0, 0, 0], [1, math.nan, 0], [1e308] * 3),
+        *([True, 1, 2], ["1", "2", "3"], [1, None, 2], [10**400, 1, 2], "123", [math.inf, 1, 2]),
+    ],
 )
 def test_a_vector_without_direction_or_of_another_length_is_refused(value: object) -> None:
     with pytest.raises(ServiceError) as refusal:

@@ -6,6 +6,7 @@ import orjson
 import pytest
 
 from service.inference.results import Failed
+from service.inputs.ndjson import NdjsonParser
 from service.inputs.stream import BareVector, StreamLimits
 from tests.service.streams import cut, read
 
@@ -31,13 +32,14 @@ def test_a_line_holds_an_image_or_a_vector(kind: str) -> None:
 @pytest.mark.parametrize(
     ("line", "code", "reason"),
     [
-        (b"{", "invalid_line", "is no JSON"),
-        (b"[1]", "invalid_line", "is no JSON object"),
-        (b"\xff\xfe{}", "invalid_line", "is no JSON"),
+        (b"{", "invalid_line", "is not JSON"),
+        (b"[1]", "invalid_line", "is a list and not an object"),
+        (b"\xff\xfe{}", "invalid_line", "is not JSON"),
         (b"{}", "invalid_line", "one of image and vector"),
         (b'{"image": "", "vector": []}', "invalid_line", "one of image and vector"),
         (b'{"image": "AA==", "lable": "cat"}', "invalid_line", "'lable'; known are id, image"),
-        (b'{"id": 7, "image": "AA=="}', "invalid_line", "has the id '7', which is no string"),
+        (b'{"id": true, "image": "AA=="}', "invalid_line", "has the id true, which is not a string"),
+        (b'{"id": 7, "image": "AA=="}', "invalid_line", "has the id 7, which is not a string"),
         (b'{"image": 7}', "invalid_base64", "image must be a string"),
         (b'{"image": "not base64!"}', "invalid_base64", "is no base64"),
         (b'{"image": "https://example.org/a.png"}', "url_not_fetched", "fetches nothing"),
@@ -45,7 +47,7 @@ def test_a_line_holds_an_image_or_a_vector(kind: str) -> None:
 )
 def test_a_bad_line_fails_alone_and_is_named(line: bytes, code: str, reason: str) -> None:
     good = orjson.dumps({"id": "good", "image": TEXT})
-    # Lines are counted as an editor counts them; empty ones are no items.
+    # Lines are counted as an editor counts them; empty ones are not items.
     items, error = read(NDJSON, [b"\n".join([good, b"", b"  \t", line, good])])
     assert error is None
     assert [item.content for item in (items[0], items[2])] == [IMAGE, IMAGE]
@@ -80,3 +82,51 @@ def test_a_line_that_is_too_long_is_read_past() -> None:
 def test_the_last_line_needs_no_end() -> None:
     line = orjson.dumps({"image": TEXT})
     assert read(NDJSON, [line]) == read(NDJSON, [line + b"\n"])
+
+
+@pytest.mark.parametrize("start", [b"\xef\xbb\xbf", b"\xef\xbb\xbf\n", b"\xef\xbb\xbf  \r\n"])
+def test_a_byte_order_mark_is_skipped_however_it_arrives(start: bytes) -> None:
+    line = orjson.dumps({"image": TEXT})
+    whole = read(NDJSON, [start + line + b"\n" + line])
+    assert [item.content for item in whole[0]] == [IMAGE, IMAGE]
+    assert whole[1] is None
+    assert read(NDJSON, cut(start + line + b"\n" + line, range(0, 100, 1))) == whole
+
+
+@pytest.mark.parametrize("empty", [b"\n", b"\r\n", b" \t\n", b"\n \n"])
+def test_empty_lines_are_counted_but_not_looked_at_one_by_one(
+    empty: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looked_at: list[bytes] = []
+    read_line = NdjsonParser._read
+
+    def watched(parser: NdjsonParser, line: bytes) -> None:
+        looked_at.append(line)
+        read_line(parser, line)
+
+    monkeypatch.setattr(NdjsonParser, "_read", watched)
+    body = orjson.dumps({"image": TEXT}) + b"\n" + empty * 10_000 + b"{"
+    limits = StreamLimits(image_bytes=1000, items=20_000, archive_bytes=1)
+    items, error = read(NDJSON, cut(body, range(0, len(body), 1000)), limits)
+    assert error is None
+    failed = items[1].content
+    assert isinstance(failed, Failed)
+    number = 2 + body[:-1].count(b"\n") - 1
+    assert f"Line {number} " in failed.message
+    # One at most for each piece: a line that is cut in two.
+    assert len(looked_at) <= 3 + len(body) // 1000
+
+
+def test_more_empty_lines_than_items_end_the_stream() -> None:
+    limits = StreamLimits(image_bytes=1000, items=10, archive_bytes=1)
+    line = orjson.dumps({"image": TEXT}) + b"\n"
+    assert read(NDJSON, [line + b"\n" * 10 + line], limits)[1] is None
+    items, error = read(NDJSON, [line, b"\n" * 11 + line], limits)
+    assert len(items) == 1
+    assert error is not None
+    assert (error.code, "more than 10 empty lines" in str(error)) == ("damaged_stream", True)
+
+
+def test_an_integer_of_more_than_64_bits_reaches_the_rules_for_metadata() -> None:
+    (item,), _ = read(NDJSON, [b'{"image": "AA==", "metadata": {"a": 18446744073709551616}}'])
+    assert item.metadata == {"a": 2**64}

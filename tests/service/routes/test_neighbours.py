@@ -186,6 +186,9 @@ def test_an_empty_index_has_no_neighbours(tiny_models: Path, index_url: str) -> 
 
 REFUSALS: list[tuple[dict[str, Any], int, str, str]] = [
     ({"content": photo(), "params": {"k": 0}}, 422, "invalid_parameter", "k='0'"),
+    ({"json": {"id": "a", "k": True}}, 422, "invalid_parameter", "k=true is not allowed"),
+    ({"json": {"id": "a", "k": "1"}}, 422, "invalid_parameter", "k='1' is not allowed"),
+    ({"json": {"id": "a", "filter": {"a": -(2**64)}}}, 422, "invalid_filter", "64 bits"),
     ({"content": photo(), "params": {"k": 1001}}, 422, "invalid_parameter", "1000"),
     ({"content": photo(), "params": {"k": "many"}}, 422, "invalid_parameter", "k='many'"),
     ({"content": photo(), "params": {"explan": 1}}, 422, "invalid_parameter", "'explan'"),

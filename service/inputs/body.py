@@ -4,6 +4,7 @@ from fastapi import Request
 from starlette.requests import ClientDisconnect
 
 from service.errors import ServiceError
+from service.inputs.content_encoding import body_pieces
 
 
 def media_type(request: Request) -> str:
@@ -12,11 +13,11 @@ def media_type(request: Request) -> str:
 
 
 async def read_body(request: Request, limit: int) -> bytes:
-    """The body's bytes.
+    """Read the body's bytes, as they were before any Content-Encoding.
 
     Raises:
         ServiceError: 413 `request_too_large`, before anything is read where the client declares the size;
-            499 `client_gone`.
+            415 `unsupported_encoding`, 400 `invalid_encoding`, 499 `client_gone`.
     """
     declared = request.headers.get("content-length", "")
     if declared.isdecimal() and int(declared) > limit:
@@ -24,7 +25,7 @@ async def read_body(request: Request, limit: int) -> bytes:
     chunks: list[bytes] = []
     size = 0
     try:
-        async for chunk in request.stream():
+        async for chunk in body_pieces(request, request.stream()):
             size += len(chunk)
             if size > limit:
                 raise _too_large(size, limit)

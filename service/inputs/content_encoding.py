@@ -1,7 +1,7 @@
 """Content-Encoding of a body: gzip and deflate, inflated piece by piece (RFC 9110, section 8.4).
 
-Nothing is inflated ahead of its reader, and what it reads counts towards the same limits as a plain body. So a
-small body that inflates to a large one is refused where a large one is.
+Nothing is inflated ahead of its reader, and what it reads counts towards the same limits as a plain body. So
+a small body that inflates to a large one is refused where a large one is.
 """
 
 import asyncio
@@ -111,5 +111,5 @@ class _Inflater:
 
 
 def _has_zlib_header(start: bytes) -> bool:
-    """Tell whether deflate comes as RFC 9110 has it, within zlib's format, or bare as some clients send it."""
+    """Tell whether deflate comes within zlib's format as RFC 9110 has it; some clients send it bare."""
     return start[0] & 0x0F == 8 and int.from_bytes(start[:2], "big") % 31 == 0

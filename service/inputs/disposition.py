@@ -1,7 +1,7 @@
 """Content-Disposition of a form's part: the field's name and the file's (RFC 7578).
 
-RFC 7578 forbids the extended form `filename*` of RFC 5987. .NET sends it beside a `filename` in a code of e-mail,
-others alone, so it counts, and before the plain one.
+RFC 7578 forbids the extended form `filename*` of RFC 5987. .NET sends it beside a `filename` in a code of
+e-mail, others alone. So it counts, and before the plain one.
 """
 
 import re

@@ -57,9 +57,11 @@ def reader_for(kind: str) -> Reader:
     if kind.startswith("image/"):
         advice = f"send a single image to /v1/embeddings, and several as {accepted}"
     elif "gzip" in kind or kind in ("application/x-gtar", "application/x-compressed-tar"):
-        advice = "send the tar archive uncompressed, as application/x-tar: images do not get smaller"
+        advice = (
+            "send the tar archive as application/x-tar, with Content-Encoding: gzip where it is compressed"
+        )
     raise ServiceError(
         415,
         "unsupported_media_type",
-        f"A body of type {kind[:_SHOWN]!a} is no stream of images; {advice}.",
+        f"A body of type {kind[:_SHOWN]!a} is not a stream of images: {advice}.",
     )

@@ -3,7 +3,6 @@
 No part touches a disk: the body has been read within its limit, so its parts fit as well.
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -12,13 +11,11 @@ from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import parse_options_header
 
 from service.errors import ServiceError
+from service.inputs.disposition import Disposition
 
 if TYPE_CHECKING:
     from python_multipart.multipart import MultipartCallbacks
 
-DISPOSITION = b"content-disposition"
-_TYPE = b"content-type"
-_FILE_TYPES = (b"image/", b"application/octet-stream")
 # Space for text fields beside the images.
 MOST_FIELDS = 16
 
@@ -57,6 +54,8 @@ def parse_multipart(content_type: str, body: bytes, most_files: int) -> list[Par
         ServiceError: 400 `malformed_multipart`; 413 `too_many_items` for more than `most_files` and a
             few fields.
     """
+    if not body:
+        raise _malformed("it is empty; send each image as a part with a file name")
     _, options = parse_options_header(content_type)
     boundary = options.get(b"boundary")
     if not boundary:
@@ -70,16 +69,6 @@ def parse_multipart(content_type: str, body: bytes, most_files: int) -> list[Par
     if not collector.ended:
         raise _malformed("it stops before its last boundary; send all of it")
     return collector.parts
-
-
-def is_file(options: Mapping[bytes, bytes], headers: Mapping[bytes, bytes]) -> bool:
-    """Whether a part is a file: it has a file name, or says that it is an image or plain bytes.
-
-    Args:
-        options: of its Content-Disposition.
-        headers: by their names in lower case.
-    """
-    return b"filename" in options or headers.get(_TYPE, b"").lower().startswith(_FILE_TYPES)
 
 
 def too_many_items(limit: int) -> ServiceError:
@@ -140,11 +129,10 @@ class _Collector:
         self._content.append(data[start:end])
 
     def _end_part(self) -> None:
-        _, options = parse_options_header(self._headers.get(DISPOSITION))
-        if b"name" not in options:
+        disposition = Disposition(self._headers)
+        if disposition.name is None:
             raise _malformed("a part has no name in its Content-Disposition")
-        name = options[b"name"].decode(errors="replace")
-        self.parts.append(Part(name, is_file(options, self._headers), b"".join(self._content)))
+        self.parts.append(Part(disposition.name, disposition.is_file, b"".join(self._content)))
 
     def _end(self) -> None:
         self.ended = True

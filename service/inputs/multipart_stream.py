@@ -7,9 +7,9 @@ from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import parse_options_header
 
 from service.errors import ServiceError
+from service.inputs.disposition import Disposition
 from service.inputs.image_buffer import ImageBuffer
-from service.inputs.multipart import DISPOSITION, is_file
-from service.inputs.names import text_of
+from service.inputs.names import member_id
 from service.inputs.parameters import refused
 from service.inputs.stream import StreamLimits, StreamParser, damaged_stream
 
@@ -40,12 +40,14 @@ class MultipartStreamParser(StreamParser):
         self._name = ""
         self._image = ImageBuffer(0)
         self._ended = False
+        self._empty = True
         try:
             self._parser = MultipartParser(boundary, self._callbacks())
         except FormParserError as error:
             raise self._damaged(str(error)) from error
 
     def feed(self, data: bytes) -> None:
+        self._empty = self._empty and not data
         if self._ended:
             # What stands behind the last boundary has no meaning.
             return
@@ -55,6 +57,8 @@ class MultipartStreamParser(StreamParser):
             raise self._damaged(str(error)) from error
 
     def finish(self) -> None:
+        if self._empty:
+            raise self._damaged("the body is empty")
         if not self._ended:
             raise self._damaged("it stops before its last boundary; send all of it")
 
@@ -82,14 +86,14 @@ class MultipartStreamParser(StreamParser):
         self._value.clear()
 
     def _end_headers(self) -> None:
-        _, options = parse_options_header(self._headers.get(DISPOSITION))
-        name = text_of(options.get(b"name", b""))
-        if not is_file(options, self._headers):
+        disposition = Disposition(self._headers)
+        name = disposition.name or ""
+        if not disposition.is_file:
             raise refused(
-                f"The field {name[:40]!a} of the form is no file; in a stream every part is an image, "
+                f"The field {name[:40]!a} of the form is not a file. In a stream every part is an image, "
                 "and parameters stand in the query."
             )
-        self._name = text_of(options.get(b"filename", b"")) or name
+        self._name = member_id(disposition.filename) or name
         self._image = ImageBuffer(self._limits.image_bytes)
 
     def _end(self) -> None:

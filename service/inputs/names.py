@@ -9,10 +9,15 @@ def text_of(name: bytes) -> str:
 
 
 def member_id(name: str) -> str:
-    """An archive member's id: its path without a leading `./`."""
-    while name.startswith("./"):
-        name = name[2:].lstrip("/")
-    return name
+    """Return the id of an archive's member: its path without `.` between slashes.
+
+    `tar cf - photos/.` writes them. They name nothing, and HTTP clients would resolve them away.
+    """
+    if "." not in name.split("/"):
+        return name
+    # A slash that followed a dot at the beginning belongs to it: the path is still a relative one.
+    kept = "/".join(segment for segment in name.split("/") if segment != ".")
+    return kept if name.startswith("/") else kept.lstrip("/")
 
 
 def is_litter(name: str) -> bool:

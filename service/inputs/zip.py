@@ -25,7 +25,10 @@ _DIRECTORY_BYTES = 32 * 2**20
 # Members per trip to a thread.
 _GROUP_ITEMS = 64
 _GROUP_BYTES = 4 * 2**20
+_LOCAL_HEADER_BYTES = 30
 _ENCRYPTED = 0x1
+_UTF8 = 0x800
+_SHOWN = 40
 _METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 # What zipfile raises on bytes that are no zip archive.
 _UNREADABLE = (
@@ -49,7 +52,8 @@ async def zip_items(pieces: AsyncIterator[bytes], limits: StreamLimits) -> Group
         ServiceError: 413 `archive_too_large` or `too_many_items`, 422 `damaged_stream`, 507 `storage_full`.
     """
     with SpooledTemporaryFile(_IN_MEMORY_BYTES, prefix="infomax-") as file:
-        await _keep(pieces, file, limits.archive_bytes)
+        if not await _keep(pieces, file, limits.archive_bytes):
+            raise damaged_stream("The zip archive cannot be read: the body is empty.")
         members = await asyncio.to_thread(_open, file, limits)
         try:
             reader = _Reader(members, limits)
@@ -61,7 +65,8 @@ async def zip_items(pieces: AsyncIterator[bytes], limits: StreamLimits) -> Group
             raise too_many_items(limits.items)
 
 
-async def _keep(pieces: AsyncIterator[bytes], file: SpooledTemporaryFile[bytes], limit: int) -> None:
+async def _keep(pieces: AsyncIterator[bytes], file: SpooledTemporaryFile[bytes], limit: int) -> int:
+    """Write the body to the file; return how many bytes it has."""
     size = 0
     waiting = bytearray()
     async for piece in pieces:
@@ -80,6 +85,7 @@ async def _keep(pieces: AsyncIterator[bytes], file: SpooledTemporaryFile[bytes],
             await asyncio.to_thread(_write, file, bytes(waiting))
             waiting.clear()
     await asyncio.to_thread(_write, file, bytes(waiting))
+    return size
 
 
 def _write(file: SpooledTemporaryFile[bytes], data: bytes) -> None:
@@ -128,7 +134,21 @@ def _open(file: SpooledTemporaryFile[bytes], limits: StreamLimits) -> zipfile.Zi
             f"The zip archive cannot be read ({error}); it may have been cut short, send all of it."
         ) from error
     source.most = max(_DIRECTORY_BYTES, limits.image_bytes + 1)
+    _check_apart(archive)
     return archive
+
+
+def _check_apart(archive: zipfile.ZipFile) -> None:
+    """Refuse an archive whose members share their bytes: a small one would be inflated many times over."""
+    ordered = sorted(archive.infolist(), key=lambda info: info.header_offset)
+    starts = [info.header_offset for info in ordered[1:]]
+    for info, following in zip(ordered, [*starts, archive.start_dir], strict=False):
+        name = len(info.orig_filename.encode("utf-8" if info.flag_bits & _UTF8 else "cp437"))
+        if info.header_offset + _LOCAL_HEADER_BYTES + name + info.compress_size > following:
+            raise damaged_stream(
+                f"The member {info.filename[:_SHOWN]!a} of the zip archive overlaps with what follows it. "
+                "Pack the files again."
+            )
 
 
 class _Reader:
@@ -169,7 +189,7 @@ class _Reader:
             with self._members.open(info) as member:
                 data = member.read(self._limit + 1)
         except _UNREADABLE as error:
-            return _unreadable(f"{type(error).__name__}: {error}")
+            return _unreadable(str(error).rstrip(".") or "it is damaged")
         if len(data) > self._limit:
             return image_too_large(f"has more than {self._limit:,} bytes once inflated", self._limit)
         return data

@@ -6,6 +6,7 @@ from fastapi import Request
 
 from service.http.request_context import context_of
 from service.inputs.body import media_type
+from service.inputs.content_encoding import body_pieces
 from service.inputs.formats import ADVERTISED, reader_for
 from service.inputs.stream import StreamLimits
 from service.runtime import runtime_of
@@ -33,7 +34,7 @@ def stream_response(request: Request, route: str, work: Work[T], form: AnswerFor
         form: writes the answers.
 
     Raises:
-        ServiceError: 415 `unsupported_media_type`.
+        ServiceError: 415 `unsupported_media_type` or `unsupported_encoding`.
     """
     settings = runtime_of(request).settings
     reader = reader_for(media_type(request))

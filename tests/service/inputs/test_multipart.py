@@ -68,7 +68,7 @@ def test_a_body_without_parts_has_none() -> None:
         ("multipart/form-data; boundary=", body(part(b"x")), "no boundary"),
         (f"multipart/form-data; boundary={'b' * 300}", body(part(b"x")), "oundary"),
         (TYPE, body(part(b"x"))[:-6], "stops before its last boundary"),
-        (TYPE, b"", "stops before its last boundary"),
+        (TYPE, b"", "it is empty"),
         (TYPE, b"something else", "oundary"),
         (TYPE, b"--frontier\r\nContent-Type: image/png\r\n\r\nx\r\n--frontier--\r\n", "no name"),
     ],

@@ -162,7 +162,7 @@ def test_a_stream_over_the_limit_is_answered_up_to_it(name: str) -> None:
     ("kind", "advice"),
     [
         ("image/png", "/v1/embeddings"),
-        ("application/gzip", "uncompressed"),
+        ("application/gzip", "Content-Encoding: gzip"),
         ("application/json", "application/x-ndjson"),
         ("", "multipart/form-data"),
     ],

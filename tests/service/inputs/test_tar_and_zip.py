@@ -11,7 +11,7 @@ import pytest
 from service.inference.results import Failed
 from service.inputs import zip as zip_stream
 from service.inputs.stream import StreamLimits
-from tests.service.streams import LIMITS, read, tar, zipped
+from tests.service.streams import LIMITS, cut, read, tar, zipped
 
 TAR, ZIP = "application/x-tar", "application/zip"
 
@@ -45,11 +45,8 @@ def test_a_tar_archive_is_its_regular_files() -> None:
             (".", tarfile.DIRTYPE, b""),
             ("./._a.png", tarfile.REGTYPE, b"resource fork"),
             ("./a.png", tarfile.REGTYPE, b"first"),
-            ("./link.png", tarfile.SYMTYPE, b""),
-            ("./hard.png", tarfile.LNKTYPE, b""),
-            ("./pipe", tarfile.FIFOTYPE, b""),
             ("./.DS_Store", tarfile.REGTYPE, b"views"),
-            ("./notes.txt", tarfile.REGTYPE, b"no image, and an item all the same"),
+            ("./notes.txt", tarfile.REGTYPE, b"not an image, and an item all the same"),
             ("./.hidden.png", tarfile.REGTYPE, b"hidden and wanted"),
         ]:
             member = tarfile.TarInfo(name)
@@ -74,10 +71,92 @@ def test_a_member_whose_size_stands_in_its_pax_header() -> None:
     assert [(item.id, item.content) for item in items] == [("a.png", b"x" * 700), ("b.png", b"")]
 
 
-def test_what_follows_the_end_of_a_tar_archive_is_not_read() -> None:
-    items, error = read(TAR, [tar([("a.png", b"1")]), b"\1" * 5000])
+@pytest.mark.parametrize(
+    ("kind", "said"),
+    [
+        (tarfile.SYMTYPE, "--dereference"),
+        (tarfile.LNKTYPE, "--hard-dereference"),
+        (tarfile.FIFOTYPE, "named pipe"),
+        (tarfile.CHRTYPE, "device"),
+        (tarfile.BLKTYPE, "device"),
+    ],
+)
+def test_a_member_that_is_not_a_file_is_named_and_not_dropped(kind: bytes, said: str) -> None:
+    file = io.BytesIO()
+    with tarfile.open(fileobj=file, mode="w") as archive:
+        for name, type_ in [("a.png", tarfile.REGTYPE), ("b.png", kind), ("c.png", tarfile.REGTYPE)]:
+            member = tarfile.TarInfo(name)
+            member.type, member.linkname = type_, "a.png"
+            archive.addfile(member)
+    items, error = read(TAR, [file.getvalue()])
     assert error is None
-    assert [item.id for item in items] == ["a.png"]
+    assert [item.id for item in items] == ["a.png", "b.png", "c.png"]
+    failed = failure(items[1].content)
+    assert (failed.code, said in failed.message) == ("unreadable_file", True)
+
+
+@pytest.mark.parametrize(
+    ("name", "item_id"),
+    [
+        ("photos/./a.jpg", "photos/a.jpg"),
+        ("././a.jpg", "a.jpg"),
+        (".//a.jpg", "a.jpg"),
+        ("a/././b/./c.jpg", "a/b/c.jpg"),
+        ("/a/./b.jpg", "/a/b.jpg"),
+        (".a/..b/c..jpg", ".a/..b/c..jpg"),
+        ("a/../b.jpg", "a/../b.jpg"),
+    ],
+)
+def test_dots_between_slashes_are_left_out_of_ids(name: str, item_id: str) -> None:
+    for kind, body in ((TAR, tar([(name, b"1")])), (ZIP, zipped([(name, b"1")]))):
+        items, error = read(kind, [body])
+        assert error is None
+        assert [item.id for item in items] == [item_id]
+
+
+FIRST, SECOND = [("a.png", b"1" * 700), ("b.png", b"2")], [("c.png", b"3"), ("a.png", b"4" * 512)]
+
+
+@pytest.mark.parametrize("padding", [0, 512, 10240, 10_000_000 // 512 * 512])
+def test_archives_that_were_joined_are_read_one_after_the_other(padding: int) -> None:
+    body = tar(FIRST) + bytes(padding) + tar(SECOND) + bytes(padding)
+    for places in ([], [1, 700, 5000, 10_241], range(0, len(body), 4096 + 7)):
+        items, error = read(TAR, cut(body, places))
+        assert error is None
+        assert [(item.id, item.content) for item in items] == FIRST + SECOND
+
+
+def test_archives_joined_without_their_padding_are_read_too() -> None:
+    short = tar(FIRST)[: 512 * (1 + 2 + 1 + 1 + 1)]
+    items, error = read(TAR, [short + tar(SECOND)])
+    assert error is None
+    assert [(item.id, item.content) for item in items] == FIRST + SECOND
+    # The second one is cut short: that is seen although the first one had an end.
+    assert read(TAR, [tar(FIRST) + tar(SECOND)[:700]])[1] is not None
+
+
+def test_what_follows_the_end_mark_and_is_not_an_archive_is_named() -> None:
+    items, error = read(TAR, [tar(FIRST), b"\1" * 5000])
+    assert [item.id for item in items] == ["a.png", "b.png"]
+    assert error is not None
+    assert (error.code, "follows its end mark" in str(error)) == ("damaged_stream", True)
+
+
+def test_members_without_content_are_counted_too() -> None:
+    limits = StreamLimits(LIMITS.image_bytes, items=10, archive_bytes=1)
+    folder = tarfile.TarInfo("folder")
+    folder.type = tarfile.DIRTYPE
+    assert read(TAR, [folder.tobuf() * 10 + tar(FIRST)], limits)[1] is None
+    _, error = read(TAR, [folder.tobuf() * 11 + tar(FIRST)], limits)
+    assert "more than 10 members" in str(error)
+
+
+@pytest.mark.parametrize("kind", [TAR, ZIP, "multipart/form-data; boundary=b"])
+def test_an_empty_body_is_called_empty(kind: str) -> None:
+    items, error = read(kind, [b""])
+    assert items == []
+    assert error is not None
+    assert (error.code, "the body is empty" in str(error)) == ("damaged_stream", True)
 
 
 @pytest.mark.parametrize(
@@ -149,6 +228,31 @@ def test_members_that_cannot_be_read_fail_alone() -> None:
     assert "method 14" in reasons[2]
     assert {failure(item.content).code for item in items[:3]} == {"corrupt_image"}
     assert items[3].content == good
+
+
+def overlapping(copies: int) -> bytes:
+    """An archive whose directory names one member many times."""
+    body = zipped([("bomb", bytes(100_000))])
+    start, end = body.index(b"PK\1\2"), body.index(b"PK\5\6")
+    entry = body[start:end]
+    tail = body[end : end + 8] + struct.pack("<HHIIH", copies, copies, len(entry) * copies, start, 0)
+    return body[:start] + entry * copies + tail
+
+
+def test_members_of_a_zip_archive_that_share_their_bytes_are_refused() -> None:
+    assert read(ZIP, [overlapping(1)])[1] is None
+    items, error = read(ZIP, [overlapping(1000)])
+    assert items == []
+    assert error is not None
+    assert (error.code, "overlaps" in str(error)) == ("damaged_stream", True)
+
+
+def test_members_that_only_overlap_in_part_are_refused_too() -> None:
+    body = bytearray(zipped([("a", b"x" * 90), ("b", b"y" * 90)], zipfile.ZIP_STORED))
+    size = body.index(b"PK\1\2") + 20
+    body[size : size + 4] = struct.pack("<I", 91)
+    _, error = read(ZIP, [bytes(body)])
+    assert "'a' of the zip archive overlaps" in str(error)
 
 
 def test_a_zip_archive_over_its_limit_is_refused_before_it_is_complete() -> None:

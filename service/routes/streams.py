@@ -40,6 +40,7 @@ def stream_response(request: Request, route: str, work: Work[T], form: AnswerFor
     reader = reader_for(media_type(request))
     body = DuplexBody(request.receive)
     context_of(request).client_sends = body.is_coming
-    groups = reader(body.pieces(), request.headers.get("content-type", ""), StreamLimits.of(settings))
+    pieces = body_pieces(request, body.pieces())
+    groups = reader(pieces, request.headers.get("content-type", ""), StreamLimits.of(settings))
     stream = Stream(groups, work, Window.of(settings))
     return StreamResponse(stream, body, form, route, UnreadLimits.of(settings))

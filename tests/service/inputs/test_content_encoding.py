@@ -75,14 +75,6 @@ def test_any_other_coding_is_refused_by_name(coding: str) -> None:
     assert (caught.value.status, caught.value.code) == (415, "unsupported_encoding")
 
 
-@pytest.mark.parametrize("coding", ["gzip, chunked", "gzip", "Deflate,chunked"])
-def test_a_transfer_coding_beside_chunked_is_refused_by_name(coding: str) -> None:
-    with pytest.raises(ServiceError, match=f"Transfer-Encoding '{coding.split(',')[0].lower()}'") as caught:
-        body_of([gzip.compress(b"x")], transfer_encoding=coding)
-    assert (caught.value.status, caught.value.code) == (415, "unsupported_encoding")
-    assert body_of([b"x"], transfer_encoding="chunked") == b"x"
-
-
 @pytest.mark.parametrize(
     ("coding", "body", "said"),
     [

@@ -81,10 +81,7 @@ class Connection(HttpToolsProtocol):
 
     def write(self, answer: Response) -> None:
         """Write an answer that is not the application's."""
-        fields = [b"%s: %s\r\n" % field for field in answer.raw_headers]
-        self.transport.write(
-            b"".join([STATUS_LINE[answer.status_code], *fields, b"\r\n", bytes(answer.body)])
-        )
+        self.transport.write(as_bytes(answer))
 
     # uvicorn's own.
 
@@ -110,6 +107,12 @@ class Connection(HttpToolsProtocol):
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
         self._answering = cycle
         super()._start_asgi_task(cycle, app)
+
+
+def as_bytes(answer: Response) -> bytes:
+    """Write an answer down as HTTP/1.1."""
+    fields = [b"%s: %s\r\n" % field for field in answer.raw_headers]
+    return b"".join([STATUS_LINE[answer.status_code], *fields, b"\r\n", bytes(answer.body)])
 
 
 class Server(uvicorn.Server):

@@ -26,6 +26,7 @@ from service.processes.metrics_server import MetricsServer
 from service.processes.supervisor import Supervisor
 from service.processes.worker import WorkerArguments, run_worker
 from service.settings import Settings
+from service.system.descriptors import raise_limit
 from service.system.run_folder import RunFolder
 from service.system.signals import Signals, StopRequested
 from service.work_sharing.load_table import TABLE, LoadTable
@@ -68,6 +69,7 @@ def serve(settings: Settings, on_ready: Callable[[Serving], None]) -> None:
     if sys.platform == "win32":
         raise SettingsError("infomax serve runs on Linux and macOS; on Windows use the container or WSL.")
     configure_logs(settings.log_level)
+    raise_limit()
     with Signals() as signals, ExitStack() as stack:
         try:
             supervisor = _prepare(settings, stack, on_ready)

@@ -21,6 +21,7 @@ logger = logging.getLogger(__name__)
 # Above the time that a drain may take: for threads to end and connections to close.
 _MARGIN_SECONDS = 15.0
 _RETRY_SECONDS = 0.05
+_RETRY_START_SECONDS = 1.0
 # How often a rollout's deadline is checked where nothing else happens.
 _ROLLOUT_SECONDS = 1.0
 
@@ -124,12 +125,23 @@ class Supervisor:
             return
         for slot in self._slots:
             if slot.worker is None and slot.due <= monotonic():
-                self._start(slot)
+                try:
+                    self._start(slot)
+                except OSError as error:
+                    # Out of descriptors, processes or memory.
+                    if not self._announced:
+                        raise WorkerStartError(f"A worker process cannot be started ({error}).") from error
+                    logger.error("worker %d cannot be started: %s", slot.number, error)
+                    slot.due = monotonic() + _RETRY_START_SECONDS
 
     def _start(self, slot: Slot) -> None:
         ours, theirs = socket.socketpair()
-        with theirs:
-            process = self._spawn(slot.number, theirs)
+        try:
+            with theirs:
+                process = self._spawn(slot.number, theirs)
+        except OSError:
+            ours.close()
+            raise
         channel = ParentEnd(ours)
         worker = WorkerProcess(slot, process, channel, RolloutWorker(channel))
         slot.worker = worker

@@ -74,7 +74,11 @@ class ParentEnd:
     def flush(self) -> bool:
         """Send the messages that wait, in their order; return whether none is left."""
         while self._messages:
-            reading, writing = os.pipe()
+            try:
+                reading, writing = os.pipe()
+            except OSError:
+                # This process has no descriptor left.
+                return False
             try:
                 os.set_blocking(writing, False)
                 os.write(writing, self._messages[0].encode())
@@ -123,6 +127,8 @@ class WorkerEnd:
     Attributes:
         told_to_stop: the parent has sent the order to stop.
         messages: texts that have arrived, for the reader to take.
+        lost_connections: how many have arrived while this process had no descriptor for them.
+        lost_message: a message has arrived like that.
     """
 
     def __init__(self, end: socket.socket) -> None:
@@ -130,6 +136,8 @@ class WorkerEnd:
         self._socket = end
         self.told_to_stop = False
         self.messages: deque[str] = deque()
+        self.lost_connections = 0
+        self.lost_message = False
 
     def fileno(self) -> int:
         """Return the socket's descriptor, for a selector."""
@@ -146,7 +154,7 @@ class WorkerEnd:
         return True
 
     def take(self) -> socket.socket | None:
-        """Return the next connection, or None; sets `told_to_stop` and adds to `messages`."""
+        """Return the next connection, or None; everything else that arrives changes the attributes."""
         while True:
             try:
                 # One byte at a time: a byte and its descriptor belong together.
@@ -160,6 +168,9 @@ class WorkerEnd:
                 return socket.socket(fileno=descriptors[0])
             elif not kind:
                 return None
+            # Where a process has no descriptor left, the kernel gives it the byte alone.
+            self.lost_connections += kind == _CONNECTION
+            self.lost_message = self.lost_message or (kind == _MESSAGE and not descriptors)
             self.told_to_stop = self.told_to_stop or kind == _STOP
 
     def close(self) -> None:

@@ -1,7 +1,10 @@
 """Both ends of the channel between parent and worker, over a real socket pair."""
 
+import os
+import resource
 import socket
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -146,3 +149,50 @@ def test_descriptors_do_not_leak(ends: tuple[ParentEnd, WorkerEnd]) -> None:
         assert taken is not None
         taken.close()
     assert open_descriptors() == before
+
+
+@contextmanager
+def without_descriptors() -> Iterator[None]:
+    """Let this process open nothing."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with Path(os.devnull).open() as file:
+        lowest = file.fileno()
+    resource.setrlimit(resource.RLIMIT_NOFILE, (lowest, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+def test_a_connection_without_a_descriptor_for_it_is_counted(ends: tuple[ParentEnd, WorkerEnd]) -> None:
+    parent, worker = ends
+    pairs = [socket.socketpair() for _ in range(3)]
+    for _, accepted in pairs:
+        assert parent.hand_over(accepted)
+        accepted.close()
+    assert parent.ask_to_stop()
+    with without_descriptors():
+        assert worker.take() is None
+    assert (worker.lost_connections, worker.lost_message, worker.told_to_stop) == (3, False, True)
+    for client, _ in pairs:
+        with client:
+            # It was closed, and hangs nowhere.
+            assert client.recv(1) == b""
+
+
+def test_a_message_without_a_descriptor_for_it_is_noticed(ends: tuple[ParentEnd, WorkerEnd]) -> None:
+    parent, worker = ends
+    parent.send("lost")
+    with without_descriptors():
+        assert worker.take() is None
+    assert (worker.lost_connections, worker.lost_message, list(worker.messages)) == (0, True, [])
+
+
+def test_a_message_waits_while_its_sender_has_no_descriptor(ends: tuple[ParentEnd, WorkerEnd]) -> None:
+    parent, worker = ends
+    with without_descriptors():
+        parent.send("late")
+        assert not parent.flush()
+    assert parent.flush()
+    assert worker.take() is None
+    assert list(worker.messages) == ["late"]

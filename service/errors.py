@@ -82,6 +82,11 @@ class ServiceError(InfomaxError):
         self.retry_after = retry_after
 
 
+def shown_seconds(seconds: float) -> str:
+    """Return a wait for a sentence; never "0.0"."""
+    return f"{max(seconds, 0.1):.1f}"
+
+
 def not_ready(reason: str) -> ServiceError:
     """Make the refusal of a request that will be answered soon."""
     return ServiceError(503, "not_ready", reason, retry_after=_RETRY_SECONDS)

@@ -5,7 +5,7 @@ from collections import deque
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
-from service.errors import ServiceError
+from service.errors import ServiceError, shown_seconds
 from service.inference.deadline import Deadline
 from service.inference.resources import Resources
 from service.inference.results import Priority
@@ -132,8 +132,8 @@ class Admission:
         return ServiceError(
             503,
             "overloaded",
-            f"The service holds {self._all_held.items} images, which take it {_shown(seconds)} seconds. "
-            f"Send the request again in {_shown(seconds)} seconds.",
+            f"The service holds {self._all_held.items} images, which take it "
+            f"{shown_seconds(seconds)} seconds. Send the request again in {shown_seconds(seconds)} seconds.",
             retry_after=seconds,
         )
 
@@ -178,8 +178,8 @@ class Admission:
             503,
             "deadline_unreachable",
             f"The answer would take about {1000 * expected:.0f} ms, and the request allows "
-            f"{1000 * deadline.seconds:.0f}. Send it again in {_shown(seconds)} seconds, or allow it more "
-            "time.",
+            f"{1000 * deadline.seconds:.0f}. Send it again in {shown_seconds(seconds)} seconds, or "
+            "allow it more time.",
             retry_after=seconds,
         )
 
@@ -233,11 +233,6 @@ class Admission:
             if not turn.done():
                 self._enter(needed, Priority.BULK)
                 turn.set_result(None)
-
-
-def _shown(seconds: float) -> str:
-    """Seconds in a sentence; never "0.0"."""
-    return f"{max(seconds, 0.1):.1f}"
 
 
 def shutting_down() -> ServiceError:

@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from time import perf_counter
 
 import numpy as np
+from numpy.typing import NDArray
 
 from service.inference.calls import Call, Deliver, Delivery, Item
 from service.inference.model import Criticised, Encoded, Model
@@ -200,8 +201,13 @@ class _Buffers:
             criticised = self._criticise(encoded, with_critic, projections)
             for row, place in enumerate(with_critic):
                 outcomes[place] = _with_map(group[place], encoded, place, criticised, row)
-        finite: list[bool] = np.isfinite(encoded.embedding[: len(group)].sum(axis=1)).tolist()
-        return [outcome if good else _NOT_FINITE for outcome, good in zip(outcomes, finite, strict=True)]
+        finite = _finite_rows(encoded.embedding, encoded.code)[: len(group)]
+        if with_critic:
+            finite[with_critic] &= _finite_rows(criticised.mi_map)[: len(with_critic)]
+        return [
+            outcome if good and _finite_projections(outcome) else _NOT_FINITE
+            for outcome, good in zip(outcomes, finite.tolist(), strict=True)
+        ]
 
     def _criticise(self, encoded: Encoded, places: list[int], projections: bool) -> Criticised:
         bucket = bucket_for(len(places), self._buckets)
@@ -211,6 +217,20 @@ class _Buffers:
         features[: len(places)], code[: len(places)] = encoded.features[places], encoded.code[places]
         features[len(places) :], code[len(places) :] = 0, 0
         return self._model.criticise(features, code, projections=projections)
+
+
+def _finite_rows(*arrays: NDArray[np.float32]) -> NDArray[np.bool_]:
+    """Tell for each row of arrays [N, …] whether all of its numbers are finite."""
+    rows = [np.isfinite(array.reshape(len(array), -1)).all(axis=1) for array in arrays]
+    finite: NDArray[np.bool_] = np.logical_and.reduce(rows)
+    return finite
+
+
+def _finite_projections(outcome: Outcome) -> bool:
+    if not isinstance(outcome, Embedded) or outcome.projections is None:
+        return True
+    one = outcome.projections
+    return all(np.isfinite(part).all() for part in (one.local, one.global_, one.local_log_normaliser))
 
 
 def _with_map(item: Item, encoded: Encoded, place: int, criticised: Criticised, row: int) -> Embedded:

@@ -104,7 +104,7 @@ def json_object(body: bytes) -> dict[str, Any]:
 
 def no_image(where: str) -> ServiceError:
     """The refusal of a request that needs an image and has none."""
-    return ServiceError(422, "no_image", f"The request holds no image; {where}.")
+    return ServiceError(422, "no_image", f"The request holds no image: {where}.")
 
 
 def _from_json(body: bytes, layout: Layout, query: list[tuple[str, Text]], most: int) -> Payload:
@@ -117,6 +117,8 @@ def _from_json(body: bytes, layout: Layout, query: list[tuple[str, Text]], most:
 def _from_member(value: object, layout: Layout, most: int) -> list[bytes]:
     if not layout.several or not isinstance(value, list):
         return [decode_text(value, layout.member)]
+    if not value:
+        raise no_image(f"the list {layout.member} is empty; put each image into it as base64")
     if len(value) > most:
         raise too_many_items(most)
     return [decode_text(one, f"{layout.member}[{place}]") for place, one in enumerate(value)]

@@ -6,13 +6,13 @@ binary tensors stand behind it (Triton's extension_binary_data.md).
 
 from dataclasses import dataclass
 from math import prod
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from service.errors import ServiceError
 from service.inputs.base64_image import decode_text
-from service.inputs.images import json_object
+from service.inputs.images import json_object, no_image
 from service.inputs.multipart import too_many_items
 from service.inputs.parameters import parse
 
@@ -56,15 +56,22 @@ class _Strict(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
+# MLServer's clients say how they wrote a tensor. These two mean what is read here anyway: text in base64.
+_InputCodec = Literal["base64", "str"]
+
+
 class _InputParameters(_Strict):
     binary_data_size: int | None = Field(default=None, ge=0)
+    content_type: _InputCodec | None = None
 
 
 class _OutputParameters(_Strict):
     binary_data: bool | None = None
+    content_type: Literal["np"] | None = None
 
 
 class _RequestParameters(_Strict):
+    content_type: _InputCodec | None = None
     binary_data_output: bool = False
     # In microseconds, as Triton has it; 0 is none.
     timeout: int = Field(default=0, ge=0, le=600_000_000)
@@ -100,7 +107,7 @@ def parse_inference(body: bytes, json_bytes: str | None, most: int) -> Inference
 
     Raises:
         ServiceError: 400 `invalid_json` or `invalid_tensor`, 413 `too_many_items`, 422 `invalid_parameter`,
-            `invalid_base64` or `url_not_fetched`.
+            `no_image`, `invalid_base64` or `url_not_fetched`.
     """
     split = len(body) if json_bytes is None else _split(json_bytes, len(body))
     if split == 0 and body:
@@ -152,6 +159,13 @@ def _images(tensor: _Input, behind: bytes, most: int) -> list[bytes]:
         images, behind_images = _elements(behind[:size], most), len(behind) - size
     if behind_images:
         raise _invalid(f"the binary tensors have {len(behind):,} bytes and not those that the JSON announces")
+    if size is not None and tensor.parameters.content_type is not None:
+        raise _invalid(
+            f"the content_type {tensor.parameters.content_type!a} is one of data in the JSON, and {IMAGE} "
+            "is a binary tensor; leave the content_type out"
+        )
+    if not count and not images:
+        raise no_image(f"the tensor {IMAGE} has no elements; send one for each image")
     if len(images) != count:
         raise _invalid(f"{IMAGE} has the shape {tensor.shape} and {len(images):,} elements")
     return images

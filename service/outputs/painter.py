@@ -5,7 +5,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from time import perf_counter
 
-from service.errors import ServiceError
+from service.errors import ServiceError, shown_seconds
 
 _MOST_WAITING = 32
 _FIRST_GUESS_SECONDS = 0.5
@@ -31,8 +31,8 @@ class Painter:
             raise ServiceError(
                 503,
                 "overloaded",
-                f"{self._waiting} pictures wait to be drawn; send the request again in {seconds:.1f} "
-                "seconds, or accept application/json.",
+                f"{self._waiting} pictures wait to be drawn. Send the request again in "
+                f"{shown_seconds(seconds)} seconds, or accept application/json.",
                 retry_after=seconds,
             )
         self._waiting += 1

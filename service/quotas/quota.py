@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from service.errors import ServiceError
+from service.errors import ServiceError, shown_seconds
 from service.inference.results import Priority
 from service.metrics import KEY_ITEMS
 from service.quotas.api_keys import Key
@@ -54,7 +54,7 @@ class KeyQuota:
             429,
             "rate_exceeded",
             f"The API key {self.key.id} may send {self.key.images_per_second:g} images a second and has sent "
-            f"more. Send the request again in {refusal.seconds:.1f} seconds.",
+            f"more. Send the request again in {shown_seconds(refusal.seconds)} seconds.",
             retry_after=refusal.seconds,
         )
 

@@ -1,7 +1,7 @@
 """POST /v1/embeddings: embeddings of images, in OpenAI's shape or as arrays."""
 
 from time import perf_counter
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from fastapi import APIRouter, Request, Response
@@ -34,10 +34,12 @@ class EmbeddingParameters(Parameters):
     Attributes:
         encoding_format: how JSON writes a vector.
         dimensions: numbers of each vector to keep; by default all.
+        modality: what the input is, as clients of infinity say; the service embeds images only.
     """
 
     encoding_format: VectorEncoding = "float"
     dimensions: int | None = Field(default=None, ge=1)
+    modality: Literal["image"] = "image"
 
     def dimensions_of(self, card: ModelCard) -> int:
         """Return the length of the vectors to answer.
@@ -57,6 +59,7 @@ _OPTIONS: dict[str, dict[str, Any]] = {
     "model": description.MODEL,
     "encoding_format": {"enum": ["float", "base64"], "default": "float"},
     "dimensions": {"type": "integer", "minimum": 1},
+    "modality": {"enum": ["image"], "default": "image"},
 }
 _INPUT = {"anyOf": [description.IMAGE, {"type": "array", "items": description.IMAGE}]}
 

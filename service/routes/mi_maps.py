@@ -11,10 +11,11 @@ from numpy.typing import NDArray
 from contract.card import ModelCard
 from contract.images import ImageLimits, open_rgb
 from contract.placement import place
+from service.errors import item_error
 from service.http.deadlines import deadline_of, within_deadline
 from service.http.disconnect import while_connected
 from service.inference.pipeline import Pipeline
-from service.inference.results import Embedded, Stages, Want
+from service.inference.results import Embedded, Failed, Stages, Want
 from service.inputs.images import Layout, Payload, no_image, one_image_expected, read_payload
 from service.inputs.parameters import Parameters, parse
 from service.outputs import accept
@@ -93,12 +94,21 @@ async def _embed(
 
 
 def _maps(embedded: Sequence[Embedded], reference: Embedded | None) -> list[NDArray[np.float32]]:
-    """Return one map [M, M] in nats for each image."""
+    """Return one map [M, M] in nats for each image.
+
+    Raises:
+        ServiceError: 500 `inference_failed` for a map that is not finite.
+    """
     if reference is None:
         return [one.mi_map for one in embedded if one.mi_map is not None]
     assert reference.projections is not None  # noqa: S101 (projections were asked for)
     code = reference.projections.global_
-    return [one.projections.against_code(code) for one in embedded if one.projections is not None]
+    maps = [one.projections.against_code(code) for one in embedded if one.projections is not None]
+    for position, mi_map in enumerate(maps):
+        if not np.isfinite(mi_map).all():
+            failed = Failed("inference_failed", "The map of this image and the reference is not finite.")
+            raise item_error(failed, position if len(maps) > 1 else None)
+    return maps
 
 
 def _draw(

@@ -10,6 +10,7 @@ from fastapi import APIRouter, Request, Response
 from numpy.typing import NDArray
 from pydantic import BeforeValidator
 
+from service.errors import ServiceError
 from service.http.deadlines import within_deadline
 from service.index.items import Neighbour, check_id, check_vector
 from service.index.search import Query
@@ -154,5 +155,13 @@ async def _explain(
     if codes:
         projected = await pipeline.project(np.stack(list(codes.values())))
         for place, code in zip(codes, projected, strict=True):
-            maps[place] = query.against_code(code)
+            mi_map = query.against_code(code)
+            if not np.isfinite(mi_map).all():
+                raise ServiceError(
+                    500,
+                    "inference_failed",
+                    f"The map that explains the item {hits[place].id!a} is not finite. "
+                    "Store its image again, or search without explain.",
+                )
+            maps[place] = mi_map
     return maps

@@ -100,11 +100,10 @@ async def ready(request: Request) -> Response:
 @router.post("/repository/index", summary="Every model version that is served", responses=_JSON)
 async def index(request: Request) -> Response:
     """List every served version; the body is not read."""
+    # A version is served twice where two entries of the settings mean it.
+    versions = dict.fromkeys((served.name, _version(served)) for served in runtime_of(request).models)
     return json_response(
-        [
-            {"name": served.name, "version": _version(served), "state": "READY", "reason": ""}
-            for served in runtime_of(request).models
-        ]
+        [{"name": name, "version": version, "state": "READY", "reason": ""} for name, version in versions]
     )
 
 

@@ -2,6 +2,8 @@
 
 import asyncio
 import base64
+import gzip
+import zlib
 from collections.abc import MutableMapping
 from io import BytesIO
 from pathlib import Path
@@ -10,6 +12,7 @@ from typing import Any
 import httpx
 import numpy as np
 import openai
+import orjson
 import pyarrow as pa
 import pytest
 from numpy.typing import NDArray
@@ -183,7 +186,29 @@ REFUSALS: list[tuple[dict[str, Any], int, str, str]] = [
     ({"content": b"{", "headers": {"content-type": "application/json"}}, 400, "invalid_json", "parsed"),
     ({"json": [1]}, 400, "invalid_json", "object"),
     ({"json": {}}, 422, "no_image", "member input"),
-    ({"json": {"input": []}}, 422, "no_image", "member input"),
+    ({"json": {"input": []}}, 422, "no_image", "the list input is empty"),
+    ({"content": b"", "headers": {"content-type": "application/json"}}, 400, "invalid_json", "it is empty"),
+    (
+        {"content": b"", "headers": {"content-type": "application/x-www-form-urlencoded"}},
+        400,
+        "empty_image",
+        "0 bytes",
+    ),
+    ({"json": {"input": text(photo()), "modality": "text"}}, 422, "invalid_parameter", "modality='text'"),
+    ({"json": {"input": text(photo()), "modality": 1}}, 422, "invalid_parameter", "modality=1"),
+    ({"json": {"input": text(photo()), "dimensions": True}}, 422, "invalid_parameter", "dimensions=true"),
+    (
+        {"content": photo(), "headers": JPEG | {"content-encoding": "br"}},
+        415,
+        "unsupported_encoding",
+        "'br' is not read",
+    ),
+    (
+        {"content": photo(), "headers": JPEG | {"content-encoding": "gzip"}},
+        400,
+        "invalid_encoding",
+        "not the gzip",
+    ),
     ({"json": {"image": text(photo())}}, 422, "no_image", "member input"),
     ({"json": {"input": 3}}, 422, "invalid_base64", "input must be a string"),
     ({"json": {"input": [text(photo()), [1, 2]]}}, 422, "invalid_base64", "input[1]"),
@@ -354,5 +379,20 @@ def test_images_are_counted_by_route_and_outcome(tiny_models: Path, index_url: s
             before = counted("ok"), counted("unsupported_format")
             await http.post(ROUTE, files=form(photo(), b"no image", photo()))
             assert (counted("ok"), counted("unsupported_format")) == (before[0] + 2, before[1] + 1)
+
+    asyncio.run(scenario())
+
+
+def test_a_compressed_body_and_infinity_s_modality_change_nothing(tiny_models: Path, index_url: str) -> None:
+    body = orjson.dumps({"input": [text(photo(1)), text(photo(2))], "modality": "image"})
+
+    async def scenario() -> None:
+        async with client(tiny_models, index_url) as http:
+            plain = await http.post(ROUTE, content=body, headers={"content-type": "application/json"})
+            assert plain.status_code == 200
+            for coding, encode in (("gzip", gzip.compress), ("deflate", zlib.compress)):
+                headers = {"content-type": "application/json", "content-encoding": coding}
+                answer = await http.post(ROUTE, content=encode(b"\xef\xbb\xbf" + body), headers=headers)
+                assert answer.json()["data"] == plain.json()["data"]
 
     asyncio.run(scenario())

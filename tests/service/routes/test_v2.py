@@ -60,7 +60,7 @@ def outputs(answer: httpx.Response) -> dict[str, NDArray[np.float32]]:
     return found
 
 
-@given(st.lists(st.binary(max_size=40), max_size=MOST))
+@given(st.lists(st.binary(min_size=1, max_size=40), max_size=MOST))
 def test_images_come_out_of_a_binary_tensor_as_they_went_in(images: list[bytes]) -> None:
     headers, body = binary(images)
     assert parse_inference(body, headers[HEADER], MOST).images == images
@@ -199,6 +199,9 @@ def test_what_is_served_is_described(tiny_models: Path, index_url: str) -> None:
             assert (await http.get(f"{MODEL}/ready")).json() == {"name": "tiny", "ready": True}
             index = (await http.post("/v2/repository/index")).json()
             assert [(one["name"], one["version"], one["state"]) for one in index] == [("tiny", "1", "READY")]
+        async with client(tiny_models, index_url, models="tiny/1") as http:
+            twice = (await http.post("/v2/repository/index")).json()
+            assert twice == index
 
     asyncio.run(scenario())
 
@@ -218,6 +221,7 @@ def test_refusals_are_sentences_under_error_with_the_protocol_s_statuses(
                 ),
                 (await http.post(INFER, json={"inputs": [tensor([b"text"])]}), 400, "unsupported_format"),
                 (await http.post(INFER, content=b"{"), 400, "invalid_json"),
+                (await http.post(INFER, json={"inputs": [tensor([])]}), 400, "no_image"),
                 (await http.post(INFER, content=b"x" * 100_001), 413, "request_too_large"),
                 (await http.post("/v2/models/other/infer", content=b""), 404, "unknown_model"),
                 (await http.get(f"{MODEL}/versions/2"), 404, "unknown_model"),
@@ -245,3 +249,60 @@ def test_an_answer_that_is_later_than_the_client_waits_is_given_up(tiny_models: 
             assert "timeout" in late.json()["error"]
 
     asyncio.run(scenario())
+
+
+@pytest.mark.parametrize("content_type", ["base64", "str"])
+def test_what_mlserver_s_codecs_write_is_read(content_type: str) -> None:
+    one = tensor([b"an image"], parameters={"content_type": content_type}, shape=[1, 1])
+    request = {
+        "inputs": [one],
+        "parameters": {"content_type": content_type},
+        "outputs": [{"name": "embedding", "parameters": {"content_type": "np"}}],
+    }
+    asked = parse_inference(json.dumps(request).encode(), None, MOST)
+    assert asked.images == [b"an image"]
+    assert [output.name for output in asked.outputs or ()] == ["embedding"]
+
+
+@pytest.mark.parametrize(
+    ("request_", "said"),
+    [
+        (
+            {"inputs": [tensor([b"x"], parameters={"content_type": "np"})]},
+            "inputs.0.parameters.content_type='np' is not allowed: input should be 'base64' or 'str'",
+        ),
+        ({"inputs": [tensor([b"x"])], "parameters": {"content_type": "pd"}}, "parameters.content_type='pd'"),
+        (
+            {"inputs": [tensor([b"x"], parameters={"binary_dat_size": 1})]},
+            "There is no parameter 'binary_dat_size' in inputs.0.parameters. "
+            "There are binary_data_size, content_type.",
+        ),
+        (
+            {"inputs": [tensor([b"x"])], "outputs": [{"name": "embedding", "nam": 1}]},
+            "There is no parameter 'nam' in outputs.0. There are name, parameters.",
+        ),
+        (
+            {"inputs": [tensor([b"x"])], "inputz": []},
+            "There is no parameter 'inputz' here. There are inputs, outputs, id, parameters.",
+        ),
+        ({"inputs": [3]}, "inputs.0=3 is not allowed: it must be an object"),
+        ({"inputs": [tensor([b"x"], shape=[True])]}, "inputs.0.shape.0=true is not allowed"),
+        ({"inputs": [tensor([b"x"])], "id": 7}, "id=7 is not allowed: it must be a string"),
+        ({}, "The parameter inputs is missing."),
+        ({"inputs": [tensor([])]}, "the tensor image has no elements"),
+    ],
+)
+def test_a_message_names_the_place_and_what_may_stand_there(request_: dict[str, Any], said: str) -> None:
+    with pytest.raises(ServiceError) as caught:
+        parse_inference(json.dumps(request_).encode(), None, MOST)
+    assert said in str(caught.value)
+    assert "_Input" not in str(caught.value)
+
+
+def test_a_binary_tensor_has_no_content_type() -> None:
+    blob = packed([b"x"])
+    one = {key: value for key, value in tensor([b"x"]).items() if key != "data"}
+    one["parameters"] = {"binary_data_size": len(blob), "content_type": "base64"}
+    head = json.dumps({"inputs": [one]}).encode()
+    with pytest.raises(ServiceError, match="content_type 'base64' is one of data in the JSON"):
+        parse_inference(head + blob, str(len(head)), MOST)

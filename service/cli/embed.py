@@ -1,6 +1,7 @@
 """`infomax embed`: embeddings of a folder of images in a file, without a server."""
 
 import asyncio
+import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +15,8 @@ from contract.errors import InfomaxError
 from contract.progress import Progress
 from service.cli.setting_options import with_settings
 from service.inference.pipeline import Pipeline
-from service.inputs.folder import files_under, folder_items
+from service.inputs.folder import FolderFile, Hidden, files_under, folder_items
+from service.inputs.names import text_of
 from service.outputs.vector_files import VECTOR_FILES, VectorFile, own_files
 from service.settings import Settings
 from service.streaming.answers import Answer, Tally
@@ -34,10 +36,12 @@ class EmbeddingRun:
     Attributes:
         tally: images by outcome.
         seconds: time from the first image to the last, without the start of the model.
+        hidden: files and folders that were not looked into.
     """
 
     tally: Tally
     seconds: float
+    hidden: Hidden
 
 
 @with_settings(
@@ -66,7 +70,11 @@ def embed(
     done = run(path, out, _for_one_process(settings))
     tally = done.tally
     rate = tally.ok / done.seconds if done.seconds else 0.0
-    typer.echo(f"{tally.ok:,} embeddings in {out}, {tally.errors:,} files left out, {rate:,.0f} images/s.")
+    typer.echo(
+        f"{tally.ok:,} embeddings in {_shown(out)}, {tally.errors:,} files left out, {rate:,.0f} images/s."
+    )
+    if done.hidden.count:
+        typer.echo(f"{done.hidden.count:,} hidden files or folders were not read: {done.hidden}.")
 
 
 def run(path: Path, out: Path, settings: Settings) -> EmbeddingRun:
@@ -77,41 +85,48 @@ def run(path: Path, out: Path, settings: Settings) -> EmbeddingRun:
         ArtefactError: the model is missing or breaks a rule of the contract.
         SettingsError: the demanded device does not work.
     """
-    path, out = path.resolve(), out.resolve()
+    path, out = path.absolute(), out.resolve()
     kind = VECTOR_FILES.get(out.suffix)
     if kind is None:
-        raise EmbedError(f"{out} has no known ending. End it in one of {', '.join(VECTOR_FILES)}.")
-    if not path.exists():
-        raise EmbedError(f"There is nothing at {path}. Name a folder of images, or an image.")
+        raise EmbedError(f"{_shown(out)} has no known ending. End it in one of {', '.join(VECTOR_FILES)}.")
+    if not _exists(path):
+        raise EmbedError(f"There is nothing at {_shown(path)}. Name a folder of images, or an image.")
     if not out.parent.is_dir():
-        raise EmbedError(f"{out} cannot be written: there is no folder {out.parent}.")
+        raise EmbedError(f"{_shown(out)} cannot be written: there is no folder {_shown(out.parent)}.")
     # Counted first, so that the progress has a total; the names are not kept.
-    total = sum(1 for _ in _files(path, out))
+    hidden = Hidden()
+    total = sum(1 for _ in _files(path, out, hidden))
     if not total:
-        raise EmbedError(f"{path} holds no file. Hidden files do not count.")
+        raise EmbedError(
+            f"{_shown(path)} holds no file{f' but hidden ones: {hidden}' if hidden.count else ''}."
+        )
     try:
-        return asyncio.run(_embed_all(path, out, kind, total, settings))
+        tally, seconds = asyncio.run(_embed_all(path, out, kind, total, settings))
     except OSError as error:
-        raise EmbedError(f"{out} cannot be written: {error.strerror or error}.") from error
+        raise EmbedError(f"{_shown(out)} cannot be written: {error.strerror or error}.") from error
+    return EmbeddingRun(tally, seconds, hidden)
 
 
 async def _embed_all(
     path: Path, out: Path, kind: type[VectorFile], total: int, settings: Settings
-) -> EmbeddingRun:
+) -> tuple[Tally, float]:
+    """Return the images by outcome, and the seconds that they took."""
     pipeline = Pipeline(settings)
     await pipeline.start()
     started = perf_counter()
     try:
         with Progress("embedding") as progress, kind(out, pipeline.card) as file:
             writer = _AnswerWriter(file, progress, total)
-            groups = folder_items(_files(path, out), settings.max_image_bytes)
+            groups = folder_items(_files(path, out, Hidden()), settings.max_image_bytes)
             stream = Stream(groups, Outputs(pipeline, ("embedding",)), Window.of(settings))
             failure = await stream.run(writer.write)
             if failure is not None:
                 raise failure
             if not writer.tally.ok:
-                raise EmbedError(f"None of the {total:,} files at {path} is an image that can be read.")
-            return EmbeddingRun(writer.tally, perf_counter() - started)
+                raise EmbedError(
+                    f"None of the {total:,} files at {_shown(path)} is an image that can be read."
+                )
+            return writer.tally, perf_counter() - started
     finally:
         await pipeline.stop(0)
 
@@ -140,10 +155,20 @@ class _AnswerWriter:
         self._progress.update(self.tally.items, self._total)
 
 
-def _files(path: Path, out: Path) -> Iterator[tuple[str, Path]]:
+def _files(path: Path, out: Path, hidden: Hidden) -> Iterator[FolderFile]:
     """List the files to embed, without those that this run writes."""
     own = own_files(out)
-    return (entry for entry in files_under(path) if entry[1] not in own)
+    return (file for file in files_under(path, hidden) if file.path not in own)
+
+
+def _exists(path: Path) -> bool:
+    """Tell whether there is anything, a link that leads nowhere included."""
+    return os.path.lexists(path)
+
+
+def _shown(path: Path) -> str:
+    """Return a path that any terminal can print."""
+    return text_of(os.fsencode(path))
 
 
 def _for_one_process(settings: Settings) -> Settings:

@@ -107,7 +107,9 @@ class ParquetFile(VectorFile):
             ],
             metadata={MODEL_KEY: card.id.encode()},
         )
-        self._writer = pq.ParquetWriter(_part(out), self._schema)
+        # Opened here: Arrow opens no file whose name is not UTF-8.
+        self._file = _part(out).open("wb")
+        self._writer = pq.ParquetWriter(self._file, self._schema)
         self._waiting: list[pa.RecordBatch] = []
 
     def write(self, names: Sequence[str], vectors: NDArray[np.float32]) -> None:
@@ -120,6 +122,7 @@ class ParquetFile(VectorFile):
     def close(self) -> None:
         self._write_group()
         self._writer.close()
+        self._file.close()
 
     def _write_group(self) -> None:
         if self._waiting:

@@ -1,7 +1,10 @@
 """`infomax embed`: what lands in the file, what is left out, and what ends in a sentence."""
 
 import asyncio
+import io
 import os
+import socket
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -21,7 +24,7 @@ from tests.pictures import photo
 from tests.service.faults import running, settings
 from tests.service.index_session import tiny_card
 
-BROKEN = {"003.jpg": b"no image", "cats/017.jpg": b"", "cats/deep/099.jpg": photo(99)[:-200]}
+BROKEN = {"003.jpg": b"not an image", "cats/017.jpg": b"", "cats/deep/099.jpg": photo(99)[:-200]}
 
 
 @pytest.fixture
@@ -48,7 +51,7 @@ def names_and_vectors(out: Path) -> tuple[list[str], NDArray[np.float32]]:
     if out.suffix == ".npy":
         return out.with_suffix(".txt").read_text().splitlines(), np.load(out)
     if out.suffix == ".parquet":
-        table = pq.read_table(out)
+        table = pq.read_table(io.BytesIO(out.read_bytes()))
         assert table.schema.metadata[b"infomax.model"] == b"tiny/1"
         found = table.to_pylist()
         return [row["id"] for row in found], np.array([row["embedding"] for row in found], np.float32)
@@ -129,7 +132,7 @@ def test_a_run_that_cannot_start_gives_a_sentence_and_leaves_nothing(
 ) -> None:
     (tmp_path / "empty").mkdir()
     (tmp_path / "text").mkdir()
-    (tmp_path / "text" / "a.txt").write_text("no image")
+    (tmp_path / "text" / "a.txt").write_text("not an image")
     (tmp_path / "taken.npy.part").mkdir()
     before = sorted(tmp_path.iterdir())
     with pytest.raises(EmbedError, match=says):
@@ -163,3 +166,118 @@ def test_the_command_sums_up(
     assert "left out 003.jpg: The bytes (starting 6e 6f" in result.stderr
     missing = CliRunner().invoke(app, [str(tmp_path / "nowhere"), "--out", str(out)])
     assert isinstance(missing.exception, InfomaxError)
+
+
+def left_out(capsys: pytest.CaptureFixture[str]) -> dict[str, str]:
+    """Why each file was left out, as the terminal says it."""
+    lines = capsys.readouterr().err.splitlines()
+    told = [line.partition("left out ")[2].partition(": ") for line in lines if "left out " in line]
+    return {name: reason for name, _, reason in told}
+
+
+def test_links_are_followed_but_not_round_in_circles(
+    small: Settings, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    images, elsewhere = tmp_path / "images", tmp_path / "elsewhere"
+    (elsewhere / "deep").mkdir(parents=True)
+    images.mkdir()
+    (elsewhere / "deep" / "a.jpg").write_bytes(photo(1))
+    (images / "b.jpg").write_bytes(photo(2))
+    (images / "file.jpg").symlink_to(elsewhere / "deep" / "a.jpg")
+    (images / "folder").symlink_to(elsewhere)
+    (elsewhere / "back").symlink_to(images)
+    (images / "itself").symlink_to(images / "itself")
+    (images / "nowhere.jpg").symlink_to(tmp_path / "missing")
+    out = tmp_path / "vectors.npy"
+    done = run(images, out, small)
+    assert names_and_vectors(out)[0] == ["b.jpg", "file.jpg", "folder/deep/a.jpg"]
+    assert (done.tally.ok, done.tally.errors) == (3, 3)
+    reasons = left_out(capsys)
+    assert sorted(reasons) == ["folder/back", "itself", "nowhere.jpg"]
+    assert "folder that it lies in" in reasons["folder/back"]
+    assert "No such file" in reasons["nowhere.jpg"]
+
+
+def test_pipes_sockets_and_devices_are_named_and_hang_nothing(
+    small: Settings, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    images = tmp_path / "images"
+    images.mkdir()
+    (images / "a.jpg").write_bytes(photo(1))
+    os.mkfifo(images / "pipe")
+    (images / "endless").symlink_to("/dev/zero")
+    with socket.socket(socket.AF_UNIX) as listening:
+        # Paths of sockets are short.
+        here = Path.cwd()
+        os.chdir(images)
+        listening.bind("socket")
+        os.chdir(here)
+        done = run(images, tmp_path / "vectors.npy", small)
+    assert (done.tally.ok, done.tally.failures["unreadable_file"]) == (1, 3)
+    reasons = left_out(capsys)
+    assert "a named pipe" in reasons["pipe"]
+    assert "a device" in reasons["endless"]
+    assert "a socket" in reasons["socket"]
+
+
+def test_a_pipe_in_place_of_a_folder_is_refused_and_not_waited_for(small: Settings, tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(EmbedError, match="None of the 1 files"):
+        run(tmp_path / "pipe", tmp_path / "vectors.npy", small)
+
+
+def test_every_ending_is_tried_and_every_failure_named(
+    small: Settings, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    images = tmp_path / "images"
+    images.mkdir()
+    (images / "without_ending").write_bytes(photo(1))
+    (images / "picture.tif").write_bytes(photo(2, image_format="TIFF"))
+    (images / "list.txt").write_text("a list")
+    done = run(images, tmp_path / "vectors.npy", small)
+    assert (done.tally.ok, done.tally.errors) == (1, 2)
+    assert set(left_out(capsys)) == {"picture.tif", "list.txt"}
+
+
+def test_hidden_files_are_counted_and_named(folder: Path, small: Settings, tmp_path: Path) -> None:
+    (folder / "cats" / "Thumbs.db").write_bytes(b"views")
+    done = run(folder, tmp_path / "vectors.npy", small)
+    assert done.hidden.count == 3
+    assert str(done.hidden) == "._003.jpg, .cache, cats/Thumbs.db"
+    hidden = tmp_path / "hidden"
+    (hidden / ".a").mkdir(parents=True)
+    with pytest.raises(EmbedError, match=r"holds no file but hidden ones: \.a"):
+        run(hidden, tmp_path / "vectors.npy", small)
+
+
+def test_a_folder_that_cannot_be_read_is_named(
+    small: Settings, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    images = tmp_path / "images"
+    (images / "closed").mkdir(parents=True)
+    (images / "a.jpg").write_bytes(photo(1))
+    scan = os.scandir
+
+    def closed(path: Path) -> Iterator[os.DirEntry[str]]:
+        """As for a user without the right; the tests may run as one who has every right."""
+        if Path(path).name == "closed":
+            raise PermissionError(13, "Permission denied")
+        return scan(path)
+
+    monkeypatch.setattr(os, "scandir", closed)
+    assert run(images, tmp_path / "vectors.npy", small).tally.errors == 1
+    assert left_out(capsys)["closed"] == "The folder cannot be read: Permission denied."
+
+
+def test_paths_without_encoding_can_be_read_written_and_told(small: Settings, tmp_path: Path) -> None:
+    images = tmp_path / os.fsdecode(b"caf\xe9")
+    images.mkdir()
+    (images / "a.jpg").write_bytes(photo(1))
+    for suffix in (".npy", ".parquet", ".ndjson"):
+        out = tmp_path / (os.fsdecode(b"vectors-\xe9") + suffix)
+        run(images, out, small)
+        assert names_and_vectors(out)[0] == ["a.jpg"]
+    with pytest.raises(EmbedError) as caught:
+        run(tmp_path / os.fsdecode(b"nowhere-\xe9"), tmp_path / "vectors.npy", small)
+    assert "nowhere-\\xe9" in str(caught.value)
+    str(caught.value).encode()

@@ -60,7 +60,7 @@ def outputs(answer: httpx.Response) -> dict[str, NDArray[np.float32]]:
     return found
 
 
-@given(st.lists(st.binary(min_size=1, max_size=40), max_size=MOST))
+@given(st.lists(st.binary(max_size=40), min_size=1, max_size=MOST))
 def test_images_come_out_of_a_binary_tensor_as_they_went_in(images: list[bytes]) -> None:
     headers, body = binary(images)
     assert parse_inference(body, headers[HEADER], MOST).images == images

@@ -1,7 +1,8 @@
 """Refusals of the service, and the one place where a refusal becomes an HTTP answer."""
 
 import math
-from typing import Protocol
+from functools import cache
+from typing import NamedTuple, Protocol
 
 import orjson
 from starlette.responses import Response
@@ -12,6 +13,9 @@ from service.logs import REQUEST_ID
 from service.metrics import REJECTIONS
 
 _RETRY_SECONDS = 1.0
+
+# To find a metric by its labels takes longer than to count.
+_rejections = cache(REJECTIONS.labels)
 
 PROBLEM_MEDIA_TYPE = "application/problem+json"
 V2_PREFIX = "/v2/"
@@ -53,6 +57,14 @@ class SettingsError(InfomaxError):
     """A setting, or the machine, does not allow the service to start."""
 
 
+class _Rendered(NamedTuple):
+    """Answer to every request that one error refuses; the request's id belongs behind its body."""
+
+    status: int
+    body: bytes
+    fields: tuple[tuple[bytes, bytes], ...]
+
+
 class ServiceError(InfomaxError):
     """A request that is refused as a whole.
 
@@ -80,6 +92,19 @@ class ServiceError(InfomaxError):
         self.limit = limit
         self.setting = setting
         self.retry_after = retry_after
+        # What `_answer` makes of it, by protocol: one error may refuse many requests.
+        self.rendered: dict[bool, _Rendered] = {}
+
+    def fresh(self) -> "ServiceError":
+        """Copy an error that refuses many requests: what is raised collects the frames that it passes."""
+        return ServiceError(
+            self.status,
+            self.code,
+            str(self),
+            limit=self.limit,
+            setting=self.setting,
+            retry_after=self.retry_after,
+        )
 
 
 def shown_seconds(seconds: float) -> str:
@@ -125,47 +150,61 @@ def refusal(error: Exception, scope: Scope) -> Response:
         error: the reason.
         scope: scope of the request.
     """
-    form = _v2 if f"{scope['path']}/".startswith(V2_PREFIX) else problem
-    return form(error, REQUEST_ID.get())
+    return _answer(as_service_error(error), REQUEST_ID.get(), v2=f"{scope['path']}/".startswith(V2_PREFIX))
 
 
 def problem(error: Exception, request_id: str) -> Response:
     """Make an RFC 9457 answer that OpenAI's clients can read as well, through its `error` member."""
-    reason = as_service_error(error)
-    body: dict[str, object] = {
-        "type": f"urn:infomax:error:{reason.code}",
-        "title": reason.code.replace("_", " ").capitalize(),
-        "status": reason.status,
-        "detail": str(reason),
-        "error": {
-            "message": str(reason),
-            "type": "invalid_request_error" if reason.status < 500 else "server_error",
-            "code": reason.code,
-            "param": None,
-        },
-    }
-    return _answer(reason, request_id, body, reason.status, PROBLEM_MEDIA_TYPE)
+    return _answer(as_service_error(error), request_id, v2=False)
 
 
-def _v2(error: Exception, request_id: str) -> Response:
-    """Make an answer of the Open Inference Protocol: a sentence under `error`, beside the usual members."""
-    reason = as_service_error(error)
-    status = _V2_STATUS.get(reason.status, reason.status)
-    return _answer(reason, request_id, {"error": str(reason)}, status, "application/json")
+def _answer(reason: ServiceError, request_id: str, *, v2: bool) -> Response:
+    """Make the answer to one request, and count the refusal."""
+    _rejections(reason.code).inc()
+    rendered = reason.rendered.get(v2)
+    if rendered is None:
+        rendered = reason.rendered[v2] = _render(reason, v2=v2)
+    return _Refusal(rendered, rendered.body + orjson.dumps(request_id) + b"}")
 
 
-def _answer(
-    reason: ServiceError, request_id: str, body: dict[str, object], status: int, media_type: str
-) -> Response:
-    """Add the members that every refusal has, and the header `Retry-After`, and count the refusal."""
-    REJECTIONS.labels(reason.code).inc()
-    body |= {"code": reason.code, "request_id": request_id}
-    headers = {}
+class _Refusal(Response):
+    """Answer whose headers are known: to encode them takes as long as all the rest."""
+
+    def __init__(self, rendered: _Rendered, body: bytes) -> None:
+        self.status_code = rendered.status
+        self.background = None
+        self.body = body
+        self.raw_headers = [(b"content-length", b"%d" % len(body)), *rendered.fields]
+
+
+def _render(reason: ServiceError, *, v2: bool) -> _Rendered:
+    """Write what is the same for all requests that an error refuses."""
+    body: dict[str, object]
+    if v2:
+        # As the Open Inference Protocol has it: a sentence under `error`, beside the usual members.
+        status, media_type = _V2_STATUS.get(reason.status, reason.status), "application/json"
+        body = {"error": str(reason)}
+    else:
+        status, media_type = reason.status, PROBLEM_MEDIA_TYPE
+        body = {
+            "type": f"urn:infomax:error:{reason.code}",
+            "title": reason.code.replace("_", " ").capitalize(),
+            "status": reason.status,
+            "detail": str(reason),
+            "error": {
+                "message": str(reason),
+                "type": "invalid_request_error" if reason.status < 500 else "server_error",
+                "code": reason.code,
+                "param": None,
+            },
+        }
+    body["code"] = reason.code
+    fields = [(b"content-type", media_type.encode())]
     if reason.limit is not None:
         body["limit"] = reason.limit
     if reason.setting is not None:
         body["setting"] = reason.setting
     if reason.retry_after is not None:
         body["retry_after"] = round(reason.retry_after, 3)
-        headers["Retry-After"] = str(max(1, math.ceil(reason.retry_after)))
-    return Response(orjson.dumps(body), status, headers, media_type)
+        fields.append((b"retry-after", b"%d" % max(1, math.ceil(reason.retry_after))))
+    return _Rendered(status, orjson.dumps(body)[:-1] + b',"request_id":', tuple(fields))

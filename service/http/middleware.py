@@ -6,6 +6,7 @@ Pure ASGI: nothing is buffered, and the request stays in its task.
 import asyncio
 import logging
 from collections.abc import Iterable, Iterator
+from functools import cache
 from random import Random
 from time import perf_counter
 
@@ -24,6 +25,10 @@ from service.metrics import REQUEST_SECONDS, REQUESTS
 from service.models.registry import ModelRegistry
 
 logger = logging.getLogger(__name__)
+
+# To find a metric by its labels takes longer than to count.
+_requests = cache(REQUESTS.labels)
+_request_seconds = cache(REQUEST_SECONDS.labels)
 
 OBSERVED = frozenset({"/livez", "/readyz", "/metrics", "/version", "/v2/health/live", "/v2/health/ready"})
 """Routes that are asked about the service, often and by machines: answered to the end, logged at debug."""
@@ -165,8 +170,8 @@ class _Exchange:
         status = self._status or _CLIENT_LEFT
         route = getattr(self._scope.get("route"), "path_format", _OTHER)
         method = self._scope["method"]
-        REQUESTS.labels(route, method if method in _METHODS else _OTHER, status).inc()
-        REQUEST_SECONDS.labels(route).observe(seconds)
+        _requests(route, method if method in _METHODS else _OTHER, status).inc()
+        _request_seconds(route).observe(seconds)
         level = logging.DEBUG if route in OBSERVED else logging.INFO
         if logger.isEnabledFor(level):
             client = self._scope.get("client")
@@ -188,7 +193,7 @@ class _Exchange:
         yield b"x-request-id", self._id.encode()
         yield from _ALWAYS
         yield from self._origins.fields(self._scope["headers"])
-        names = {name for name, _ in given}
+        names = dict(given)
         for header in _UNLESS_GIVEN:
             if header[0] not in names:
                 yield header

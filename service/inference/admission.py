@@ -14,6 +14,8 @@ from service.metrics import QUEUE_DEPTH
 
 # Bulk calls may fill half of the limit, so that there is room when an interactive call comes.
 _BULK_SHARE = 0.5
+# Waits that differ by less are told as one.
+_WAIT_STEP = 1 / 32
 _NOTHING = Resources(0, 0)
 # What a call brings before its body is read: nothing that has to be decoded, as far as is known.
 _UNKNOWN = Resources(1, 0)
@@ -47,6 +49,8 @@ class Admission:
         self._empty = asyncio.Event()
         self._empty.set()
         self._closed = False
+        self._steps = 0
+        self._refusal: ServiceError
         self._on_busy = on_busy
 
     @property
@@ -76,7 +80,8 @@ class Admission:
             raise shutting_down()
         if priority is Priority.INTERACTIVE:
             self._check_room(needed)
-            self.check_wait(deadline, needed)
+            if (reason := self.refusal(deadline, needed)) is not None:
+                raise reason.fresh()
             self._enter(needed, priority)
         elif self._waiting or not self._bulk_fits(needed):
             await self._turn(needed)
@@ -103,39 +108,42 @@ class Admission:
         """Note that images were answered, all but the large ones counted; they still count as held."""
         self._estimate.finished(items, batch_seconds, self._all_held)
 
-    def check_wait(self, deadline: Deadline | None = None, needed: Resources = _UNKNOWN) -> None:
-        """Refuse an interactive call that would have to wait too long.
+    def refusal(self, deadline: Deadline | None = None, needed: Resources = _UNKNOWN) -> ServiceError | None:
+        """Return why an interactive call would have to wait too long; None if it would not.
 
         A bound on the queue's length is not a bound on the wait, which also depends on the rate.
 
         Args:
             deadline: of the call.
             needed: what it brings, as far as it is known.
-
-        Raises:
-            ServiceError: 503 `overloaded` or `deadline_unreachable`.
         """
         if self._all_held == _NOTHING:
             # What an idle service takes is known by trying alone.
-            return
+            return None
         estimate, held = self._estimate, self._held
         wait = estimate.seconds(held, needed)
         if wait > self._longest_wait:
             # A rate that was low once is never found to have risen, unless less than full work is admitted.
             decoding = estimate.decode_seconds(held[Priority.INTERACTIVE], needed)
             if decoding > self._longest_wait or estimate.is_full_work(self._all_held):
-                raise self._overloaded(wait)
-        if deadline is not None:
-            self._check_deadline(deadline, wait, needed)
+                return self._overloaded(wait)
+        return None if deadline is None else self._unreachable(deadline, wait, needed)
 
     def _overloaded(self, seconds: float) -> ServiceError:
-        return ServiceError(
-            503,
-            "overloaded",
-            f"The service holds {self._all_held.items} images, which take it "
-            f"{shown_seconds(seconds)} seconds. Send the request again in {shown_seconds(seconds)} seconds.",
-            retry_after=seconds,
-        )
+        """Return a refusal; one for all that would wait as long, since there are many at a time."""
+        steps = max(1, round(seconds / _WAIT_STEP))
+        if self._steps != steps:
+            self._steps = steps
+            seconds = steps * _WAIT_STEP
+            self._refusal = ServiceError(
+                503,
+                "overloaded",
+                f"The requests before this one take {shown_seconds(seconds)} seconds, and "
+                f"{self._longest_wait:g} are allowed. Send it again in {shown_seconds(seconds)} seconds.",
+                setting="INFOMAX_QUEUE_SECONDS",
+                retry_after=seconds,
+            )
+        return self._refusal
 
     def _check_room(self, needed: Resources) -> None:
         """Refuse an interactive call for which there is no room.
@@ -164,17 +172,24 @@ class Admission:
         # The resources of the first bulk call that waits are kept, or interactive calls would starve it.
         kept = self._waiting[0][0] if self._waiting else _NOTHING
         if not (self._all_held + kept + needed).within(self._limit):
-            raise self._overloaded(self._estimate.seconds_to_empty(self._held))
+            seconds = self._estimate.seconds_to_empty(self._held)
+            raise ServiceError(
+                503,
+                "overloaded",
+                f"The service holds {self._all_held.items} images and has no room for this request. "
+                f"Send it again in {shown_seconds(seconds)} seconds.",
+                retry_after=seconds,
+            )
 
-    def _check_deadline(self, deadline: Deadline, wait: float, needed: Resources) -> None:
-        """Refuse what cannot be answered in time, before work is wasted on it."""
+    def _unreachable(self, deadline: Deadline, wait: float, needed: Resources) -> ServiceError | None:
+        """Return the refusal of what cannot be answered in time, before work is wasted on it."""
         remaining = deadline.remaining
         expected = wait + self._estimate.own_seconds(needed)
         if expected <= remaining:
-            return
+            return None
         # After this time the same deadline can be met; at the latest when nothing is held any more.
         seconds = min(expected - max(remaining, 0.0), wait)
-        raise ServiceError(
+        return ServiceError(
             503,
             "deadline_unreachable",
             f"The answer would take about {1000 * expected:.0f} ms, and the request allows "

@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from importlib.metadata import distributions
 
 import onnxruntime as ort
@@ -54,7 +55,7 @@ class ExecutionReport:
     def on_gpu(self) -> bool:
         return self.active != CPU
 
-    @property
+    @cached_property
     def summary(self) -> str:
         """Summary for a header, such as `CPUExecutionProvider; nodes=29/29; precision=int8`."""
         own = sum(share.nodes for share in self.nodes if share.provider == self.active)

@@ -143,14 +143,12 @@ class Pipeline:
         for threads in self._thread_pools:
             await threads.join(_JOIN_SECONDS)
 
-    def check_wait(self, deadline: Deadline | None = None) -> None:
-        """Refuse an interactive call that would have to wait too long, before its images are read.
+    def refusal(self, deadline: Deadline | None = None) -> ServiceError | None:
+        """Return 503 `overloaded` or `deadline_unreachable`, if an interactive call would be refused now.
 
-        Raises:
-            ServiceError: 503 `overloaded` or `deadline_unreachable`, with `retry_after`.
+        Nothing needs to be known of its images.
         """
-        if self._admission is not None:
-            self._admission.check_wait(deadline)
+        return None if self._admission is None else self._admission.refusal(deadline)
 
     async def embed(
         self,

@@ -1,6 +1,6 @@
 """Images answered per second, measured."""
 
-_HALF_LIFE = 2.0
+_HALF_LIFE = 1.0
 # What was measured loses its weight when nothing more is: the images of now may be other ones.
 _TRUSTED_SECONDS = 60.0
 

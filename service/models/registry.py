@@ -90,23 +90,19 @@ class ModelRegistry:
         """Return the instance that serves an entry of the settings now."""
         return self._served[entry]
 
-    def check_wait(self, deadline: Deadline | None = None) -> None:
-        """Refuse an interactive request before its body is read, where no model could answer it soon.
+    def refusal(self, deadline: Deadline | None = None) -> ServiceError | None:
+        """Return why no model could answer an interactive request soon, by the model that will be free first.
 
-        Every model counts, because the body may name the one that is asked for.
-
-        Raises:
-            ServiceError: as `Pipeline.check_wait`, for the model that will be free first.
+        Every model counts, because the body may name the one that is asked for. None: one of them could.
         """
-        refusals: list[ServiceError] = []
+        first: ServiceError | None = None
         for served in self:
-            try:
-                served.pipeline.check_wait(deadline)
-            except ServiceError as error:
-                refusals.append(error)
-            else:
-                return
-        raise min(refusals, key=lambda refusal: refusal.retry_after or 0.0)
+            reason = served.pipeline.refusal(deadline)
+            if reason is None:
+                return None
+            if first is None or (reason.retry_after or 0.0) < (first.retry_after or 0.0):
+                first = reason
+        return first
 
     def activate(self, served: ModelInstance) -> None:
         """Answer requests for an entry with this instance, which has been started, from now on.

@@ -8,7 +8,7 @@ from fastapi import APIRouter, Request, Response
 from pydantic import Field
 
 from contract.card import ModelCard
-from service.http.deadlines import deadline_of, within_deadline
+from service.http.deadlines import within_deadline
 from service.inference.results import Stages, Want
 from service.inputs.images import Layout, no_image, read_payload
 from service.inputs.parameters import Parameters, parse, refused
@@ -17,6 +17,7 @@ from service.outputs.arrays import arrow_stream, npy
 from service.outputs.embeddings import VectorEncoding, openai_list, shorten
 from service.outputs.timing import server_timing
 from service.routes import description
+from service.routes.early_refusal import refuse_early
 from service.routes.whole import embed_all
 from service.runtime import runtime_of, served_for
 
@@ -76,10 +77,10 @@ _INPUT = {"anyOf": [description.IMAGE, {"type": "array", "items": description.IM
     },
 )
 @within_deadline
+@refuse_early()
 async def create_embeddings(request: Request) -> Response:
     """Embed every image of the request, or refuse it as a whole."""
     runtime = runtime_of(request)
-    runtime.models.check_wait(deadline_of(request))
     media_type = accept.choose(request.headers.get("accept", ""), _OFFERED)
     payload = await read_payload(request, _LAYOUT, runtime.settings)
     if not payload.images:

@@ -16,6 +16,7 @@ from service.models.instance import ModelInstance
 from service.outputs import accept
 from service.outputs.json import json_response
 from service.routes import description
+from service.routes.early_refusal import is_image, refuse_early
 from service.routes.whole import embed_all
 from service.runtime import runtime_of, served_for
 
@@ -61,6 +62,7 @@ _VECTOR = {"type": "array", "items": {"type": "number"}}
     },
 )
 @within_deadline
+@refuse_early(is_image)
 async def put_item(request: Request) -> Response:
     """Store one item, in place of an older one of the same id; answer once it is on the disk."""
     item_id = item_id_of(request)

@@ -12,7 +12,7 @@ from contract.card import ModelCard
 from contract.images import ImageLimits, open_rgb
 from contract.placement import place
 from service.errors import item_error
-from service.http.deadlines import deadline_of, within_deadline
+from service.http.deadlines import within_deadline
 from service.http.disconnect import while_connected
 from service.inference.pipeline import Pipeline
 from service.inference.results import Embedded, Failed, Stages, Want
@@ -25,6 +25,7 @@ from service.outputs.mi_maps import maps_json
 from service.outputs.painter import Painter
 from service.outputs.timing import server_timing
 from service.routes import description
+from service.routes.early_refusal import refuse_early
 from service.routes.whole import embed_all
 from service.runtime import runtime_of, served_for
 
@@ -52,10 +53,10 @@ _INPUT = {"anyOf": [description.IMAGE, {"type": "array", "items": description.IM
     },
 )
 @within_deadline
+@refuse_early()
 async def create_mi_maps(request: Request) -> Response:
     """Map every image of the request, against its own code or the reference's, or refuse it as a whole."""
     runtime = runtime_of(request)
-    runtime.models.check_wait(deadline_of(request))
     media_type = accept.choose(request.headers.get("accept", ""), _OFFERED)
     payload = await read_payload(request, _LAYOUT, runtime.settings)
     if not payload.images:

@@ -24,6 +24,7 @@ from service.outputs.json import dump
 from service.outputs.neighbours import neighbours_json
 from service.outputs.timing import server_timing
 from service.routes import description
+from service.routes.early_refusal import is_image, refuse_early
 from service.routes.items import stored_item
 from service.routes.search_parameters import OPTIONS, SearchParameters
 from service.routes.whole import embed_all
@@ -83,6 +84,7 @@ _OTHERS: dict[str, dict[str, Any]] = {
     },
 )
 @within_deadline
+@refuse_early(is_image)
 async def find_neighbours(request: Request) -> Response:
     """Search the items of the model that answers, best first."""
     payload = await read_payload(request, _LAYOUT, runtime_of(request).settings)

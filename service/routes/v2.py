@@ -15,7 +15,7 @@ from fastapi import APIRouter, Request, Response
 
 from contract.card import ModelCard
 from service.errors import not_ready
-from service.http.deadlines import Route, deadline_of, until, within_deadline
+from service.http.deadlines import Route, until, within_deadline
 from service.inference.results import Embedded, Stages, Want
 from service.inputs import v2 as inputs
 from service.inputs.body import read_body
@@ -26,6 +26,7 @@ from service.outputs import v2 as outputs
 from service.outputs.json import json_response
 from service.outputs.timing import server_timing
 from service.routes import description
+from service.routes.early_refusal import refuse_early
 from service.routes.whole import embed_all
 from service.runtime import runtime_of, served_for
 
@@ -144,10 +145,10 @@ async def model_ready(request: Request) -> Response:
     parameters=[_SPLIT, description.TIMEOUT],
 )
 @within_deadline
+@refuse_early()
 async def infer(request: Request) -> Response:
     """Answer every image of the request, or refuse it as a whole."""
     runtime = runtime_of(request)
-    runtime.models.check_wait(deadline_of(request))
     served = _served(request)
     card = served.pipeline.card
     body = await read_body(request, runtime.settings.max_request_bytes)

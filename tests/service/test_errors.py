@@ -13,7 +13,7 @@ def test_a_refusal_is_a_problem_with_its_limit_and_the_setting_that_raises_it() 
     error = ServiceError(413, "too_many_items", "Too many.", limit=8, setting="INFOMAX_QUEUE_ITEMS")
     response = problem(error, "request-1")
     assert response.status_code == 413
-    assert response.media_type == "application/problem+json"
+    assert response.headers["content-type"] == "application/problem+json"
     assert orjson.loads(response.body) == {
         "type": "urn:infomax:error:too_many_items",
         "title": "Too many items",

@@ -1,7 +1,6 @@
 """POST /v1/embeddings: embeddings of images, in OpenAI's shape or as arrays."""
 
 from time import perf_counter
-from typing import Any
 
 import numpy as np
 from fastapi import APIRouter, Request, Response
@@ -53,24 +52,11 @@ class EmbeddingParameters(Parameters):
         return self.dimensions or most
 
 
-_OPTIONS: dict[str, dict[str, Any]] = {
-    "model": description.MODEL,
-    "encoding_format": {"enum": ["float", "base64"], "default": "float"},
-    "dimensions": {"type": "integer", "minimum": 1},
-}
-_INPUT = {"anyOf": [description.IMAGE, {"type": "array", "items": description.IMAGE}]}
-
-
 @router.post(
     PATH,
     summary="Embed one image or several",
     responses=description.answers(*_OFFERED),
-    openapi_extra={
-        "requestBody": description.body(
-            {"input": _INPUT, **_OPTIONS, "user": {}}, {"image": description.FILES, **_OPTIONS}
-        ),
-        "parameters": [description.TIMEOUT, *description.query(**_OPTIONS)],
-    },
+    openapi_extra=description.operation(PATH, EmbeddingParameters, _LAYOUT, timed=True),
 )
 @within_deadline
 async def create_embeddings(request: Request) -> Response:

@@ -1,7 +1,5 @@
 """GET and DELETE /v1/items: list, page by page, or delete the items whose ids share a prefix."""
 
-from typing import Any
-
 from fastapi import APIRouter, Request, Response
 from pydantic import Field
 
@@ -41,19 +39,11 @@ class ListParameters(PrefixParameters):
     limit: int = Field(default=100, ge=1, le=MOST_LISTED)
 
 
-_TEXT = {"type": "string"}
-_WHICH: dict[str, dict[str, Any]] = {"prefix": _TEXT, "model": description.MODEL}
-_PAGE: dict[str, dict[str, Any]] = {
-    "after": _TEXT,
-    "limit": {"type": "integer", "minimum": 1, "maximum": MOST_LISTED, "default": 100},
-}
-
-
 @router.get(
     PATH,
     summary="The items whose ids begin with a prefix, page by page",
     responses=description.answers(accept.JSON),
-    openapi_extra={"parameters": [description.TIMEOUT, *description.query(**_WHICH, **_PAGE)]},
+    openapi_extra=description.operation(PATH, ListParameters, timed=True),
 )
 @within_deadline
 async def list_items(request: Request) -> Response:
@@ -73,7 +63,7 @@ async def list_items(request: Request) -> Response:
     PATH,
     summary="Remove the items whose ids begin with a prefix",
     responses=description.answers(accept.JSON),
-    openapi_extra={"parameters": [description.TIMEOUT, *description.query(**_WHICH)]},
+    openapi_extra=description.operation(PATH, PrefixParameters, timed=True),
 )
 @within_deadline
 async def delete_items(request: Request) -> Response:

@@ -3,12 +3,10 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from time import perf_counter
-from typing import Annotated, Any
 
 import numpy as np
 from fastapi import APIRouter, Request, Response
 from numpy.typing import NDArray
-from pydantic import BeforeValidator
 
 from service.http.deadlines import within_deadline
 from service.index.items import Neighbour, check_id, check_vector
@@ -16,7 +14,7 @@ from service.index.search import Query
 from service.inference.pipeline import Pipeline
 from service.inference.results import Projections, Stages, Want
 from service.inputs.images import Layout, Payload, no_image, read_payload
-from service.inputs.parameters import parse, parsed_json, refused
+from service.inputs.parameters import JsonVector, parse, refused
 from service.models.instance import ModelInstance
 from service.outputs import accept
 from service.outputs.json import dump
@@ -24,7 +22,7 @@ from service.outputs.neighbours import neighbours_json
 from service.outputs.timing import server_timing
 from service.routes import description
 from service.routes.items import stored_item
-from service.routes.search_parameters import OPTIONS, SearchParameters
+from service.routes.search_parameters import SearchParameters
 from service.routes.whole import embed_all
 from service.runtime import runtime_of, served_for
 
@@ -45,7 +43,7 @@ class NeighbourParameters(SearchParameters):
     """
 
     id: str | None = None
-    vector: Annotated[object, BeforeValidator(parsed_json)] = None
+    vector: JsonVector = None
     explain: bool = False
 
 
@@ -62,24 +60,11 @@ class _QueryVector:
     projections: Projections | None = None
 
 
-_OPTIONS: dict[str, dict[str, Any]] = {**OPTIONS, "explain": {"type": "boolean", "default": False}}
-_OTHERS: dict[str, dict[str, Any]] = {
-    "id": {"type": "string"},
-    "vector": {"type": "array", "items": {"type": "number"}},
-}
-
-
 @router.post(
     PATH,
     summary="Find the items nearest to an image, an item or a vector",
     responses=description.answers(accept.JSON),
-    openapi_extra={
-        "requestBody": description.body(
-            {"image": description.IMAGE, **_OTHERS, **_OPTIONS},
-            {"image": description.FILE, **_OTHERS, **_OPTIONS},
-        ),
-        "parameters": [description.TIMEOUT, *description.query(**_OPTIONS)],
-    },
+    openapi_extra=description.operation(PATH, NeighbourParameters, _LAYOUT, timed=True),
 )
 @within_deadline
 async def find_neighbours(request: Request) -> Response:

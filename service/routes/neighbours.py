@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 from pydantic import BeforeValidator
 
 from service.http.deadlines import within_deadline
-from service.index.items import Neighbour, check_id, check_vector
+from service.index.items import Neighbour, check_id
 from service.index.search import Query
+from service.index.vectors import check_vector
 from service.inference.pipeline import Pipeline
 from service.inference.results import Projections, Stages, Want
 from service.inputs.images import Layout, Payload, no_image, read_payload

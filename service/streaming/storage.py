@@ -1,18 +1,20 @@
 """What is done with a stream of items for the index: embedded, stored in order, then acknowledged."""
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from typing import cast
 
 import numpy as np
 import psycopg
 from numpy.typing import NDArray
 
 from service.errors import ServiceError
-from service.index.items import NewItem, check_id, check_object, check_vector
+from service.index.items import Metadata, NewItem, check_id, check_object
 from service.index.store import Index
+from service.index.vectors import check_vectors
 from service.inference.pipeline import Pipeline
 from service.inference.quota import Quota
-from service.inference.results import Embedded, Failed, Priority, Want
+from service.inference.results import Embedded, Failed, Outcome, Priority, Want
 from service.inputs.stream import BareVector, StreamItem
 from service.streaming.answers import Answer
 
@@ -41,9 +43,14 @@ class Storage:
         Raises:
             ServiceError: as `Pipeline.embed`.
         """
-        checked = [self._check(item) for item in items]
+        checked = self._check_all(items)
         images = [one for one in checked if isinstance(one, bytes)]
-        embedded = iter(await self._pipeline.embed(images, Want.EMBEDDING, Priority.BULK, quota=self._quota))
+        # Vectors need no model: they wait for none, and for no rate of images.
+        embedded: Iterator[Outcome] = iter(())
+        if images:
+            embedded = iter(
+                await self._pipeline.embed(images, Want.EMBEDDING, Priority.BULK, quota=self._quota)
+            )
         return [
             _new(item, next(embedded) if isinstance(one, bytes) else one)
             for item, one in zip(items, checked, strict=True)
@@ -74,24 +81,40 @@ class Storage:
             return [*await self._put(new[:middle]), *await self._put(new[middle:])]
         return [None] * len(new)
 
-    def _check(self, item: StreamItem) -> bytes | NDArray[np.float32] | Failed:
-        """The image or the vector of an item, if the item may be stored."""
-        if isinstance(item.content, Failed):
-            return item.content
-        try:
-            check_id(item.id)
-            check_object(item.metadata)
-            if isinstance(item.content, BareVector):
-                return check_vector(item.content.numbers, self._index.dimensions)
-        except ServiceError as error:
-            return Failed(error.code, str(error), error.limit)
+    def _check_all(self, items: Sequence[StreamItem]) -> list[bytes | NDArray[np.float32] | Failed]:
+        """The image or the vector of each item that may be stored."""
+        checked = [_check(item) for item in items]
+        vectors = iter(
+            check_vectors(
+                [one.numbers for one in checked if isinstance(one, BareVector)], self._index.dimensions
+            )
+        )
+        return [_vector(next(vectors)) if isinstance(one, BareVector) else one for one in checked]
+
+
+def _check(item: StreamItem) -> bytes | BareVector | Failed:
+    if isinstance(item.content, Failed):
         return item.content
+    try:
+        check_id(item.id)
+        check_object(item.metadata)
+    except ServiceError as error:
+        return _failed(error)
+    return item.content
+
+
+def _vector(checked: NDArray[np.float32] | ServiceError) -> NDArray[np.float32] | Failed:
+    return _failed(checked) if isinstance(checked, ServiceError) else checked
+
+
+def _failed(error: ServiceError) -> Failed:
+    return Failed(error.code, str(error), error.limit)
 
 
 def _new(item: StreamItem, result: Embedded | NDArray[np.float32] | Failed) -> _New:
     if isinstance(result, Failed):
         return result
-    metadata = check_object(item.metadata)
+    metadata = cast("Metadata", item.metadata)
     if not isinstance(result, Embedded):
         return NewItem(item.id, result, metadata)
     image = result.image

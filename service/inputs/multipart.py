@@ -39,16 +39,16 @@ class Part:
         """The content of a text field.
 
         Raises:
-            ServiceError: 400 `malformed_multipart` where it is no UTF-8.
+            ServiceError: 400 `malformed_multipart` where it is not UTF-8.
         """
         try:
             return self.content.decode()
         except UnicodeDecodeError as error:
-            raise _malformed(f"the field {self.name} is no UTF-8 text") from error
+            raise _malformed(f"the field {self.name} is not UTF-8 text") from error
 
 
 def parse_multipart(content_type: str, body: bytes, most_files: int) -> list[Part]:
-    """The parts of a body, in its order.
+    """Return the parts of a body, in its order.
 
     Raises:
         ServiceError: 400 `malformed_multipart`; 413 `too_many_items` for more than `most_files` and a
@@ -72,11 +72,11 @@ def parse_multipart(content_type: str, body: bytes, most_files: int) -> list[Par
 
 
 def too_many_items(limit: int) -> ServiceError:
-    """The refusal of a body with more images than one request may hold."""
+    """Refuse a body with more images than one request may hold."""
     return ServiceError(
         413,
         "too_many_items",
-        f"The request holds more than {limit} images; send fewer in one request, use /v1/batch, "
+        f"The request holds more than {limit} images. Send fewer in one request, use /v1/batch, "
         "or raise INFOMAX_MAX_REQUEST_ITEMS.",
         limit=limit,
         setting="INFOMAX_MAX_REQUEST_ITEMS",

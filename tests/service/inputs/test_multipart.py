@@ -53,7 +53,7 @@ def test_a_file_is_what_has_a_file_name_or_the_type_of_one() -> None:
 
 def test_a_field_that_is_no_text_is_refused() -> None:
     (field,) = parse_multipart(TYPE, body(part(b"\xff", more="")), 8)
-    with pytest.raises(ServiceError, match=r"image is no UTF-8"):
+    with pytest.raises(ServiceError, match=r"image is not UTF-8"):
         _ = field.text
 
 

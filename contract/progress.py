@@ -5,10 +5,13 @@ import time
 from types import TracebackType
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn
 from rich.progress import Progress as Bar
 
 _SECONDS_BETWEEN_LINES = 15.0
+# Up to here a duration is shown in seconds, and in minutes.
+_SECONDS_SHOWN, _MINUTES_SHOWN = 100, 100
+_TENTHS_SHOWN = 10
 
 
 class Progress:
@@ -21,6 +24,7 @@ class Progress:
     def __init__(self, title: str) -> None:
         self._title = title
         self._lined_at = -_SECONDS_BETWEEN_LINES
+        self._start: tuple[float, float] | None = None
         console = Console(stderr=True)
         self._bar: Bar | None = None
         if console.is_terminal:
@@ -29,11 +33,11 @@ class Progress:
                 BarColumn(),
                 MofNCompleteColumn(),
                 TimeElapsedColumn(),
-                TimeRemainingColumn(),
+                TextColumn("{task.fields[left]}"),
                 TextColumn("{task.fields[status]}"),
                 console=console,
             )
-            self._task = self._bar.add_task(title, total=None, status="")
+            self._task = self._bar.add_task(title, total=None, left="", status="")
 
     def __enter__(self) -> "Progress":
         if self._bar is not None:
@@ -53,13 +57,42 @@ class Progress:
         else:
             sys.stderr.write(f"{line}\n")
 
-    def update(self, done: int, total: int, status: str = "") -> None:
-        """Show the state; without a terminal at most one line in 15 seconds, and the last one."""
-        if self._bar is not None:
-            self._bar.update(self._task, completed=done, total=total, status=status)
-            return
+    def update(self, done: int, total: int, status: str = "", share: float | None = None) -> None:
+        """Show the state; without a terminal at most one line in 15 seconds, and the last one.
+
+        Args:
+            done, total: steps.
+            status: a few words.
+            share: of the work that is done, where steps do not cost the same; `done / total` by default.
+        """
         now = time.monotonic()
+        left = self._left(now, done / max(total, 1) if share is None else share)
+        if self._bar is not None:
+            self._bar.update(self._task, completed=done, total=total, left=left, status=status)
+            return
         if done == total or now - self._lined_at >= _SECONDS_BETWEEN_LINES:
             self._lined_at = now
-            sys.stderr.write(f"{self._title}: {done}/{total} {status}\n")
+            sys.stderr.write(f"{self._title}: {done}/{total} {', '.join(filter(None, (left, status)))}\n")
             sys.stderr.flush()
+
+    def _left(self, now: float, share: float) -> str:
+        """Estimate the time that remains, in words.
+
+        The mean pace since the first update counts. It settles, and it leaves out what the first step does
+        besides, such as compiling.
+        """
+        if self._start is None:
+            self._start = now, share
+        started, begun_at = self._start
+        if share <= begun_at or share >= 1:
+            return ""
+        return f"about {_duration((now - started) * (1 - share) / (share - begun_at))} left"
+
+
+def _duration(seconds: float) -> str:
+    if seconds < _SECONDS_SHOWN:
+        return f"{max(1, round(seconds))} s"
+    minutes = seconds / 60
+    if minutes < _MINUTES_SHOWN:
+        return f"{minutes:.1f} min" if minutes < _TENTHS_SHOWN else f"{minutes:.0f} min"
+    return f"{seconds / 3600:.1f} h"

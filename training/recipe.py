@@ -224,6 +224,15 @@ class Recipe(_Section):
         small = self.small_views
         return small.size if small is not None and progress < small.share else self.input_size
 
+    def work_done(self, progress: float) -> float:
+        """Estimate the share of all arithmetic that is done after this share of all steps."""
+        small = self.small_views
+        if small is None:
+            return progress
+        cost, until = (small.size / self.input_size) ** 2, small.share
+        done = cost * min(progress, until) + max(0.0, progress - until)
+        return done / (cost * until + 1 - until)
+
     @model_validator(mode="after")
     def _possible(self) -> "Recipe":
         if self.batch_size < 2:

@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -72,7 +73,9 @@ class Infomax:
         return Answer(int(ended.value.code or 0), captured.out, captured.err)
 
 
-def start(*arguments: object, cache: Path) -> subprocess.Popen[str]:
+def start(
+    *arguments: object, cache: Path, preexec_fn: Callable[[], None] | None = None
+) -> subprocess.Popen[str]:
     """Start a command as a process, on one thread like the tests, so that its sums are the same."""
     return subprocess.Popen(
         [EXECUTABLE, *map(str, arguments)],
@@ -80,4 +83,5 @@ def start(*arguments: object, cache: Path) -> subprocess.Popen[str]:
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
+        preexec_fn=preexec_fn,
     )

@@ -9,7 +9,7 @@ import typer
 
 from training.cli.exit_status import STOPPED
 from training.cli.failures import plain_failures
-from training.cli.options import RECIPE_HELP, InPrecision, Precision
+from training.cli.options import RECIPE_HELP, InPrecision, Minutes, Precision, SkipUnreadable
 from training.data import ImageSet, open_source
 from training.data import images as image_files
 from training.data.source import Source
@@ -25,6 +25,7 @@ from training.loop.time_limit import time_limit
 from training.recipe import Recipe
 from training.recipe_file import load_recipe
 from training.shipped_recipes import recipe_file
+from training.system.signals import Interruption, watch
 
 
 def ablate(
@@ -36,15 +37,14 @@ def ablate(
     seeds: Annotated[int, typer.Option(min=1, help="Runs of each row.")] = 3,
     only: Annotated[list[str] | None, typer.Option(help="A trick to leave out; may be repeated.")] = None,
     precision: InPrecision = Precision.AUTO,
-    minutes: Annotated[
-        float | None, typer.Option(min=0, help="Stop after this time, with status 75.")
-    ] = None,
+    minutes: Minutes = None,
+    skip_unreadable: SkipUnreadable = False,
 ) -> None:
     """Measure what each trick of a recipe is worth, by leaving it out, over several seeds."""
     with plain_failures():
         execution = executions.choose("auto", precision.value, compiled=False)
         plan = Plan(recipe_file(recipe), data, images, epochs, seeds, tuple(only or ()), execution)
-        _run(plan, out, minutes)
+        _run(plan, out, minutes, skip_unreadable)
 
 
 TABLE = "ablation.md"
@@ -82,7 +82,7 @@ class Plan:
         )
 
 
-def _run(plan: Plan, out: Path, minutes: float | None) -> None:
+def _run(plan: Plan, out: Path, minutes: float | None, skip_unreadable: bool) -> None:
     """Run the cells that are not finished, a seed of every row before the next seed, and show the table.
 
     Raises:
@@ -100,9 +100,11 @@ def _run(plan: Plan, out: Path, minutes: float | None) -> None:
     out.mkdir(parents=True, exist_ok=True)
     missing = [each for each in wanted if _read(out, *each, plan) is None]
     if missing:
-        images = image_files.load_training_images(source, recipe).sample(plan.images, recipe.seed)
-        with time_limit(minutes):
-            stopped = not _run_all(missing, images, out, plan.execution)
+        images = image_files.load_training_images(source, recipe, skip_unreadable=skip_unreadable).sample(
+            plan.images, recipe.seed
+        )
+        with watch() as interruption, time_limit(minutes):
+            stopped = not _run_all(missing, images, out, plan.execution, interruption)
     _show(out, plan, recipe, list(_finished(out, wanted, plan)))
     if missing and stopped:
         typer.echo("Stopped. Go on with the same command.")
@@ -120,9 +122,17 @@ def _labelled(plan: Plan) -> Source:
     return source
 
 
-def _run_all(missing: list[tuple[str, Recipe]], images: ImageSet, out: Path, execution: Execution) -> bool:
+def _run_all(
+    missing: list[tuple[str, Recipe]],
+    images: ImageSet,
+    out: Path,
+    execution: Execution,
+    interruption: Interruption,
+) -> bool:
     """Run one after the other; False when a signal or the time limit stopped it."""
     for number, (name, recipe) in enumerate(missing, start=1):
+        if interruption.requested:
+            return False
         typer.echo(f"without {name}, seed {recipe.seed} ({number} of {len(missing)})", err=True)
         folder = out / _RUNS / results.path(out, name, recipe.seed).stem
         found = run_cell(name, recipe, images, folder, execution)

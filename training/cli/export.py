@@ -7,7 +7,7 @@ import typer
 
 from contract.card import Int8Encoder
 from training.cli.failures import plain_failures
-from training.cli.options import DEFAULT_LOSS, MODELS_HELP, LargestLoss, Train
+from training.cli.options import DEFAULT_LOSS, MODELS_HELP, LargestLoss, SkipUnreadable, Train
 from training.data import images, open_source
 from training.export import version as versions
 from training.export.model_card import Release
@@ -31,11 +31,13 @@ def export(
         Literal["fp32", "int8"], typer.Option(help="int8: write the encoder in 8 bits beside the fp32 one.")
     ] = "fp32",
     largest_loss: LargestLoss = DEFAULT_LOSS,
+    skip_unreadable: SkipUnreadable = False,
 ) -> None:
     """Write a run's encoder as a model folder that can be served, with a critic fitted for its maps."""
     with plain_failures():
         release = Release(name, version, licence, summary, tuple(limit), data_name, held_out_name)
-        _run(run, train, held_out, models, release, largest_loss if precision == "int8" else None)
+        int8_loss = largest_loss if precision == "int8" else None
+        _run(run, train, held_out, models, release, int8_loss, skip_unreadable=skip_unreadable)
 
 
 def _run(
@@ -45,6 +47,8 @@ def _run(
     models: Path,
     release: Release,
     largest_int8_loss: float | None,
+    *,
+    skip_unreadable: bool,
 ) -> None:
     """Export, and say how to serve the result; see `training.export.version.export`.
 
@@ -63,8 +67,8 @@ def _run(
     artefact = versions.export(
         trained,
         release,
-        images.load_images(training_source, rule),
-        images.load_images(held_out_source, rule),
+        images.load_images(training_source, rule, skip_unreadable=skip_unreadable),
+        images.load_images(held_out_source, rule, skip_unreadable=skip_unreadable),
         models,
         largest_int8_loss=largest_int8_loss,
     )

@@ -12,7 +12,7 @@ from contract.artefact import open_artefact
 from contract.preprocessing import Preprocessing
 from training.cli.exit_status import STOPPED
 from training.cli.failures import plain_failures
-from training.cli.options import Train
+from training.cli.options import SkipUnreadable, Train
 from training.data import images, open_source
 from training.errors import TrainingError
 from training.evaluation.frozen import FrozenEncoder, exported, without_embedding
@@ -33,12 +33,13 @@ def measure(
     only: Annotated[
         list[str] | None, typer.Option(help="A measure to make, instead of all; once for each.")
     ] = None,
+    skip_unreadable: SkipUnreadable = False,
 ) -> None:
     """Measure what a frozen encoder's code says: MINE, NDM, a decoder's MS-SSIM, occlusion, coordinates."""
     if (run is None) == (model is None):
         raise typer.BadParameter("name either --run or --model")
     with plain_failures():
-        request = Request(train, test, json, tuple(only or ()))
+        request = Request(train, test, json, tuple(only or ()), skip_unreadable)
         if run is not None:
             measure_run(run, request)
         elif model is not None:
@@ -53,12 +54,14 @@ class Request:
         train, test: images to fit on, and images that nothing was fitted to.
         report_file: where the figures are written too.
         only: names of measures; none means all.
+        skip_unreadable: leave out all unreadable images.
     """
 
     train: Path
     test: Path
     report_file: Path | None
     only: Sequence[str] = ()
+    skip_unreadable: bool = False
 
     @property
     def names(self) -> list[str]:
@@ -106,7 +109,10 @@ def _measure(name: str, encoder: FrozenEncoder, rule: Preprocessing, seed: int, 
     training_source, test_source = open_source(request.train), open_source(request.test)
     if training_source.labels is not None and test_source.labels is not None:
         shared_labels(training_source, test_source)
-    training, test = images.load_images(training_source, rule), images.load_images(test_source, rule)
+    training, test = (
+        images.load_images(training_source, rule, skip_unreadable=request.skip_unreadable),
+        images.load_images(test_source, rule, skip_unreadable=request.skip_unreadable),
+    )
     figures: list[Figure] = []
     with signals.watch() as asked:
         inputs = draw_inputs(encoder, training, test, seed, asked)

@@ -24,6 +24,14 @@ InPrecision = Annotated[
 ]
 
 Train = Annotated[Path, typer.Option(help="The images it was trained on: a folder or a Parquet file.")]
+Minutes = Annotated[float | None, typer.Option(min=0, help="Stop after this time, with status 75.")]
+SkipUnreadable = Annotated[
+    bool,
+    typer.Option(
+        "--skip-unreadable",
+        help="Leave out all unreadable images, each named, and not only a hundredth of them.",
+    ),
+]
 LargestLoss = Annotated[
     float,
     typer.Option(

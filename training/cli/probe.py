@@ -12,7 +12,7 @@ from contract.card import Calibration, ModelCard, Quality
 from contract.preprocessing import Preprocessing
 from training import recipe_file
 from training.cli.failures import plain_failures
-from training.cli.options import Train
+from training.cli.options import SkipUnreadable, Train
 from training.cli.probe_report import ProbeReport, show
 from training.data import ImageSet, images, open_source
 from training.evaluation.frozen import FrozenEncoder, exported
@@ -30,15 +30,16 @@ def probe(
     run: Annotated[Path | None, typer.Option(help="Folder of a run.")] = None,
     model: Annotated[Path | None, typer.Option(help="Model folder, compared with its card.")] = None,
     json: Annotated[Path | None, typer.Option(help="Write the figures into this file too.")] = None,
+    skip_unreadable: SkipUnreadable = False,
 ) -> None:
     """Measure what a run's encoder or an exported model is worth; status 1 when a card does not agree."""
     if (run is None) == (model is None):
         raise typer.BadParameter("name either --run or --model")
     with plain_failures():
         if run is not None:
-            probe_run(run, train, test, json)
+            probe_run(run, train, test, json, skip_unreadable)
         elif model is not None:
-            probe_model(model, train, test, json)
+            probe_model(model, train, test, json, skip_unreadable)
 
 
 @dataclass(frozen=True)
@@ -48,14 +49,14 @@ class _ProbeImages:
     split: str
 
 
-def probe_run(run: Path, train: Path, test: Path, report_file: Path | None) -> None:
+def probe_run(run: Path, train: Path, test: Path, report_file: Path | None, skip_unreadable: bool) -> None:
     """Probe the encoder in a run's checkpoint.
 
     Raises:
         InfomaxError: before any image is decoded where that is possible.
     """
     trained = load_run(run)
-    sets = _load(train, test, images.rule(trained.recipe))
+    sets = _load(train, test, images.rule(trained.recipe), skip_unreadable)
     recipe = trained.recipe
     # As `infomax export` does, so that both come to the same figures.
     fitted, _ = sets.training.split(recipe.validation_share, recipe.seed)
@@ -64,7 +65,9 @@ def probe_run(run: Path, train: Path, test: Path, report_file: Path | None) -> N
     _answer(ProbeReport(subject=str(run), quality=quality), report_file)
 
 
-def probe_model(folder: Path, train: Path, test: Path, report_file: Path | None) -> None:
+def probe_model(
+    folder: Path, train: Path, test: Path, report_file: Path | None, skip_unreadable: bool
+) -> None:
     """Probe an exported model, measure its maps, and compare both with its card.
 
     Raises:
@@ -73,7 +76,7 @@ def probe_model(folder: Path, train: Path, test: Path, report_file: Path | None)
     """
     artefact = open_artefact(folder)
     card = artefact.card
-    sets = _load(train, test, card.preprocessing)
+    sets = _load(train, test, card.preprocessing, skip_unreadable)
     encoder = exported(_session(artefact.encoder))
     quality = _quality(encoder, sets, card.training.seed)
     critic = _session(artefact.critic)
@@ -92,12 +95,14 @@ def probe_model(folder: Path, train: Path, test: Path, report_file: Path | None)
         raise typer.Exit(1)
 
 
-def _load(train: Path, test: Path, rule: Preprocessing) -> _ProbeImages:
+def _load(train: Path, test: Path, rule: Preprocessing, skip_unreadable: bool) -> _ProbeImages:
     """Open both sets and check their classes before the first image is decoded."""
     training_source, test_source = open_source(train), open_source(test)
     shared_labels(training_source, test_source)
     return _ProbeImages(
-        images.load_images(training_source, rule), images.load_images(test_source, rule), str(test)
+        images.load_images(training_source, rule, skip_unreadable=skip_unreadable),
+        images.load_images(test_source, rule, skip_unreadable=skip_unreadable),
+        str(test),
     )
 
 

@@ -8,7 +8,7 @@ import typer
 from contract.artefact import open_artefact
 from training.cli.export import loss_in_8_bits
 from training.cli.failures import plain_failures
-from training.cli.options import DEFAULT_LOSS, MODELS_HELP, LargestLoss, Train
+from training.cli.options import DEFAULT_LOSS, MODELS_HELP, LargestLoss, SkipUnreadable, Train
 from training.data import images, open_source
 from training.export.model_folder import folder_of
 from training.export.quantised_version import quantised_version
@@ -22,10 +22,20 @@ def quantise(
     held_out_name: Annotated[str, typer.Option(help="Which images were kept apart, in words.")],
     models: Annotated[Path, typer.Option(help=MODELS_HELP)] = Path("models"),
     largest_loss: LargestLoss = DEFAULT_LOSS,
+    skip_unreadable: SkipUnreadable = False,
 ) -> None:
     """Write a new version of an exported model that has its encoder in 8 bits too."""
     with plain_failures():
-        _run(model, version, train, held_out, models, held_out_name=held_out_name, largest_loss=largest_loss)
+        _run(
+            model,
+            version,
+            train,
+            held_out,
+            models,
+            held_out_name=held_out_name,
+            largest_loss=largest_loss,
+            skip_unreadable=skip_unreadable,
+        )
 
 
 def _run(
@@ -37,6 +47,7 @@ def _run(
     *,
     held_out_name: str,
     largest_loss: float,
+    skip_unreadable: bool,
 ) -> None:
     """Quantise, and say what that lost; see `training.export.quantised_version.quantised_version`.
 
@@ -50,8 +61,8 @@ def _run(
     written = quantised_version(
         artefact,
         version,
-        images.load_images(training_source, rule),
-        images.load_images(held_out_source, rule),
+        images.load_images(training_source, rule, skip_unreadable=skip_unreadable),
+        images.load_images(held_out_source, rule, skip_unreadable=skip_unreadable),
         models,
         split=held_out_name,
         largest_loss=largest_loss,

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from training.cli.failures import plain_failures
-from training.cli.options import Train
+from training.cli.options import SkipUnreadable, Train
 from training.data import images, open_source
 from training.evaluation.quality import shared_labels
 from training.loop.trained import load_run
@@ -20,23 +20,25 @@ def report(
         Path | None,
         typer.Option(help="Images it was not trained on; the recipe's validation share by default."),
     ] = None,
+    skip_unreadable: SkipUnreadable = False,
 ) -> None:
     """Write report.html into a run's folder: what it is worth, what is wrong with it, and pictures."""
     with plain_failures():
-        _run(run, train, held_out)
+        _run(run, train, held_out, skip_unreadable)
 
 
 # Name of the held-out images of a report unless others are named.
 VALIDATION = "the validation share"
 
 
-def _run(folder: Path, train: Path, held_out: Path | None) -> None:
+def _run(folder: Path, train: Path, held_out: Path | None, skip_unreadable: bool) -> None:
     """Write the report, and say its verdict.
 
     Args:
         folder: of the run.
         train: the images that it was made of.
         held_out: images that it was not trained on; None for the share that the recipe held out.
+        skip_unreadable: leave out all unreadable images.
 
     Raises:
         InfomaxError: before any image is decoded where that is possible.
@@ -47,11 +49,11 @@ def _run(folder: Path, train: Path, held_out: Path | None) -> None:
     if other is not None and source.labels is not None and other.labels is not None:
         shared_labels(source, other)
     rule = images.rule(trained.recipe)
-    known, validation = trained.split(images.load_images(source, rule))
-    if other is None:
-        print_verdict(folder, write_report(folder, known, validation, VALIDATION))
-    else:
-        print_verdict(folder, write_report(folder, known, images.load_images(other, rule), str(held_out)))
+    known, asked = trained.split(images.load_images(source, rule, skip_unreadable=skip_unreadable))
+    split = VALIDATION
+    if other is not None:
+        asked, split = images.load_images(other, rule, skip_unreadable=skip_unreadable), str(held_out)
+    print_verdict(folder, write_report(folder, known, asked, split))
 
 
 def print_verdict(folder: Path, evidence: Evidence) -> None:

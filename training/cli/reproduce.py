@@ -7,7 +7,7 @@ import typer
 
 from training.cli.exit_status import STOPPED
 from training.cli.failures import plain_failures
-from training.cli.options import InPrecision, Precision
+from training.cli.options import InPrecision, Minutes, Precision, SkipUnreadable
 from training.data import images as image_files
 from training.data import open_source
 from training.errors import DataError, TrainingError
@@ -36,9 +36,8 @@ def reproduce(
     batch_size: Annotated[int, typer.Option(min=2, help="Images of a step.")] = 64,
     seed: Annotated[int, typer.Option(min=0, help="Of everything random.")] = 0,
     precision: InPrecision = Precision.AUTO,
-    minutes: Annotated[
-        float | None, typer.Option(min=0, help="Stop after this time, with status 75.")
-    ] = None,
+    minutes: Minutes = None,
+    skip_unreadable: SkipUnreadable = False,
 ) -> None:
     """Repeat the paper's comparisons at one budget for all; call again to go on where a call stopped."""
     with plain_failures():
@@ -51,14 +50,14 @@ def reproduce(
             seed=seed,
             precision=executions.choose("auto", precision.value, compiled=False).precision,
         )
-        _run(name, budget, out, minutes)
+        _run(name, budget, out, minutes, skip_unreadable)
 
 
 TABLE = "table.md"
 FIGURE = "figure.png"
 
 
-def _run(name: str, budget: Budget, out: Path, minutes: float | None) -> None:
+def _run(name: str, budget: Budget, out: Path, minutes: float | None, skip_unreadable: bool) -> None:
     """Run what is not finished yet, and show all that is.
 
     Raises:
@@ -78,8 +77,10 @@ def _run(name: str, budget: Budget, out: Path, minutes: float | None) -> None:
     failures: dict[str, TrainingError] = {}
     if missing:
         rule = image_files.rule(missing[0].recipe(budget))
-        drawn = image_files.load_images(training, rule).sample(budget.images, budget.seed)
-        images = ExperimentImages(drawn, image_files.load_images(test, rule))
+        drawn, tested = (
+            image_files.load_images(each, rule, skip_unreadable=skip_unreadable) for each in (training, test)
+        )
+        images = ExperimentImages(drawn.sample(budget.images, budget.seed), tested)
         failures = _run_all(missing, budget, images, out, minutes)
     _show(out)
     if failures:

@@ -8,7 +8,7 @@ import typer
 
 from training.cli.exit_status import STOPPED
 from training.cli.failures import plain_failures
-from training.cli.options import InPrecision, Precision, Train
+from training.cli.options import InPrecision, Precision, SkipUnreadable, Train
 from training.data import images, open_source
 from training.errors import TrainingError
 from training.evaluation.quality import shared_labels
@@ -37,11 +37,21 @@ def utility(
     seeds: Annotated[int, typer.Option(min=1, help="How many times each number of labels is drawn.")] = 3,
     precision: InPrecision = Precision.AUTO,
     out: Annotated[Path | None, typer.Option(help="Folder for the results, instead of the run's.")] = None,
+    skip_unreadable: SkipUnreadable = False,
 ) -> None:
     """Say what pretraining is worth in labels; a second call goes on with what is missing."""
     counts = None if labels is None else _counts(labels)
     with plain_failures():
-        _run(run, train, test, labels=counts, seeds=seeds, precision=precision.value, out=out)
+        _run(
+            run,
+            train,
+            test,
+            labels=counts,
+            seeds=seeds,
+            precision=precision.value,
+            out=out,
+            skip_unreadable=skip_unreadable,
+        )
 
 
 def _counts(text: str) -> tuple[int, ...]:
@@ -60,6 +70,7 @@ def _run(
     seeds: int,
     precision: str,
     out: Path | None,
+    skip_unreadable: bool,
 ) -> None:
     """Measure what is missing, draw the curve and say it in words.
 
@@ -70,6 +81,7 @@ def _run(
         seeds: how many times each is measured.
         precision: in which classifiers are trained; as for `execution.choose`, on the CPU.
         out: folder for the results; None for the run's.
+        skip_unreadable: leave out all unreadable images.
 
     Raises:
         InfomaxError: before any image is decoded where that is possible.
@@ -82,7 +94,10 @@ def _run(
     check_label_counts(labels or (), known)
     folder = _made(out or run)
     rule = images.rule(trained.recipe)
-    training, asked = images.load_images(training_source, rule), images.load_images(test_source, rule)
+    training, asked = (
+        images.load_images(training_source, rule, skip_unreadable=skip_unreadable),
+        images.load_images(test_source, rule, skip_unreadable=skip_unreadable),
+    )
     counts = labels or default_label_counts(len(training), len(np.unique(known)))
     schedule = schedule_for(trained.recipe, execution.precision)
     result = measure(trained, training, asked, counts, seeds, schedule, folder)

@@ -19,7 +19,7 @@ from PIL import Image
 
 from contract.progress import Progress
 from training.data.cifar10_pickle import read_batch, read_names
-from training.data.parquet import LABEL_COLUMN, class_metadata
+from training.data.parquet_columns import LABEL_COLUMN, class_metadata
 from training.errors import DataError
 
 SIDE = 32

@@ -14,7 +14,8 @@ from contract.images import ImageLimits, decode
 from contract.preprocessing import Preprocessing
 from training.data.source import EncodedImage, Source
 
-_IN_FLIGHT = 256
+# Images that wait for one thread: each may be as large as a photograph.
+_IN_FLIGHT_A_CORE = 4
 # A user's own files, not a stranger's request; the pixels are where Pillow itself refuses.
 _LIMITS = ImageLimits(max_bytes=2**30, max_pixels=178_000_000)
 
@@ -42,10 +43,11 @@ def decode_all(source: Source, rule: Preprocessing) -> Iterator[Decoded]:
     An image that cannot be read or decoded is answered with its problem; nothing is raised for it.
     """
     waiting: deque[Future[Decoded]] = deque()
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
+    threads = os.cpu_count() or 1
+    with ThreadPoolExecutor(threads) as pool:
         try:
             for row, image in enumerate(source.images()):
-                if len(waiting) == _IN_FLIGHT:
+                if len(waiting) == _IN_FLIGHT_A_CORE * threads:
                     yield waiting.popleft().result()
                 waiting.append(pool.submit(_decode, row, image, rule))
             while waiting:

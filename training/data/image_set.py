@@ -41,6 +41,11 @@ class ImageSet:
         digest.update(np.ascontiguousarray(self.pixels).data)
         return digest.hexdigest()
 
+    def all_equal(self) -> bool:
+        """Tell whether all images have the same pixels."""
+        first = self.pixels[0]
+        return all(np.array_equal(first, other) for other in self.pixels[1:])
+
     def take(self, rows: NDArray[np.int64]) -> "ImageSet":
         """Take the images of the given rows, in that order."""
         return replace(

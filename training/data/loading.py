@@ -101,5 +101,6 @@ def _check(source: Source, unreadable: tuple[str, ...], max_unreadable: float) -
         named = "; ".join(unreadable[:_NAMED])
         raise DataError(
             f"At least {len(unreadable)} of the {source.count} images in {source.path} are unreadable, more "
-            f"than the {max_unreadable:.1%} that may be left out: {named}"
+            f"than the {max_unreadable:.1%} that may be left out: {named} Leave all of them out with "
+            "--skip-unreadable, or replace them."
         )

@@ -1,6 +1,7 @@
 """The state of a run on disk: written whole or not at all, read without executing anything."""
 
 import os
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -8,20 +9,37 @@ import torch
 from torch.torch_version import TorchVersion
 
 from training.errors import TrainingError
+from training.loop import run_files
 
-FILE = "checkpoint.pt"
+FILE = run_files.CHECKPOINT
 
 
 def save(folder: Path, state: dict[str, Any]) -> Path:
-    """Write `state` to `folder/checkpoint.pt` atomically: a crash leaves the previous checkpoint intact."""
+    """Write `state` to `folder/checkpoint.pt` atomically: a crash leaves the previous checkpoint intact.
+
+    Raises:
+        OSError: the disk is full, or the folder cannot be written; what was begun is removed.
+    """
     target = folder / FILE
     partial = target.with_suffix(".partial")
-    with partial.open("wb") as file:
-        torch.save(state, file)
-        file.flush()
-        os.fsync(file.fileno())
-    partial.replace(target)
+    # In memory first: torch hides a full disk behind an error of its own.
+    content = BytesIO()
+    torch.save(state, content)
+    try:
+        with partial.open("wb") as file:
+            file.write(content.getbuffer())
+            file.flush()
+            os.fsync(file.fileno())
+        partial.replace(target)
+    except OSError:
+        partial.unlink(missing_ok=True)
+        raise
     return target
+
+
+def exists(folder: Path) -> bool:
+    """Tell whether a run in this folder has a checkpoint."""
+    return (folder / FILE).is_file()
 
 
 def load(folder: Path) -> dict[str, Any]:
@@ -32,14 +50,14 @@ def load(folder: Path) -> dict[str, Any]:
     """
     path = folder / FILE
     if not path.is_file():
-        raise TrainingError(f"{folder} has no {FILE}; start the run without --resume.")
+        raise TrainingError(f"{folder} has no {FILE}. Start the run without --resume.")
     try:
         # torch's own version is a string of a class of its own, and checkpoints exist that hold one.
         with torch.serialization.safe_globals([TorchVersion]):
             state: dict[str, Any] = torch.load(path, weights_only=True, map_location="cpu")
     except Exception as error:
         # torch.load raises many types on a damaged file; all mean the same to the user.
-        raise TrainingError(f"{path} cannot be read ({error}); start the run anew.") from error
+        raise TrainingError(f"{path} cannot be read ({error}). Train anew in another folder.") from error
     # Runs once fitted embeddings as they went, and kept them among the weights; `embedded` fits its own.
     weights = state.get("learner", {})
     for name in [name for name in weights if "_embedding." in name]:

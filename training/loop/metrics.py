@@ -8,8 +8,11 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from torch.utils.tensorboard import SummaryWriter
 
+from training.system.atomic_file import write_whole
+
 JSONL = "metrics.jsonl"
 CURVES = "curves.png"
+_FEW_POINTS = 12
 
 
 class MetricsLog:
@@ -24,7 +27,7 @@ class MetricsLog:
     def __init__(self, folder: Path, resume_step: int) -> None:
         self._path = folder / JSONL
         self._points = [p for p in read_points(folder) if p["step"] <= resume_step]
-        self._path.write_text("".join(json.dumps(point) + "\n" for point in self._points))
+        write_whole(self._path, "".join(json.dumps(point) + "\n" for point in self._points))
         self._file = self._path.open("a")
         self._board = SummaryWriter(str(folder / "tensorboard"), purge_step=resume_step + 1)
 
@@ -74,7 +77,9 @@ def draw_curves(points: list[dict[str, float]], path: Path) -> None:
     for panel, name in enumerate(names):
         axes = figure.add_subplot(rows, columns, panel + 1)
         series = [(point["step"], point[name]) for point in points if name in point]
-        axes.plot(*zip(*series, strict=True), linewidth=1)
+        # A few points are marked: one alone makes no line.
+        style = "o-" if len(series) <= _FEW_POINTS else "-"
+        axes.plot(*zip(*series, strict=True), style, linewidth=1, markersize=3)
         axes.set_title(name, fontsize=9)
         axes.tick_params(labelsize=7)
         axes.grid(alpha=0.3)

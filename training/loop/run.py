@@ -8,24 +8,23 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from pydantic import ValidationError
 from torch import Generator, Tensor
 
 from training.data.views import apply_views, draw_views, to_unit
 from training.distributed import ranks
 from training.distributed.sync_batch_norm import synchronise
 from training.errors import TrainingError
-from training.loop import checkpoint
+from training.loop import checkpoint, run_files
 from training.loop.execution import Execution
 from training.loop.provenance import Provenance
+from training.loop.resumption import check_resumable
 from training.loop.trunk_maps import TrunkMaps
 from training.model.encoders import Maps
 from training.model.learner import Learner
 from training.model.trainable import Trainable
 from training.optim.optimiser import adamw, build_optimisers, rate_share, set_rates
 from training.recipe import Recipe, ViewRecipe
-
-RECIPE_FILE = "recipe.json"
+from training.system.atomic_file import write_whole
 
 
 class Run:
@@ -83,15 +82,17 @@ class Run:
     def begin(self) -> None:
         """Claim the folder for a new run.
 
+        A run that ended before its first checkpoint has nothing to lose, and gives way.
+
         Raises:
-            TrainingError: it already holds one.
+            TrainingError: the folder already holds a run.
+            OSError: it cannot be written.
         """
-        if (self.folder / RECIPE_FILE).exists():
+        if checkpoint.exists(self.folder):
             raise TrainingError(
-                f"{self.folder} already holds a run; go on with --resume or name another folder."
+                f"{self.folder} already holds a run. Continue it with --resume, or name another folder."
             )
-        self.folder.mkdir(parents=True, exist_ok=True)
-        (self.folder / RECIPE_FILE).write_text(self.recipe.model_dump_json(indent=2) + "\n")
+        write_whole(self.folder / run_files.RECIPE, self.recipe.model_dump_json(indent=2) + "\n")
 
     def resume(self) -> None:
         """Continue where the folder's checkpoint stands.
@@ -100,29 +101,12 @@ class Run:
             TrainingError: there is no usable checkpoint, or it belongs to another recipe or other images.
         """
         state = checkpoint.load(self.folder)
-        if not self._is_of_this_recipe(state["recipe"]):
-            raise TrainingError(
-                f"The checkpoint in {self.folder} was made by another recipe; resume with that one."
-            )
-        # Checkpoints of before this was written down have no record of their images.
-        made_of = state.get("provenance", {}).get("images", "")
-        if made_of and self.provenance.images and made_of != self.provenance.images:
-            raise TrainingError(
-                f"The checkpoint in {self.folder} was made of other images (SHA-256 {made_of[:12]}…, these "
-                f"are {self.provenance.images[:12]}…); resume with those, or begin a run in another folder."
-            )
+        check_resumable(self.folder, state, self.recipe, self.provenance, self.total_steps)
         self.learner.load_state_dict(state["learner"])
         for optimiser, saved in zip(self._optimisers(), state["optimisers"], strict=True):
             optimiser.load_state_dict(saved)
         self._generator.set_state(state["generator"])
         self.step, self.seconds = state["step"], state["seconds"]
-
-    def _is_of_this_recipe(self, text: str) -> bool:
-        # Read, since the recipe of an earlier version has no keys that were added with a default.
-        try:
-            return Recipe.model_validate_json(text) == self.recipe
-        except ValidationError:
-            return False
 
     def save(self) -> None:
         """Write a checkpoint that `resume` continues from bit for bit; of several ranks the first does."""
@@ -163,8 +147,8 @@ class Run:
         values = ranks.average({"loss": loss.item(), **terms})
         if not math.isfinite(values["loss"]):
             raise TrainingError(
-                f"The loss is {values['loss']} at step {self.step + 1} (learning rate {rate:.2g}); lower "
-                "optimiser.learning_rate and go on from the last checkpoint with --resume."
+                f"The loss is {values['loss']} at step {self.step + 1} (learning rate {rate:.2g}). "
+                "Train in another folder with a lower optimiser.learning_rate."
             )
         for optimiser in self._minimisers:
             optimiser.zero_grad(set_to_none=True)

@@ -7,7 +7,8 @@ interrupted.
 
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,17 +19,20 @@ from contract.progress import Progress
 from training.data import ImageSet
 from training.data.image_set import split_rows
 from training.distributed import ranks
-from training.errors import TrainingError
+from training.errors import DataError, TrainingError
+from training.loop import checkpoint
 from training.loop.execution import Execution, prepare
 from training.loop.initial_weights import initialise, read_weights
 from training.loop.input_statistics import fit_input
 from training.loop.monitor import Monitor
 from training.loop.run import Run
 from training.loop.run_log import RunLog
+from training.loop.time_limit import time_limit
 from training.loop.trunk_maps import compute_trunk_maps
 from training.model.learner import Learner
 from training.model.trainable import Trainable
 from training.recipe import Recipe
+from training.system.folder_lock import locked
 from training.system.out_of_memory import ran_out
 from training.system.signals import Interruption, watch
 
@@ -65,8 +69,9 @@ def train(
     build: Callable[[Recipe], Trainable] = Learner,
     execution: Execution = Execution(),
     init: Path | None = None,
+    stop_at: float | None = None,
 ) -> TrainingResult:
-    """Train by the recipe into `folder`, or go on where its checkpoint stands.
+    """Train by the recipe into `folder`, or continue from its checkpoint.
 
     Several ranks (training/distributed/ranks.py) train together when each calls this with the same arguments.
 
@@ -74,38 +79,71 @@ def train(
         recipe: what to train and how.
         images: all that there are; the recipe's validation share is taken out of them.
         folder: of the run.
-        resume: go on from its checkpoint.
+        resume: continue from its checkpoint, or begin where it has none yet.
         build: makes what is trained: Deep InfoMax, or a method that it is compared with.
         execution: where and how to compute.
         init: weights that a new run starts from (training/loop/initial_weights.py).
+        stop_at: time on the monotonic clock after which the run stops as it does for a signal.
 
     Raises:
-        TrainingError: too few images, a loss that is not finite, no memory, a folder that holds another run.
+        DataError: the images are too few, or all equal.
+        TrainingError: a loss that is not finite, no memory or space on the disk, a folder that holds another
+            run or is held by another process.
     """
+    if len(images) and images.all_equal():
+        raise DataError(
+            f"All {len(images)} images are equal once decoded, so there is nothing to tell apart. "
+            "Name other images."
+        )
     prepare(execution)
     steps_per_epoch = check_batches(recipe, len(images))
     training, validation = images.split(recipe.validation_share, recipe.seed)
     run = Run(recipe, folder, recipe.epochs * steps_per_epoch, build, execution, images.sha256())
-    if resume:
-        run.resume()
-    else:
-        with ranks.first_before_others():
-            if ranks.first():
-                run.begin()
-        fit_input(run.learner.encoder, training.pixels, recipe)
-        if init is not None:
-            start = initialise(run.learner.encoder, read_weights(init), init)
-            logger.warning("%s: %s", init, start)
+    # Before the first rank writes anything: all come to the same answer.
+    resume = resume and checkpoint.exists(folder)
+    ranks.wait()
     try:
-        _loop(run, training, validation, steps_per_epoch)
+        with _claimed(folder):
+            _start(run, training, resume=resume, init=init)
+            _loop(run, training, validation, steps_per_epoch, stop_at)
+    except OSError as error:
+        raise TrainingError(
+            f"{error.filename or folder} cannot be written at step {run.step}: {error.strerror or error}. "
+            "Free some space, then give the same command with --resume."
+        ) from error
     except (MemoryError, RuntimeError) as error:
         if not ran_out(error):
             raise
         raise TrainingError(
-            f"Memory ran out at step {run.step + 1}; lower batch_size ({recipe.batch_size}) or input_size "
-            f"({recipe.input_size}), or free memory and go on with --resume."
+            f"Memory ran out at step {run.step + 1}. Lower batch_size ({recipe.batch_size}) or input_size "
+            f"({recipe.input_size}), or free memory and give the same command with --resume."
         ) from error
     return TrainingResult(run.step, run.total_steps, run.seconds)
+
+
+@contextmanager
+def _claimed(folder: Path) -> Iterator[None]:
+    """Make the run's folder, and let the first rank hold it."""
+    if not ranks.first():
+        yield
+        return
+    folder.mkdir(parents=True, exist_ok=True)
+    with locked(folder):
+        yield
+
+
+def _start(run: Run, training: ImageSet, *, resume: bool, init: Path | None) -> None:
+    """Bring a run to where it stands: its checkpoint, or its beginning."""
+    if resume:
+        run.resume()
+        return
+    with ranks.first_before_others():
+        if ranks.first():
+            run.begin()
+    fit_input(run.learner.encoder, training.pixels, run.recipe)
+    if init is not None:
+        start = initialise(run.learner.encoder, read_weights(init), init)
+        logger.warning("%s: %s", init, start)
 
 
 def check_batches(recipe: Recipe, count: int) -> int:
@@ -118,21 +156,24 @@ def check_batches(recipe: Recipe, count: int) -> int:
     _, kept = split_rows(count, recipe.validation_share, recipe.seed)
     if len(kept) < recipe.batch_size:
         raise TrainingError(
-            f"{len(kept)} training images are fewer than batch_size = {recipe.batch_size}; "
-            "use more images or a smaller batch."
+            f"{len(kept)} training images are fewer than batch_size = {recipe.batch_size}. "
+            "Use more images, or a smaller batch_size."
         )
     if recipe.batch_size % ranks.count():
         raise TrainingError(
-            f"batch_size = {recipe.batch_size} cannot be shared evenly by {ranks.count()} processes; "
-            f"make it a multiple of {ranks.count()}, or start another number."
+            f"batch_size = {recipe.batch_size} cannot be shared evenly by {ranks.count()} processes. "
+            f"Make it a multiple of {ranks.count()}, or start another number."
         )
     return len(kept) // recipe.batch_size
 
 
-def _loop(run: Run, training: ImageSet, validation: ImageSet, steps_per_epoch: int) -> None:
-    record = RunLog(run.folder, run.step, run.total_steps, steps_per_epoch)
+def _loop(
+    run: Run, training: ImageSet, validation: ImageSet, steps_per_epoch: int, stop_at: float | None
+) -> None:
+    record = RunLog(run.folder, run.step, run.total_steps, steps_per_epoch, run.recipe.work_done)
     # torchrun passes a signal on that the terminal has sent to all ranks: the second one means nothing new.
-    with watch(tolerate_repeats=ranks.count() > 1) as interruption:
+    minutes = None if stop_at is None else max(0.0, stop_at - time.monotonic()) / 60
+    with watch(tolerate_repeats=ranks.count() > 1) as interruption, time_limit(minutes):
         if run.recipe.trunk_copies is not None and not _prepare_trunk_maps(run, training, interruption):
             return
         with record:

@@ -57,8 +57,8 @@ def falling_share(losses: Sequence[tuple[int, float]], steps: int) -> float:
 def extension(share: float) -> float:
     """Compute how many times as long a run has to be for its loss to settle.
 
-    The loss is taken to fall exponentially. At its rate the last quarter of the steps
-    brings this share of the whole fall. At the wanted rate it brings what counts as settled.
+    The loss is taken to fall exponentially, with the rate that explains this share of the last quarter. The
+    wanted rate is that of a loss that counts as settled.
     """
     return min(_LONGEST_EXTENSION, _rate(_MOST_FALLING) / _rate(share))
 

@@ -26,11 +26,17 @@ def health(findings: Sequence[RunFinding]) -> str:
 def ordered(findings: Sequence[RunFinding]) -> tuple[RunFinding, ...]:
     """Put first what decides the verdict.
 
-    A collapsed encoder is useless after any number of steps. All other failures may be those of a run that
-    is too short, or chance on a few images.
+    A run that is too short fails in every way. A collapsed encoder is useless on all images. All other
+    failures may be chance where the images are few.
     """
-    ranks = {"undecided": 1, "failure": 2, "warning": 3}
-    return tuple(sorted(findings, key=lambda one: 0 if one.check == "collapse" else ranks[one.severity]))
+    ranks = {"undecided": 2, "failure": 3, "warning": 4}
+    first = {"steps": 0, "collapse": 1}
+
+    def rank(finding: RunFinding) -> int:
+        own = ranks[finding.severity]
+        return own if finding.severity == "warning" else first.get(finding.check, own)
+
+    return tuple(sorted(findings, key=rank))
 
 
 def worth(quality: Quality, baselines: Baselines | None) -> str:

@@ -89,13 +89,3 @@ def test_a_run_that_broke_off_goes_on_from_its_checkpoint_to_the_same_weights_an
     assert infomax(*arguments, "--resume").status == 0
     assert_same_weights(tmp_path / "run", finished_run)
     assert read_points(tmp_path / "run") == read_points(finished_run)
-
-
-def test_fewer_epochs_than_the_recipe_asks_for(
-    infomax: Infomax, sample_recipe: Path, sample_train: Path, tmp_path: Path
-) -> None:
-    options = ("--recipe", sample_recipe, "--data", sample_train, "--no-report")
-    arguments = ("train", *options, "--out", tmp_path / "run")
-    assert infomax(*arguments, "--epochs", 1).status == 0
-    assert checkpoint.load(tmp_path / "run")["total_steps"] == 4
-    assert "another recipe" in infomax(*arguments, "--resume").sentence

@@ -29,7 +29,7 @@ def refused(infomax: Infomax, sample_recipe: Path, tmp_path: Path) -> Refused:
 
 
 def test_a_path_that_is_not_there(refused: Refused, tmp_path: Path) -> None:
-    assert "name a folder of images or a Parquet file" in refused(tmp_path / "photos")
+    assert "Name a folder of images or a Parquet file" in refused(tmp_path / "photos")
 
 
 def test_an_empty_folder(refused: Refused, tmp_path: Path) -> None:
@@ -40,7 +40,7 @@ def test_an_empty_folder(refused: Refused, tmp_path: Path) -> None:
 def test_a_corrupt_parquet_file(refused: Refused, sample_train: Path, tmp_path: Path) -> None:
     corrupt = tmp_path / "corrupt.parquet"
     corrupt.write_bytes(sample_train.read_bytes()[:-100])
-    assert "no readable Parquet file" in refused(corrupt)
+    assert "not a readable Parquet file" in refused(corrupt)
 
 
 def test_damage_in_the_middle_of_a_parquet_file(refused: Refused, sample_train: Path, tmp_path: Path) -> None:
@@ -62,8 +62,8 @@ def test_a_parquet_file_with_other_columns(refused: Refused, tmp_path: Path) -> 
 
 def test_an_image_column_without_bytes(refused: Refused, tmp_path: Path) -> None:
     path = tmp_path / "other.parquet"
-    pq.write_table(pa.table({"img": ["a.jpg"]}), path)
-    assert "it must be a struct with the member bytes" in refused(path)
+    pq.write_table(pa.table({"img": [1.5]}), path)
+    assert "is double. It must be a struct with the member bytes" in refused(path)
 
 
 def test_a_file_of_another_kind(refused: Refused, tmp_path: Path) -> None:
@@ -97,39 +97,50 @@ def test_a_few_unreadable_images_are_named_and_left_out(
     assert [line.split()[3] for line in named] == ["000.jpg:", "001.jpg:"]
 
 
-def test_too_few_images(refused: Refused, tmp_path: Path) -> None:
-    said = refused(folder_of_photos(tmp_path / "photos", 20, broken=0))
-    assert said == ("18 training images are fewer than batch_size = 64; use more images or a smaller batch.")
-
-
-def test_too_few_images_are_known_before_one_is_decoded(
-    infomax: Infomax, sample_train: Path, tmp_path: Path
+def test_a_batch_that_the_images_do_not_fill_is_refused_before_one_is_decoded(
+    infomax: Infomax, sample_recipe: Path, sample_train: Path, tmp_path: Path
 ) -> None:
-    recipe = tmp_path / "wide.toml"
-    recipe.write_text(RECIPE.replace("batch_size = 64", "batch_size = 271"))
-    answer = infomax("train", "--recipe", recipe, "--data", sample_train, "--out", tmp_path / "run")
+    arguments = ("--recipe", sample_recipe, "--data", sample_train, "--out", tmp_path / "run")
+    answer = infomax("train", *arguments, "--batch-size", 271)
     assert answer.sentence == (
-        "270 training images are fewer than batch_size = 271; use more images or a smaller batch."
+        "--batch-size is 271, and only 270 of the 300 images are trained on. "
+        "Set --batch-size to 270 at most, or use more images."
     )
     assert "decoding" not in answer.err
 
 
-def test_one_image_leaves_nothing_to_validate_with(refused: Refused, tmp_path: Path) -> None:
-    assert "one side would be empty" in refused(folder_of_photos(tmp_path / "photos", 1, broken=0))
+def test_three_images_are_too_few(refused: Refused, tmp_path: Path) -> None:
+    said = refused(folder_of_photos(tmp_path / "photos", 3, broken=0))
+    assert said.startswith("There are too few images: 3. Training needs at least 4")
 
 
-def test_a_gpu_that_is_not_there(infomax: Infomax, sample_recipe: Path, tmp_path: Path) -> None:
+def test_images_that_are_all_equal(refused: Refused, tmp_path: Path) -> None:
+    """The loss would be no number, and no learning rate is to blame."""
+    photos = tmp_path / "photos"
+    photos.mkdir()
+    for number in range(80):
+        (photos / f"{number}.jpg").write_bytes(photo(1))
+    assert refused(photos).startswith("All 80 images are equal once decoded")
+
+
+def test_a_gpu_that_is_not_there(
+    infomax: Infomax, sample_recipe: Path, sample_train: Path, tmp_path: Path
+) -> None:
     if torch.cuda.is_available():
         pytest.skip("there is a GPU")
-    arguments = ("train", "--recipe", sample_recipe, "--data", tmp_path, "--out", tmp_path / "run")
+    arguments = ("train", "--recipe", sample_recipe, "--data", sample_train, "--out", tmp_path / "run")
     assert "sees no GPU here" in infomax(*arguments, "--device", "cuda").sentence
 
 
 def test_compiling_without_a_compiler(
-    infomax: Infomax, sample_recipe: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    infomax: Infomax,
+    sample_recipe: Path,
+    sample_train: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setenv("CXX", "no-such-compiler")
-    arguments = ("train", "--recipe", sample_recipe, "--data", tmp_path, "--out", tmp_path / "run")
+    arguments = ("train", "--recipe", sample_recipe, "--data", sample_train, "--out", tmp_path / "run")
     assert "there is no no-such-compiler" in infomax(*arguments, "--compile").sentence
 
 
@@ -170,8 +181,8 @@ def test_memory_that_runs_out_in_a_step(
     monkeypatch.setattr(Run, "take_step", lambda *_: torch.empty(10**14))
     answer = infomax("train", "--recipe", sample_recipe, "--data", sample_train, "--out", tmp_path / "run")
     assert answer.sentence == (
-        "Memory ran out at step 1; lower batch_size (64) or input_size (32), or free memory and go on with "
-        "--resume."
+        "Memory ran out at step 1. Lower batch_size (64) or input_size (32), or free memory and give the "
+        "same command with --resume."
     )
 
 
@@ -184,7 +195,7 @@ def test_a_folder_that_holds_a_run_is_not_overwritten(
     infomax: Infomax, sample_recipe: Path, finished_run: Path, tmp_path: Path
 ) -> None:
     arguments = ("train", "--recipe", sample_recipe, "--data", tmp_path, "--out", finished_run)
-    assert "already holds a run; go on with --resume" in infomax(*arguments).sentence
+    assert "already holds a run. Continue it with --resume" in infomax(*arguments).sentence
 
 
 def test_resuming_what_never_began(
@@ -192,7 +203,7 @@ def test_resuming_what_never_began(
 ) -> None:
     out = tmp_path / "run"
     arguments = ("train", "--recipe", sample_recipe, "--data", sample_train, "--out", out, "--resume")
-    assert "start the run without --resume" in infomax(*arguments).sentence
+    assert "Start the run without --resume" in infomax(*arguments).sentence
     assert not out.exists()
 
 
@@ -225,4 +236,4 @@ def test_the_process_itself_ends_with_one_sentence_and_status_1(
     out, errors = process.communicate()
     assert process.returncode == 1
     assert out == ""
-    assert errors == f"error: There is no {tmp_path / 'no'}; name a folder of images or a Parquet file.\n"
+    assert errors == f"error: There is no {tmp_path / 'no'}. Name a folder of images or a Parquet file.\n"

@@ -15,7 +15,7 @@ from PIL import Image
 from contract.preprocessing import Preprocessing
 from tests.pictures import encoded, landscape, photo, plain
 from training.data import load, open_source
-from training.data.parquet import class_metadata
+from training.data.parquet_columns import class_metadata
 from training.errors import DataError
 
 RULE = Preprocessing(height=32, width=32)
@@ -47,7 +47,7 @@ def test_sub_folders_are_classes_in_the_order_of_their_names(tmp_path: Path) -> 
     assert (images.pixels[images.names.index("wren/1.png")] == 1).all()
 
 
-def test_a_flat_folder_has_no_classes_and_ignores_other_files(tmp_path: Path) -> None:
+def test_a_flat_folder_has_no_classes(tmp_path: Path) -> None:
     contents = {
         "2.PNG": plain(2),
         "1.png": plain(1),
@@ -91,10 +91,10 @@ def test_parquet_with_names_with_numbers_and_without_classes(tmp_path: Path) -> 
     ("labels", "said"),
     [
         (pa.array([0, None, 1]), "1 nulls"),
-        (pa.array(["a", "b", "c"]), "is string"),
-        (pa.array([0, -2, 1]), "is -2; classes count from 0"),
+        (pa.array([0.5, 1.0, 2.0]), "is double"),
+        (pa.array([0, -2, 1]), "is -2. Classes count from 0"),
     ],
-    ids=["null", "text", "negative"],
+    ids=["null", "fraction", "negative"],
 )
 def test_labels_that_are_no_classes(tmp_path: Path, labels: "pa.Array[Any]", said: str) -> None:
     with pytest.raises(DataError, match=said):

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from tests.training.command import Infomax
+from training.cli.exit_status import STOPPED
 from training.errors import RecipeError, TrainingError
 from training.experiments.ablation import result as results
 from training.experiments.ablation.result import AblationResult
@@ -78,6 +79,9 @@ def test_the_command_measures_every_row_and_leaves_finished_ones_alone(
         "--out", str(tmp_path / "out"), "--images", "100", "--epochs", "1", "--seeds", "2",
         "--only", "whitened first layer",
     )  # fmt: skip
+    stopped = infomax(*arguments, "--minutes", 0)
+    assert stopped.status == STOPPED
+    assert "Go on with the same command" in stopped.out
     first, second = infomax(*arguments), infomax(*arguments)
     assert (first.status, second.status) == (0, 0), first.err + second.err
     assert "| whitened first layer |" in first.out

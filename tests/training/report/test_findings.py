@@ -197,7 +197,10 @@ def test_the_verdict_names_what_decides_it() -> None:
     assert health(ordered([critic, pixels])) == "Do not use this encoder: title of pixels."
     assert health(ordered([critic, pixels, short])) == "Title of steps. Evidence of steps."
     assert health(ordered([critic, few])) == "Title of images. Evidence of images."
-    assert health(ordered([short, collapsed])) == "Do not use this encoder: title of collapse."
+    assert health(ordered([collapsed, short])) == "Title of steps. Evidence of steps."
+    assert health(ordered([few, collapsed])) == "Do not use this encoder: title of collapse."
+    falling = found("steps", "warning")
+    assert health(ordered([falling, collapsed])) == "Do not use this encoder: title of collapse."
     assert "healthy: nothing" in health([])
 
 

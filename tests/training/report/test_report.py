@@ -15,7 +15,7 @@ import torch
 from contract.preprocessing import Preprocessing
 from tests.training.command import RECIPE, Infomax
 from training import report as reporting
-from training.cli import train as train_command
+from training.cli import train_run
 from training.data import ImageSet, load
 from training.errors import TrainingError
 from training.evaluation.quality import measure_quality
@@ -176,7 +176,7 @@ def test_without_labels_nothing_is_said_of_classes(
 def test_a_collapsed_encoder_is_named_in_the_first_sentence(
     finished_run: Path, training: ImageSet, held_out: ImageSet
 ) -> None:
-    run = load_reported_run(finished_run)
+    run = replace(load_reported_run(finished_run), steps=5_000, total_steps=5_000)
     with torch.no_grad():
         run.learner.encoder.code.weight.zero_()  # type: ignore[operator]
     evidence = gather(run, training, held_out, "others")
@@ -296,7 +296,7 @@ def test_a_report_that_fails_or_is_interrupted_leaves_the_run_finished(
     def fail(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(train_command, "write_report", fail)
+    monkeypatch.setattr(train_run, "write_report", fail)
     answer = infomax(*arguments, tmp_path / "run")
     assert answer.status == 0
     assert "there is no report of it (KeyboardInterrupt)" in answer.err

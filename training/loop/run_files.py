@@ -1,0 +1,4 @@
+"""Names of the files in a run's folder."""
+
+CHECKPOINT = "checkpoint.pt"
+RECIPE = "recipe.json"

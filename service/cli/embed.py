@@ -116,7 +116,7 @@ async def _embed_all(
     started = perf_counter()
     try:
         with Progress("embedding") as progress, kind(out, pipeline.card) as file:
-            writer = _AnswerWriter(file, progress, total)
+            writer = _VectorWriter(file, progress, total)
             groups = folder_items(_files(path, out, Hidden()), settings.max_image_bytes)
             stream = Stream(groups, Outputs(pipeline, ("embedding",)), Window.of(settings))
             failure = await stream.run(writer.write)
@@ -131,7 +131,7 @@ async def _embed_all(
         await pipeline.stop(0)
 
 
-class _AnswerWriter:
+class _VectorWriter:
     """Writer of the answers: vectors to the file, failures to the terminal."""
 
     def __init__(self, file: VectorFile, progress: Progress, total: int) -> None:

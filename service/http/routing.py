@@ -19,7 +19,7 @@ from service.errors import ServiceError, refusal
 _SHOWN = 100
 
 
-class _Found(NamedTuple):
+class _RouteMatch(NamedTuple):
     """A route, and the parameters of the path that led to it."""
 
     route: APIRoute
@@ -37,7 +37,7 @@ class RoutingMiddleware:
             routers: routes that come first are chosen first.
         """
         self._app = app
-        self._fixed: dict[str, dict[str, _Found]] = {}
+        self._fixed: dict[str, dict[str, _RouteMatch]] = {}
         self._patterns: list[tuple[re.Pattern[str], APIRoute]] = []
         for router in routers:
             for route in router.routes:
@@ -47,7 +47,7 @@ class RoutingMiddleware:
                     # A parameter may hold a line's end too; what reads it refuses it in its own words.
                     self._patterns.append((re.compile(route.path_regex.pattern, re.DOTALL), route))
                 else:
-                    _add(self._fixed.setdefault(route.path, {}), _Found(route, {}))
+                    _add(self._fixed.setdefault(route.path, {}), _RouteMatch(route, {}))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -70,12 +70,12 @@ class RoutingMiddleware:
                 response.headers["Allow"] = ", ".join(sorted(by_method))
         await response(scope, receive, _without_body(send) if method == "HEAD" else send)
 
-    def _matching(self, path: str) -> dict[str, _Found]:
+    def _matching(self, path: str) -> dict[str, _RouteMatch]:
         """Find the routes whose pattern is the whole path, by their methods."""
-        by_method: dict[str, _Found] = {}
+        by_method: dict[str, _RouteMatch] = {}
         for pattern, route in self._patterns:
             if match := pattern.fullmatch(path):
-                _add(by_method, _Found(route, match.groupdict()))
+                _add(by_method, _RouteMatch(route, match.groupdict()))
         return by_method
 
 
@@ -95,7 +95,7 @@ def _shown(path: str) -> str:
     return ascii(path[:_SHOWN])[1:-1]
 
 
-def _add(by_method: dict[str, _Found], found: _Found) -> None:
+def _add(by_method: dict[str, _RouteMatch], found: _RouteMatch) -> None:
     """Add a route under its methods; GET answers HEAD as well (RFC 9110, section 9.3.2)."""
     for method in found.route.methods or ():
         by_method.setdefault(method, found)

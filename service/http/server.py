@@ -150,7 +150,7 @@ class ConnectionServer(Server):
             logger.error("%s: nearly all file descriptors are in use; raise the limit (ulimit -n)", what)
 
     def _protocol(self) -> asyncio.Protocol:
-        return _Connection(self._on_lost, seconds=self._client_seconds, **self.connection_parts)
+        return _CountedConnection(self._on_lost, seconds=self._client_seconds, **self.connection_parts)
 
     def _on_lost(self) -> None:
         self._ended += 1
@@ -168,7 +168,7 @@ class ConnectionServer(Server):
             asyncio.get_running_loop().call_later(_RETRY_SECONDS, self._tell_ended)
 
 
-class _Connection(TimedProtocol):
+class _CountedConnection(TimedProtocol):
     """One connection that tells when it ends."""
 
     def __init__(self, on_lost: Callable[[], None], **parts: Any) -> None:

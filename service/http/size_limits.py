@@ -20,7 +20,7 @@ _MOST_DISCARDED_BYTES = 2**20
 _CODING = b"transfer-encoding"
 
 
-class BoundedConnection(Connection):
+class SizeLimitedConnection(Connection):
     """HTTP/1.1 with an end to every head, and to all else that is not a body."""
 
     def __init__(self, **parts: Any) -> None:

@@ -13,13 +13,13 @@ from typing import Any
 from service.errors import ServiceError
 from service.http.body_timeout import too_slow
 from service.http.request_context import find_context
-from service.http.size_limits import BoundedConnection
+from service.http.size_limits import SizeLimitedConnection
 
 # What counts as taking more of an answer.
 _STEP_BYTES = 1024
 
 
-class TimedProtocol(BoundedConnection):
+class TimedProtocol(SizeLimitedConnection):
     """HTTP/1.1 with an end to every wait.
 
     A wait begins at the moment that a field `_..._since` holds, and all are allowed the same time. So one

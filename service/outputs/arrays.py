@@ -1,4 +1,4 @@
-"""Arrays as bytes for programs: NumPy's file format and Arrow's stream."""
+"""Arrays as bytes: NumPy's file format and Arrow's stream."""
 
 from io import BytesIO
 from typing import Any
@@ -11,14 +11,14 @@ MODEL_KEY = b"infomax.model"
 
 
 def npy(array: NDArray[Any]) -> bytes:
-    """The array as `numpy.load` reads it, without pickles."""
+    """Write an array as `numpy.load` reads it, without pickles."""
     file = BytesIO()
     np.lib.format.write_array(file, np.ascontiguousarray(array), allow_pickle=False)
     return file.getvalue()
 
 
 def arrow_stream(embeddings: NDArray[np.float32], model: str) -> bytes:
-    """Embeddings [N, D] as an Arrow IPC stream of one record batch.
+    """Write embeddings [N, D] as an Arrow IPC stream of one record batch.
 
     Columns are `index` int64 and `embedding` fixed_size_list<float32>[D]; the schema's metadata names the
     model under `infomax.model`.

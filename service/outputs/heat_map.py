@@ -23,7 +23,7 @@ _OVERLAY = 0.6
 # Sides of the shown picture in pixels; small originals are enlarged pixel by pixel.
 _SMALLEST, _LARGEST = 320, 720
 _DPI = 110
-# Of zlib: its usual 6 takes as long as all of the drawing, for files that are a fifth smaller.
+# Level of zlib. Its default of 6 takes as long as the drawing, for files that are a fifth smaller.
 _DEFLATE = 1
 _INCHES = (9.6, 4.4)
 # Left, bottom, width and height as shares of the picture.
@@ -31,7 +31,7 @@ _ORIGINAL_BOX = (0.045, 0.08, 0.40, 0.84)
 OVERLAY_BOX = (0.495, 0.08, 0.40, 0.84)
 _BAR_BOX = (0.915, 0.12, 0.018, 0.76)
 _MOST_DOTS = 32
-# Longer than this an image is drawn out of proportion, or its short side would be a line.
+# A longer image is drawn out of proportion, or its short side would be a line.
 _MOST_ELONGATED = 4
 # A map of zeros still needs a scale.
 _LEAST_RANGE = 0.01
@@ -39,14 +39,14 @@ _LEAST_RANGE = 0.01
 
 @dataclass(frozen=True, slots=True)
 class Picture:
-    """What is drawn.
+    """Content of a picture.
 
     Attributes:
         image: RGB, upright, at full size.
         mi_map: float32 [rows, columns] in nats.
-        grid: where its patches lie.
-        placement: where the image lies in the model's input.
-        label: what the values are, for the scale.
+        grid: the patches of the map.
+        placement: position of the image in the model's input.
+        label: label of the scale.
     """
 
     image: Image.Image
@@ -57,10 +57,11 @@ class Picture:
 
 
 class Sheet:
-    """Two panels and a scale, drawn upon again and again by one thread.
+    """Two panels and a scale, which one thread uses for every picture.
 
-    A figure is thousands of objects in cycles with megabytes of pixels among them, so one for each picture
-    would fill the memory until the cycle collector came to it; and what all pictures share is half the work.
+    A figure is thousands of objects in cycles, with megabytes of pixels among them. One for each picture
+    would fill the memory until the cycle collector ran. The parts that all pictures share take half of the
+    time.
     """
 
     def __init__(self) -> None:
@@ -82,8 +83,9 @@ class Sheet:
             axes.tick_params(labelsize=7)
 
     def draw(self, picture: Picture) -> bytes:
-        """The PNG: image on the left, overlay and scale bar on the right; equal arguments give equal bytes,
-        whatever was drawn before."""
+        """Draw the PNG: image on the left, overlay and scale bar on the right.
+
+        Equal arguments give equal bytes, whatever was drawn before."""
         (width, height), placement = picture.image.size, picture.placement
         shown = _fit(picture.image)
         across = _centres(picture.grid.columns, picture.grid, placement.across)
@@ -95,7 +97,7 @@ class Sheet:
         field[_unseen(ys, placement.down)] = np.nan
         reach = max(float(np.abs(picture.mi_map).max()), _LEAST_RANGE)
 
-        # Pale, so that how dark a colour is tells of the map and not of the image.
+        # Pale, so that the darkness of a colour shows the map and not the image.
         for image, data in ((self._original, shown), (self._pale, shown.convert("L")), (self._heat, field)):
             image.set_data(np.asarray(data))
             # Axes count in pixels of the original, as the boxes of the JSON answer do.
@@ -118,7 +120,7 @@ class Sheet:
 
 
 def _fit(image: Image.Image) -> Image.Image:
-    """The image at a size fit for a screen, its shape kept."""
+    """Scale the image to a size for a screen, in proportion."""
     side = max(image.size)
     if side < _SMALLEST:
         factor = -(-_SMALLEST // side)

@@ -1,4 +1,4 @@
-"""A stream's answers as NDJSON: a line for each item, then a line that sums them up."""
+"""Answers of a stream as NDJSON: a line for each item, then a line with the summary."""
 
 from collections.abc import Sequence
 
@@ -15,16 +15,16 @@ _OPTIONS = orjson.OPT_SERIALIZE_NUMPY | orjson.OPT_APPEND_NEWLINE
 
 
 class Lines:
-    """`{"index", "id", "status": "ok", ...}` or `{..., "status": "error", "error": {...}}` for each item.
+    """Lines `{"index", "id", "status": "ok", ...}` or `{..., "status": "error", "error": {...}}`.
 
-    The last line is `{"summary": {...}}`; a stream that ended before its end has `{"error": {...}}` before
-    it, and its summary says `"complete": false`.
+    The last line is `{"summary": {...}}`. A stream that ended early has `{"error": {...}}` before it, and
+    `"complete": false` in its summary.
     """
 
     media_type = NDJSON
 
     def __init__(self, encoding: VectorEncoding = "float") -> None:
-        """`encoding` is how embeddings are written."""
+        """Write embeddings in this encoding."""
         self._encoding = encoding
 
     def answers(self, answers: Sequence[Answer]) -> bytes:
@@ -54,7 +54,7 @@ class Lines:
 
 
 def summary_json(tally: Tally, *, complete: bool) -> dict[str, object]:
-    """The count of a stream's answers; `complete` says that it was read to its end."""
+    """Make the summary; `complete` means that the stream was read to its end."""
     return {
         "items": tally.items,
         "ok": tally.ok,
@@ -65,7 +65,7 @@ def summary_json(tally: Tally, *, complete: bool) -> dict[str, object]:
 
 
 def failure_json(failure: ServiceError) -> dict[str, object]:
-    """Why a stream ended before its end."""
+    """Describe why a stream ended early."""
     error: dict[str, object] = {"code": failure.code, "message": str(failure)}
     if failure.limit is not None:
         error["limit"] = failure.limit

@@ -1,4 +1,4 @@
-"""Drawing pictures beside everything else: one thread, and a short queue before it."""
+"""Painter: one thread that draws pictures, and a short queue before it."""
 
 import asyncio
 from collections.abc import Callable
@@ -12,8 +12,10 @@ _FIRST_GUESS_SECONDS = 0.5
 
 
 class Painter:
-    """Draws one picture at a time: a picture costs as much as hundreds of embeddings, and must not cost
-    the others their cores. All methods belong to one event loop."""
+    """Painter of one picture at a time. All methods belong to one event loop.
+
+    A picture costs as much as hundreds of embeddings, and must not take their cores.
+    """
 
     def __init__(self) -> None:
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="paint")
@@ -24,7 +26,8 @@ class Painter:
         """Run `draw` in the thread.
 
         Raises:
-            ServiceError: 503 `overloaded` when too many pictures wait; and every error of `draw`.
+            ServiceError: 503 `overloaded` when too many pictures wait.
+            Exception: the error of `draw`.
         """
         if self._waiting >= _MOST_WAITING:
             seconds = self._waiting * self._seconds

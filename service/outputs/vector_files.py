@@ -21,10 +21,10 @@ _NPY_HEADER_BYTES = 128
 
 
 class VectorFile(ABC):
-    """A file in the making. What is not left in peace leaves no file behind."""
+    """File that is being written. Where an exception ends the writing, no file is left."""
 
     def __init__(self, out: Path, card: ModelCard) -> None:
-        """`out` is the file that is to be; the card says what the vectors are of."""
+        """Begin the file `out` of vectors of the model of this card."""
         self._out = out
         self._card = card
 
@@ -47,20 +47,20 @@ class VectorFile(ABC):
 
     @property
     def parts(self) -> dict[Path, Path]:
-        """What is written now, and the names that it gets."""
+        """List the temporary files, and the names that they get."""
         return {_part(self._out): self._out}
 
     @abstractmethod
     def write(self, names: Sequence[str], vectors: NDArray[np.float32]) -> None:
-        """Append rows: a name for each of the vectors [N, D]."""
+        """Append the vectors [N, D], with a name for each."""
 
     @abstractmethod
     def close(self) -> None:
-        """Nothing more will come."""
+        """Complete the file."""
 
 
 class NpyFile(VectorFile):
-    """`out.npy` with float32 [N, D], and `out.txt` with the N names, one a line."""
+    """`out.npy` with float32 [N, D], and `out.txt` with the N names, one per line."""
 
     def __init__(self, out: Path, card: ModelCard) -> None:
         super().__init__(out, card)
@@ -72,7 +72,7 @@ class NpyFile(VectorFile):
     @property
     def parts(self) -> dict[Path, Path]:
         names = self._out.with_suffix(".txt")
-        # The vectors last: where they are, their names are.
+        # The vectors last: where they exist, their names do.
         return {_part(names): names, **super().parts}
 
     def write(self, names: Sequence[str], vectors: NDArray[np.float32]) -> None:
@@ -87,7 +87,7 @@ class NpyFile(VectorFile):
         self._names.close()
 
     def _write_header(self) -> None:
-        """Format version 1.0: https://numpy.org/doc/stable/reference/generated/numpy.lib.format.html"""
+        """Write the header of format version 1.0: https://numpy.org/doc/stable/reference/generated/numpy.lib.format.html"""
         shape = (self._rows, self._card.shapes.embedding)
         text = str({"descr": "<f4", "fortran_order": False, "shape": shape})
         size = _NPY_HEADER_BYTES - len(np.lib.format.MAGIC_PREFIX) - 4
@@ -131,7 +131,7 @@ class ParquetFile(VectorFile):
 
 
 class NdjsonFile(VectorFile):
-    """A line `{"id", "embedding"}` for each image."""
+    """NDJSON with a line `{"id", "embedding"}` for each image."""
 
     def __init__(self, out: Path, card: ModelCard) -> None:
         super().__init__(out, card)
@@ -155,7 +155,7 @@ VECTOR_FILES: dict[str, type[VectorFile]] = {
 
 
 def own_files(out: Path) -> frozenset[Path]:
-    """Everything that writing `out` may make or replace."""
+    """List the files that writing `out` may make or replace."""
     files = (out, out.with_suffix(".txt"))
     return frozenset((*files, *map(_part, files)))
 
@@ -165,5 +165,5 @@ def _part(path: Path) -> Path:
 
 
 def _one_line(name: str) -> str:
-    """A name that may itself hold line breaks, as one line."""
+    """Write a name, which may hold line breaks, as one line."""
     return name.replace("\n", "\\n").replace("\r", "\\r") + "\n"

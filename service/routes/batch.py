@@ -71,8 +71,8 @@ async def answer_batch(request: Request) -> Response:
     search = Search(
         served.index, parameters.k, parameters.condition, parameters.thoroughness, parameters.min_score
     )
-    work = Outputs(served.pipeline, parameters.outputs, search, context_of(request).quota)
-    return stream_response(request, PATH, work, _format(media_type, parameters, served.pipeline.card))
+    handler = Outputs(served.pipeline, parameters.outputs, search, context_of(request).quota)
+    return stream_response(request, PATH, handler, _format(media_type, parameters, served.pipeline.card))
 
 
 def _format(media_type: str, parameters: BatchParameters, card: ModelCard) -> AnswerFormat:

@@ -12,7 +12,7 @@ from service.inputs.stream import StreamLimits
 from service.runtime import runtime_of
 from service.streaming.body import DuplexBody
 from service.streaming.response import AnswerFormat, StreamResponse
-from service.streaming.stream import Stream, Window, Work
+from service.streaming.stream import ItemHandler, Stream, Window
 from service.streaming.writer import UnreadLimits
 
 T = TypeVar("T")
@@ -24,13 +24,15 @@ REQUEST_BODY: dict[str, Any] = {
 }
 
 
-def stream_response(request: Request, route: str, work: Work[T], form: AnswerFormat) -> StreamResponse:
+def stream_response(
+    request: Request, route: str, handler: ItemHandler[T], form: AnswerFormat
+) -> StreamResponse:
     """Answer the stream in the request's body.
 
     Args:
         request: a request whose body is not read yet.
         route: template of the route, for the metrics.
-        work: handles the items.
+        handler: handles the items.
         form: writes the answers.
 
     Raises:
@@ -42,5 +44,5 @@ def stream_response(request: Request, route: str, work: Work[T], form: AnswerFor
     context_of(request).client_sends = body.is_coming
     pieces = body_pieces(request, body.pieces())
     groups = reader(pieces, request.headers.get("content-type", ""), StreamLimits.of(settings))
-    stream = Stream(groups, work, Window.of(settings))
+    stream = Stream(groups, handler, Window.of(settings))
     return StreamResponse(stream, body, form, route, UnreadLimits.of(settings))

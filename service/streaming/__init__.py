@@ -1,4 +1,4 @@
-"""Streams of any length: read, answered in order, stored, with bounded memory.
+"""Streams of any length: read, answered in order and stored, with bounded memory.
 
-Formats of input and output lie in `inputs` and `outputs`.
+The rooms `inputs` and `outputs` hold their formats.
 """

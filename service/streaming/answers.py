@@ -1,4 +1,4 @@
-"""What one item of a stream is answered, and the count of it all."""
+"""Answers to the items of a stream, and the count of them."""
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -13,10 +13,11 @@ from service.inference.results import Failed
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """One item's answer: `failed`, or whichever of the outputs were asked for.
+    """Answer to one item: its failure, or the outputs that were asked for.
 
     Attributes:
-        index, id: of the item.
+        index: position of the item.
+        id: id of the item.
         failed: why it has no outputs.
         embedding: float32 [D].
         mi_map: float32 [M, M], pointwise MI in nats.
@@ -33,7 +34,7 @@ class Answer:
 
 @dataclass(slots=True)
 class Tally:
-    """How many items were answered, and how many of them by which failure."""
+    """Count of answered items, and of failures by code."""
 
     items: int = 0
     failures: Counter[str] = field(default_factory=Counter)

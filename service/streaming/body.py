@@ -1,4 +1,4 @@
-"""The body of a streamed request, and behind it the end of its connection: one channel for both."""
+"""Body of a streamed request, and behind it the end of its connection."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -10,7 +10,7 @@ from service.errors import ServiceError
 
 
 class DuplexBody:
-    """A body that is read while its answer is written. One caller listens at a time."""
+    """Body that is read while its answer is written. One caller reads at a time."""
 
     def __init__(self, receive: Receive) -> None:
         self._receive = receive
@@ -18,14 +18,14 @@ class DuplexBody:
         self._broken_off = False
 
     def is_coming(self) -> bool:
-        """Whether more of it is to come: not all was read, and the client has neither left nor stopped."""
+        """Whether more is to come: the body has not ended, and the client has not stopped sending."""
         return not self._complete.is_set() and not self._broken_off
 
     async def pieces(self) -> AsyncIterator[bytes]:
-        """The body as it arrives.
+        """Yield the body as it arrives.
 
         Raises:
-            ClientDisconnect: the client went away before it had sent everything.
+            ClientDisconnect: the connection was closed before the end of the body.
             ServiceError: 408 `client_too_slow`.
         """
         while not self._complete.is_set():
@@ -33,13 +33,13 @@ class DuplexBody:
                 yield piece
 
     async def until_disconnected(self) -> None:
-        """Wait until the client, having sent everything, goes away."""
+        """Wait until the client closes the connection after the end of its body."""
         await self._complete.wait()
         while (await self._receive())["type"] != "http.disconnect":
             pass
 
     async def discard(self) -> None:
-        """Read what nobody needs, so that a client that sends before it reads comes to its answer.
+        """Read and discard the rest of the body, so that a client that sends first can read its answer.
 
         Raises:
             ClientDisconnect, ServiceError: as `pieces`.

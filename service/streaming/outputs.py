@@ -1,4 +1,4 @@
-"""What a stream of images is answered: as much of the model as the outputs need, then the index."""
+"""Outputs of a stream of images: as much of the model as they need, then the index."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -20,12 +20,12 @@ from service.streaming.answers import Answer
 
 OUTPUTS = ("embedding", "mi_map", "neighbours")
 
-_NO_IMAGE = Failed("no_image", "The line holds a vector; this route takes images, /v1/items takes both.")
+_NO_IMAGE = Failed("no_image", "The line holds a vector. Send an image here, or the vector to /v1/items.")
 
 
 @dataclass(frozen=True)
 class Search:
-    """Where neighbours are searched for, how many, and among what."""
+    """Search for the neighbours of a stream's images."""
 
     index: Index
     k: int
@@ -39,11 +39,11 @@ class Search:
         return await self.index.search(query)
 
 
-_Found = Sequence[Neighbour] | Failed | None
+_SearchOutcome = Sequence[Neighbour] | Failed | None
 
 
 class Outputs:
-    """Embeds images and answers with what was asked for: of one image all of it, or its failure."""
+    """Handler that answers each image with all outputs that were asked for, or with its failure."""
 
     def __init__(
         self,
@@ -70,16 +70,16 @@ class Outputs:
         outcomes = [
             next(embedded) if isinstance(item.content, bytes) else _no_image(item.content) for item in items
         ]
-        found: Sequence[_Found] = [None] * len(items)
+        found: Sequence[_SearchOutcome] = [None] * len(items)
         if self._search is not None:
             found = await _neighbours(self._search, outcomes)
         return list(map(self._answer, items, outcomes, found))
 
     async def conclude(self, _items: Sequence[StreamItem], prepared: list[Answer]) -> list[Answer]:
-        """Nothing is left to be done in order."""
+        """Return the prepared answers; nothing depends on the order."""
         return prepared
 
-    def _answer(self, item: StreamItem, outcome: Outcome, found: _Found) -> Answer:
+    def _answer(self, item: StreamItem, outcome: Outcome, found: _SearchOutcome) -> Answer:
         if isinstance(outcome, Failed):
             return Answer(item.index, item.id, outcome)
         if isinstance(found, Failed):
@@ -97,9 +97,9 @@ def _no_image(content: object) -> Failed:
     return content if isinstance(content, Failed) else _NO_IMAGE
 
 
-async def _neighbours(search: Search, outcomes: Sequence[Outcome]) -> list[_Found]:
-    """One after the other: the chunks of a stream, each with one query, keep the connections busy."""
-    found: list[_Found] = []
+async def _neighbours(search: Search, outcomes: Sequence[Outcome]) -> list[_SearchOutcome]:
+    """Search one image after the other; the chunks of a stream keep the connections busy."""
+    found: list[_SearchOutcome] = []
     failed: Failed | None = None
     for outcome in outcomes:
         if isinstance(outcome, Failed) or failed is not None:
@@ -108,7 +108,7 @@ async def _neighbours(search: Search, outcomes: Sequence[Outcome]) -> list[_Foun
         try:
             found.append(await search.by(outcome.embedding))
         except ServiceError as error:
-            # What follows would only wait for the same failure.
+            # Further searches would only wait for the same failure.
             failed = Failed(error.code, str(error))
             found.append(failed)
     return found

@@ -1,4 +1,4 @@
-"""A stream's answer over HTTP, written while the request's body is still being read."""
+"""HTTP response of a stream, written while the request's body is still being read."""
 
 import logging
 from collections.abc import Awaitable, Callable, Sequence
@@ -24,22 +24,22 @@ T = TypeVar("T")
 
 
 class AnswerFormat(Protocol):
-    """How the answers of a stream are written."""
+    """Format of a stream's answers."""
 
     media_type: str
 
     def answers(self, answers: Sequence[Answer]) -> bytes:
-        """The next answers."""
+        """Write the next answers."""
 
     def end(self, tally: Tally, failure: ServiceError | None) -> bytes:
-        """What comes last; `failure` is why the stream ended before its end."""
+        """Write the end; `failure` is why the stream ended early."""
 
 
 class StreamResponse(Response):
-    """Runs a stream and writes its answers as they come.
+    """Response that runs a stream and writes its answers as they come.
 
-    The status is sent with the first answer. So a stream that fails before it is refused like any other
-    request; later a failure is told in the stream's own format, and what was answered stays answered.
+    The status is sent with the first answer. So a stream that fails before that is refused like any other
+    request. A later failure is written in the stream's own format, and earlier answers stay valid.
     """
 
     def __init__(
@@ -74,7 +74,7 @@ class StreamResponse(Response):
         logger.info("a stream was answered", extra=self._report(complete=failure is None))
 
     async def _answer(self, writer: AnswerWriter) -> ServiceError | None:
-        """Run the stream; why it ended before its end, once something was answered."""
+        """Run the stream; return why it ended early, once something was answered."""
 
         async def write(answers: Sequence[Answer]) -> None:
             self._begun = True
@@ -95,8 +95,8 @@ class StreamResponse(Response):
             return as_service_error(error)
 
     async def _until_gone(self) -> None:
-        """Return when the client is gone; until then take what it still sends, or it never reads."""
-        # One that does not go on may be waiting for the end of its answer.
+        """Return when the client is gone; until then discard what it sends, or it would never read."""
+        # A client that stops sending may be waiting for the end of its answer.
         with suppress(ServiceError):
             await self._body.discard()
         await self._body.until_disconnected()

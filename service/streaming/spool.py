@@ -1,7 +1,7 @@
-"""First-in, first-out bytes: in memory, and in temporary files where memory is not enough.
+"""Spool: first-in, first-out bytes in temporary files.
 
-The files have no name: on Linux they never had one, elsewhere it is removed at once. So nothing is left
-behind, however the process ends.
+The files have no name: on Linux they never have one, elsewhere it is removed at once. So no file is left,
+however the process ends.
 """
 
 import os
@@ -11,14 +11,14 @@ from tempfile import TemporaryFile
 from threading import Lock
 from typing import IO
 
-# One file holds so much, and is closed once it is read: what a reader has taken occupies no disk.
+# Size of one file. It is closed once it is read, so bytes that were taken occupy no disk.
 _SEGMENT_BYTES = 64 * 2**20
-# Read at once.
+# Most bytes of one read.
 _READ_BYTES = 256 * 2**10
 
 
-class _Segment:
-    """One file, written from its beginning to its end and read in the same order."""
+class _SpoolFile:
+    """One file, written to its end and read in the same order."""
 
     def __init__(self) -> None:
         self._file: IO[bytes] = TemporaryFile(prefix="infomax-", buffering=0)  # noqa: SIM115 (closed by its owner)
@@ -34,7 +34,7 @@ class _Segment:
         return self.read == self.written
 
     def append(self, data: bytes) -> None:
-        """Write all of it; where that fails, none of it counts as written.
+        """Write all bytes; where that fails, none of them counts as written.
 
         Raises:
             OSError: the disk is full or failing.
@@ -52,21 +52,21 @@ class _Segment:
         return data
 
     def close(self) -> None:
-        # A write that the disk refused late is reported here once more; nothing depends on it.
+        # A late write error is reported here once more; nothing depends on it.
         with suppress(OSError):
             self._file.close()
 
 
 class Spool:
-    """Bytes on their way to a slow reader. Its methods block on the disk.
+    """Bytes for a slow reader. The methods block on the disk.
 
     Attributes:
         size: bytes that were spilled and not taken.
     """
 
     def __init__(self) -> None:
-        self._segments: deque[_Segment] = deque()
-        # A thread may still be at work when its stream is given up: `close` waits for it.
+        self._segments: deque[_SpoolFile] = deque()
+        # A thread may still be in here when its stream is cancelled: `close` waits for it.
         self._lock = Lock()
         self.size = 0
 
@@ -78,12 +78,12 @@ class Spool:
         """
         with self._lock:
             if not self._segments or self._segments[-1].full:
-                self._segments.append(_Segment())
+                self._segments.append(_SpoolFile())
             self._segments[-1].append(data)
             self.size += len(data)
 
     def take(self) -> bytes:
-        """The oldest bytes, some at once; none where the spool is empty.
+        """Take some of the oldest bytes; none where the spool is empty.
 
         Raises:
             OSError: the disk fails.
@@ -95,12 +95,12 @@ class Spool:
             data = segment.take()
             self.size -= len(data)
             if segment.empty:
-                # Another one is begun when it is needed.
+                # Another file is begun when it is needed.
                 self._segments.popleft().close()
             return data
 
     def close(self) -> None:
-        """Let go of the files."""
+        """Close the files."""
         with self._lock:
             while self._segments:
                 self._segments.pop().close()

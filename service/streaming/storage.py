@@ -1,4 +1,4 @@
-"""What is done with a stream of items for the index: embedded, stored in order, then acknowledged."""
+"""Storage of a stream's items in the index: embedded, stored in order, then acknowledged."""
 
 import logging
 from collections.abc import Sequence
@@ -18,13 +18,13 @@ from service.streaming.answers import Answer
 
 logger = logging.getLogger(__name__)
 
-_REFUSED = Failed("index_refused", "The index did not take this item; the server's log says why.")
+_REFUSED = Failed("index_refused", "The index refused this item. The server's log says why.")
 
 _New = NewItem | Failed
 
 
 class Storage:
-    """Puts items into the index. An item is answered with `ok` once it is on the database's disk.
+    """Handler that stores items. An item is answered with `ok` once it is on the database's disk.
 
     A chunk is one transaction. Chunks are stored in the stream's order, so of two items with one id the
     later one stays.
@@ -50,7 +50,7 @@ class Storage:
         ]
 
     async def conclude(self, items: Sequence[StreamItem], prepared: list[_New]) -> list[Answer]:
-        """Commit, then answer."""
+        """Store the items in one transaction, then answer."""
         failures = await self._put([one for one in prepared if isinstance(one, NewItem)])
         results = iter(failures)
         return [
@@ -59,7 +59,7 @@ class Storage:
         ]
 
     async def _put(self, new: Sequence[NewItem]) -> list[Failed | None]:
-        """Store items in one transaction; where that fails in halves, down to the one to blame."""
+        """Store items in one transaction; where that fails, in halves, down to the item at fault."""
         if not new:
             return []
         try:
@@ -75,7 +75,7 @@ class Storage:
         return [None] * len(new)
 
     def _check(self, item: StreamItem) -> bytes | NDArray[np.float32] | Failed:
-        """The image or the vector of an item, if the item may be stored."""
+        """Return the image or the vector of an item that may be stored; else its failure."""
         if isinstance(item.content, Failed):
             return item.content
         try:

@@ -1,9 +1,9 @@
-"""A stream of items to answers in the same order, of which a bounded part is held at any time.
+"""Stream of items, answered in the same order, of which a bounded part is held at any time.
 
-One task reads, a few prepare chunks at the same time, one concludes and writes them in order. While few are
-prepared nothing waits to fill a chunk, so chunks grow with the load and a slow client's items are answered as
-they come. What is held, from reading to writing, is bounded; a client that does not read its answers thereby
-stops the reading of its input.
+One task reads, several prepare chunks at the same time, one concludes and writes them in order. While few
+chunks are prepared, no item waits for a chunk to fill. So chunks grow with the load, and a slow client's
+items are answered as they come. The items between reading and writing are bounded, and the bound is the
+client's back-pressure: where it does not read its answers, its input is not read.
 """
 
 import asyncio
@@ -20,18 +20,18 @@ from service.settings import Settings
 from service.streaming.answers import Answer
 from service.system.cpu_count import usable_cores
 
-# Chunks that are prepared at the same time: decoding and inference both have one at hand and one to come, and
-# so has every core.
+# Chunks that are prepared at the same time: decoding and inference both have one at hand and one to come, on
+# every core.
 _LEAST_CHUNKS = 4
 _CHUNKS_EACH = 2
-# The same of photographs: a chunk holds one or two of them, and these make a batch.
+# The same for photographs: a chunk holds one or two, and several chunks make a batch.
 _FULL_CHUNKS_EACH = 8
-# A chunk of photographs takes hardly longer than one of small images: cores that share a stream are free at
-# nearly the same time, and the last chunk does not keep one of them busy alone.
+# With this bound a chunk of photographs takes hardly longer than one of small images. So cores that share a
+# stream finish at nearly the same time.
 _CHUNK_BYTES = 2**20
-# Of the bytes that the process may hold, what one stream may.
+# One stream may hold this part of the bytes that the process may hold.
 _BYTES_SHARE = 8
-# Refusals after which none of the items to come can fare better.
+# Refusals that every later item would get too.
 _FINAL = ("shutting_down", "not_ready", "quota_exceeded")
 
 T = TypeVar("T")
@@ -39,31 +39,31 @@ Write = Callable[[Sequence[Answer]], Awaitable[None]]
 """Takes the answers of one chunk; returns when there is room for the next."""
 
 
-class Work(Protocol[T]):
-    """What is done with the items of a stream."""
+class ItemHandler(Protocol[T]):
+    """Handler of the items of a stream."""
 
     async def prepare(self, items: Sequence[StreamItem]) -> T:
-        """The part that several chunks go through at the same time.
+        """Do the part that several chunks do at the same time.
 
         Raises:
             ServiceError: none of the items can be answered.
         """
 
     async def conclude(self, items: Sequence[StreamItem], prepared: T) -> Sequence[Answer]:
-        """The part that chunks go through one after the other: one answer for each item, in order."""
+        """Do the part that chunks do one after the other; return one answer for each item, in order."""
 
 
 @dataclass(frozen=True)
 class Window:
-    """How much of a stream is held at a time.
+    """Bounds of the part of a stream that is held at a time.
 
     Attributes:
         chunk: most items of a chunk.
-        chunk_bytes: a chunk takes no further item once it has so many bytes.
-        chunks: of any size that are prepared at the same time; what comes meanwhile gathers.
-        full_chunks: that are prepared at the same time where they are full.
-        items, bytes: no more is read while this much is held; what one piece of the body brings is read
-            as a whole.
+        chunk_bytes: a chunk with so many bytes takes no further item.
+        chunks: most chunks of any size that are prepared at the same time; further items gather.
+        full_chunks: most full chunks that are prepared at the same time.
+        items: nothing more is read while so many items are held.
+        bytes: nothing more is read while so many bytes are held.
     """
 
     chunk: int
@@ -89,18 +89,18 @@ class Window:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Chunk(Generic[T]):
-    """Items on their way; `prepared` is resolved with a refusal where none of them can be answered."""
+    """Chunk of items; `prepared` is resolved with a refusal where none of them can be answered."""
 
     items: list[StreamItem]
     prepared: asyncio.Future[T | ServiceError]
 
 
 class Stream(Generic[T]):
-    """One stream on its way through the service. It runs once, on one event loop."""
+    """Stream that runs once. All methods belong to one event loop."""
 
-    def __init__(self, groups: Groups, work: Work[T], window: Window) -> None:
+    def __init__(self, groups: Groups, handler: ItemHandler[T], window: Window) -> None:
         self._groups = groups
-        self._work = work
+        self._handler = handler
         self._window = window
         self._waiting: deque[StreamItem] = deque()
         self._waiting_bytes = 0
@@ -115,14 +115,14 @@ class Stream(Generic[T]):
 
     @property
     def held(self) -> int:
-        """Items that were read and not yet written."""
+        """Items that were read and are not written yet."""
         return self._held_items
 
     async def run(self, write: Write) -> ServiceError | None:
         """Answer every item that can be read.
 
         Returns:
-            why the stream ended before its end; every item read until then has been answered.
+            why the stream ended early; every item read until then has been answered. None for its end.
         """
         try:
             async with asyncio.TaskGroup() as tasks:
@@ -168,7 +168,7 @@ class Stream(Generic[T]):
         self._in_order.put_nowait(None)
 
     def _next_chunk(self) -> _Chunk[T]:
-        """Everything that waits, up to a full chunk; its place in the order is taken at the same moment."""
+        """Make a chunk of the items that wait, and take its place in the order."""
         items: list[StreamItem] = []
         size = 0
         while self._waiting and len(items) < self._window.chunk and size < self._window.chunk_bytes:
@@ -181,7 +181,7 @@ class Stream(Generic[T]):
         return chunk
 
     def _may_begin(self) -> bool:
-        """Whether what waits is enough for another chunk beside those that are prepared already."""
+        """Whether the items that wait make another chunk beside those that are being prepared."""
         window = self._window
         if self._preparing < window.chunks:
             return bool(self._waiting)
@@ -192,10 +192,10 @@ class Stream(Generic[T]):
         return self._read_to_end and not self._waiting
 
     async def _prepare_chunks(self, chunk: _Chunk[T]) -> None:
-        """Prepare a chunk, and go on with the next one where there is one."""
+        """Prepare a chunk, then the next ones while there are some."""
         while True:
             try:
-                chunk.prepared.set_result(await self._work.prepare(chunk.items))
+                chunk.prepared.set_result(await self._handler.prepare(chunk.items))
             except ServiceError as error:
                 chunk.prepared.set_result(error)
                 if error.code in _FINAL:
@@ -217,7 +217,7 @@ class Stream(Generic[T]):
                 failed = Failed(prepared.code, str(prepared), prepared.limit)
                 answers: Sequence[Answer] = [Answer(item.index, item.id, failed) for item in chunk.items]
             else:
-                answers = await self._work.conclude(chunk.items, prepared)
+                answers = await self._handler.conclude(chunk.items, prepared)
             await write(answers)
             async with self._changed:
                 self._held_items -= len(chunk.items)
@@ -226,7 +226,7 @@ class Stream(Generic[T]):
 
 
 def _first(group: BaseExceptionGroup) -> BaseException:
-    """What went wrong first; the rest went wrong because of it."""
+    """Find the first error; the others are its consequences."""
     error: BaseException = group
     while isinstance(error, BaseExceptionGroup):
         error = error.exceptions[0]

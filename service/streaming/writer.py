@@ -1,8 +1,8 @@
-"""A stream's answers on their way to a client that may not read them yet.
+"""Writer of a stream's answers to a client that may not read them yet.
 
-Most Python clients send a whole body before they read a byte. Back-pressure would make both sides wait for
-each other, so their answers are kept: in memory first, then in a spool. A client that reads while it sends
-is waited for, and nothing of its answers is copied.
+Most Python clients send a whole body before they read a byte. With back-pressure both sides would wait for
+each other. So the answers to such a client are kept: in memory first, then in a spool. A client that reads
+while it sends gets back-pressure, and no answer is copied.
 """
 
 import asyncio
@@ -16,20 +16,20 @@ from service.errors import ServiceError
 from service.settings import Settings
 from service.streaming.spool import Spool
 
-# Kept in memory, beside what the connection's own buffer holds.
+# Bytes that are kept in memory, beside the connection's own buffer.
 _MEMORY_BYTES = 2**20
-# A client that reads catches up in this time, or its answers are spooled.
+# A client that reads catches up in this time; otherwise its answers are spooled.
 _READING_SECONDS = 1.0
 _NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 @dataclass(frozen=True)
 class UnreadLimits:
-    """How much is kept for a client that sends and does not read.
+    """Limits of the answers that are kept for a client that sends and does not read.
 
     Attributes:
-        bytes: of answers.
-        client_seconds: once so much is kept, how long the client may take nothing of it.
+        bytes: most bytes of answers.
+        client_seconds: seconds for which a client may read nothing once so many bytes are kept.
     """
 
     bytes: int
@@ -41,7 +41,7 @@ class UnreadLimits:
 
 
 class AnswerWriter:
-    """Writes what it is given in order, by a task of its own. One task at a time uses it."""
+    """Writer with a task of its own. One task at a time uses it."""
 
     def __init__(
         self,
@@ -54,7 +54,7 @@ class AnswerWriter:
         Args:
             send: returns when the connection has room for more.
             still_sending: whether the client has not sent everything yet.
-            limits: of what is kept for it then.
+            limits: limits of the answers that are kept for it then.
         """
         self._send = send
         self._still_sending = still_sending
@@ -62,7 +62,7 @@ class AnswerWriter:
         self._memory: deque[bytes] = deque()
         self._memory_bytes = 0
         self._spool = Spool()
-        # Held while bytes move between the two, so that none overtakes another.
+        # Held while bytes move between memory and spool, so that none overtakes another.
         self._order = asyncio.Lock()
         self._pending = 0
         self._ended = False
@@ -83,12 +83,12 @@ class AnswerWriter:
         self._spool.close()
 
     async def write(self, data: bytes) -> None:
-        """Take the next bytes, and return when there is room for more. Taken bytes are never dropped.
+        """Take the next bytes; return when there is room for more. Taken bytes are never dropped.
 
         Raises:
-            ServiceError: 413 `answers_not_read` where the client sends on and reads nothing, 507
-                `storage_full`. `data` was taken all the same.
-            Exception: what `send` raised.
+            ServiceError: 413 `answers_not_read` where the client goes on sending and reads nothing, 507
+                `storage_full`. `data` was taken nevertheless.
+            Exception: the error that `send` raised.
         """
         self._add(data)
         loop = asyncio.get_running_loop()
@@ -103,14 +103,14 @@ class AnswerWriter:
             if not await self._progressed(by) and self._still_sending():
                 raise _not_read(self._limits.bytes)
         while self._pending > _MEMORY_BYTES and not self._still_sending():
-            # The connection has a limit of its own to how long its client may take nothing.
+            # The connection itself limits how long its client may read nothing.
             await self._progressed(None)
 
     async def finish(self, data: bytes) -> None:
-        """Take the last bytes, and return when everything is sent.
+        """Take the last bytes; return when everything is sent.
 
         Raises:
-            Exception: what `send` raised.
+            Exception: the error that `send` raised.
         """
         self._add(data)
         self._ended = True
@@ -126,9 +126,9 @@ class AnswerWriter:
         self._more.set()
 
     async def _progressed(self, by: float | None) -> bool:
-        """Wait until something more is sent; False when it is not by that time of the loop's clock."""
+        """Wait until more was sent; False where that is not so at a time of the loop's clock."""
         if self._sender.done():
-            # It has failed.
+            # The task has failed.
             self._sender.result()
         self._progress.clear()
         try:
@@ -139,10 +139,10 @@ class AnswerWriter:
         return True
 
     async def _spill(self) -> None:
-        """Move what is in memory into the spool.
+        """Move the bytes in memory into the spool.
 
         Raises:
-            ServiceError: 507 `storage_full`; it stays in memory.
+            ServiceError: 507 `storage_full`; the bytes stay in memory.
         """
         async with self._order:
             data = b"".join(self._memory)
@@ -167,7 +167,7 @@ class AnswerWriter:
             self._progress.set()
 
     async def _next(self) -> bytes:
-        """The oldest bytes, as soon as there are some; none at the end."""
+        """Wait for the oldest bytes and return them; none at the end."""
         while True:
             async with self._order:
                 if self._spool.size:

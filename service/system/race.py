@@ -1,4 +1,4 @@
-"""Work that stops when the reason for it is over."""
+"""Race of a task against the end of its purpose."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -8,17 +8,17 @@ T = TypeVar("T")
 
 
 class Superseded(Exception):  # noqa: N818 (an outcome of a race, not a fault)
-    """The other side of a race ended first, and the work was cancelled."""
+    """The other side of a race ended first, and the task was cancelled."""
 
 
-async def unless(end: Callable[[], Awaitable[object]], work: Awaitable[T]) -> T:
-    """Await the work, and cancel it if `end` comes first.
+async def unless(end: Callable[[], Awaitable[object]], awaitable: Awaitable[T]) -> T:
+    """Await a task, and cancel it where `end` comes first.
 
-    On return nothing of `end` runs any more, so that its source may be read by somebody else.
+    On return `end` has stopped too, so that another task may read its source.
 
     Raises:
         Superseded: `end` came first.
-        Exception: what `work` raised, or `end`, which cancels the work too.
+        Exception: the error of the task, or of `end`, which cancels the task too.
     """
     task = asyncio.current_task()
     assert task is not None  # noqa: S101 (a coroutine runs in a task)
@@ -29,7 +29,7 @@ async def unless(end: Callable[[], Awaitable[object]], work: Awaitable[T]) -> T:
         try:
             await end()
         finally:
-            # Not where this function has cancelled it: then the work is done.
+            # Unless this function has cancelled `end`, because the task is done.
             if not done:
                 ended = True
                 task.cancel()
@@ -37,12 +37,12 @@ async def unless(end: Callable[[], Awaitable[object]], work: Awaitable[T]) -> T:
     done = False
     watcher = asyncio.create_task(watch())
     try:
-        return await work
+        return await awaitable
     except asyncio.CancelledError:
         if not ended:
             raise
         task.uncancel()
-        # Raises what `end` did.
+        # Raises the error of `end`.
         await watcher
         raise Superseded from None
     finally:

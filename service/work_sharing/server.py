@@ -2,7 +2,6 @@
 
 import asyncio
 import logging
-from contextlib import suppress
 from pathlib import Path
 from typing import Protocol
 
@@ -10,6 +9,7 @@ from service.errors import ServiceError
 from service.inference.peers import PeerRequest
 from service.inference.pipeline import Pipeline
 from service.inference.results import Outcome
+from service.system.race import Superseded, unless
 from service.work_sharing.client import BUFFER_BYTES
 from service.work_sharing.protocol import read_request, write_answer
 
@@ -61,18 +61,10 @@ class PeerServer:
         self, request: PeerRequest, reader: asyncio.StreamReader
     ) -> list[Outcome] | None:
         """Return the answer; cancel it where the peer closes the connection."""
-        answer = asyncio.create_task(self._answer(request))
-        gone = asyncio.create_task(reader.read(1))
         try:
-            await asyncio.wait((answer, gone), return_when=asyncio.FIRST_COMPLETED)
-            if not answer.done():
-                raise asyncio.IncompleteReadError(b"", 1)
-            return answer.result()
-        finally:
-            for task in (answer, gone):
-                task.cancel()
-                with suppress(asyncio.CancelledError):
-                    await task
+            return await unless(lambda: reader.read(1), self._answer(request))
+        except Superseded:
+            raise asyncio.IncompleteReadError(b"", 1) from None
 
     async def _answer(self, request: PeerRequest) -> list[Outcome] | None:
         """Return the outcomes; None where this worker cannot answer, so that the peer does."""

@@ -5,7 +5,7 @@ from typing import Any
 import orjson
 import pytest
 
-from service.http.size_limits import BoundedConnection
+from service.http.size_limits import SizeLimitedConnection
 from tests.service.http.connections import everything, served
 
 LIMIT = 65_536
@@ -64,7 +64,7 @@ def check_refusal(answer: bytes, status: int, code: str) -> dict[str, Any]:
 def test_a_head_of_64_kib_is_the_largest(over: int, piece: int) -> None:
     sent = head_of(LIMIT + over)
     app = Echo()
-    with served(app, BoundedConnection) as connection:
+    with served(app, SizeLimitedConnection) as connection:
         for start in range(0, len(sent), piece):
             connection.sendall(sent[start : start + piece])
         if over:
@@ -78,7 +78,7 @@ def test_a_head_of_64_kib_is_the_largest(over: int, piece: int) -> None:
 @pytest.mark.parametrize("unit", [LINE, b"y"], ids=["many", "one"])
 def test_trailers_without_end_are_refused_and_not_read(unit: bytes, *, reads: bool) -> None:
     app = Echo(reads=reads)
-    with served(app, BoundedConnection) as connection:
+    with served(app, SizeLimitedConnection) as connection:
         connection.sendall(CHUNKED + b"4\r\nabcd\r\n" + END + b"X: ")
         with pytest.raises(ConnectionError):
             for _ in range(1000):
@@ -88,7 +88,7 @@ def test_trailers_without_end_are_refused_and_not_read(unit: bytes, *, reads: bo
 
 def test_the_client_of_trailers_that_are_too_long_gets_to_read_why() -> None:
     app = Echo()
-    with served(app, BoundedConnection) as connection:
+    with served(app, SizeLimitedConnection) as connection:
         connection.sendall(CHUNKED + b"4\r\nabcd\r\n" + END + LINE * 20_000 + b"\r\n")
         check_refusal(everything(connection), 431, "head_too_large")
     assert app.bodies == []
@@ -97,14 +97,14 @@ def test_the_client_of_trailers_that_are_too_long_gets_to_read_why() -> None:
 def test_trailers_count_towards_the_head() -> None:
     head = CHUNKED[:-2] + b"Y: " + b"y" * 60_000 + b"\r\n\r\n"
     for lines, status in ((100, b"200"), (1000, b"431")):
-        with served(Echo(), BoundedConnection) as connection:
+        with served(Echo(), SizeLimitedConnection) as connection:
             connection.sendall(head + END + LINE * lines + b"\r\n")
             assert connection.recv(65536).startswith(b"HTTP/1.1 " + status)
 
 
 def test_trailers_are_no_fields_of_the_request() -> None:
     app = Echo()
-    with served(app, BoundedConnection) as connection:
+    with served(app, SizeLimitedConnection) as connection:
         connection.sendall(CHUNKED + b"4\r\nabcd\r\n" + END + b"X-API-Key: imx_hush\r\nHost: y\r\n\r\n")
         assert connection.recv(65536).endswith(b"\r\n\r\nhost transfer-encoding")
         # The next request of the connection has its own.
@@ -115,7 +115,7 @@ def test_trailers_are_no_fields_of_the_request() -> None:
 
 @pytest.mark.parametrize(("start", "unit"), [(b"1;x=", b"y"), (b"", b"0")], ids=["extension", "size"])
 def test_lines_of_chunks_have_an_end(start: bytes, unit: bytes) -> None:
-    with served(Echo(), BoundedConnection) as connection:
+    with served(Echo(), SizeLimitedConnection) as connection:
         connection.sendall(CHUNKED + start)
         with pytest.raises(ConnectionError):
             for _ in range(1000):
@@ -124,7 +124,7 @@ def test_lines_of_chunks_have_an_end(start: bytes, unit: bytes) -> None:
 
 def test_a_long_body_in_short_chunks_is_a_body() -> None:
     app = Echo()
-    with served(app, BoundedConnection) as connection:
+    with served(app, SizeLimitedConnection) as connection:
         connection.sendall(CHUNKED + b"1\r\nx\r\n" * 100_000 + END + b"\r\n")
         assert connection.recv(65536).startswith(ANSWER)
     assert app.bodies == [b"x" * 100_000]
@@ -143,7 +143,7 @@ def test_a_long_body_in_short_chunks_is_a_body() -> None:
 def test_a_transfer_coding_that_is_not_read_is_refused_by_name(codings: list[bytes]) -> None:
     app = Echo()
     fields = b"".join(b"Transfer-Encoding: %s\r\n" % coding for coding in codings)
-    with served(app, BoundedConnection) as connection:
+    with served(app, SizeLimitedConnection) as connection:
         connection.sendall(b"POST / HTTP/1.1\r\nHost: x\r\n" + fields + b"\r\n4\r\nabcd\r\n0\r\n\r\n")
         problem = check_refusal(everything(connection), 501, "unsupported_transfer_encoding")
     assert codings[0][:100].decode() in problem["detail"]
@@ -153,7 +153,7 @@ def test_a_transfer_coding_that_is_not_read_is_refused_by_name(codings: list[byt
 @pytest.mark.parametrize("coding", [b"chunked, gzip", b"chunked, chunked", b""])
 def test_a_body_whose_end_is_not_known_is_refused(coding: bytes) -> None:
     app = Echo()
-    with served(app, BoundedConnection) as connection:
+    with served(app, SizeLimitedConnection) as connection:
         connection.sendall(b"POST / HTTP/1.1\r\nTransfer-Encoding: " + coding + b"\r\n\r\n4\r\nabcd\r\n")
         check_refusal(everything(connection), 400, "malformed_http")
     assert app.bodies == []
@@ -162,7 +162,7 @@ def test_a_body_whose_end_is_not_known_is_refused(coding: bytes) -> None:
 @pytest.mark.parametrize("coding", [b"chunked", b"Chunked", b" chunked "])
 def test_chunked_is_read_however_it_is_written(coding: bytes) -> None:
     app = Echo()
-    with served(app, BoundedConnection) as connection:
+    with served(app, SizeLimitedConnection) as connection:
         connection.sendall(
             b"POST / HTTP/1.1\r\nTransfer-Encoding:" + coding + b"\r\n\r\n4\r\nabcd\r\n0\r\n\r\n"
         )
@@ -183,7 +183,7 @@ def test_a_refusal_is_not_taken_for_the_answer_to_an_earlier_request(fault: byte
             while (await receive())["type"] != "http.disconnect":
                 pass
 
-    with served(Waiting(), BoundedConnection) as connection:
+    with served(Waiting(), SizeLimitedConnection) as connection:
         connection.sendall(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n" + fault)
         assert everything(connection) == b""
 
@@ -198,7 +198,7 @@ def test_a_refusal_is_not_written_into_another_answer() -> None:
             while (await receive())["type"] != "http.disconnect":
                 pass
 
-    with served(Endless(), BoundedConnection) as connection:
+    with served(Endless(), SizeLimitedConnection) as connection:
         connection.sendall(CHUNKED)
         answer = connection.recv(65536)
         while b"first" not in answer:

@@ -1,5 +1,6 @@
 """What tests of training share."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,7 @@ from contract.preprocessing import Preprocessing
 from tests.once import once
 from tests.training.command import RECIPE, Infomax, start
 from training.data import ImageSet, load
+from training.export import version
 from training.export.model_card import Release
 from training.export.version import export
 from training.loop.trained import load_run
@@ -20,6 +22,14 @@ DATA = Path(__file__).parents[1] / "data"
 def one_thread() -> None:
     """Tests are small: a second thread gains nothing and, on a busy machine, waits spinning for the first."""
     torch.set_num_threads(1)
+
+
+@pytest.fixture(autouse=True, scope="session")
+def quick_critics() -> Iterator[None]:
+    """Critics of exports are fitted in a tenth of the steps: what tests ask of them comes early."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(version, "_FEWEST_CRITIC_STEPS", 100)
+        yield
 
 
 @pytest.fixture(scope="session")

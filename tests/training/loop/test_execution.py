@@ -49,7 +49,9 @@ def test_scores_are_float32_under_autocast(tmp_path: Path) -> None:
 
 # Of PyTorch, about itself, when its compiler is loaded.
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
-def test_a_compiled_encoder_gives_the_same_losses(tmp_path: Path) -> None:
+def test_a_compiled_encoder_gives_the_same_losses(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    # Not in processes of its own, which would import PyTorch first.
+    monkeypatch.setattr("torch._inductor.config.compile_threads", 1)
     try:
         execution = choose("cpu", "float32", compiled=True)
     except TrainingError as error:

@@ -8,6 +8,7 @@ can answer more than 1 / (1 / r_decode + 1 / r_infer) images per second.
 import multiprocessing
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from multiprocessing.connection import Connection
 from multiprocessing.synchronize import Barrier
 from statistics import median
 from time import perf_counter
@@ -52,14 +53,23 @@ class _Core:
 
 
 def measure(model: BenchModel, sets: dict[str, tuple[bytes, ...]], cores: int, seconds: float) -> Limit:
-    """Measure decoding of every set and inference on all cores, then one image at a time on one core."""
+    """Measure decoding of every set and inference on all cores, then one image at a time on one core.
+
+    Raises:
+        RuntimeError: a process of the measurement ended before it had answered.
+    """
     context = multiprocessing.get_context("spawn")
-    barrier, answers = context.Barrier(cores), context.SimpleQueue()
-    arguments = (model, sets, seconds, barrier, answers)
-    processes = [context.Process(target=_measure_core, args=arguments, daemon=True) for _ in range(cores)]
-    for process in processes:
+    barrier = context.Barrier(cores)
+    processes, answers = [], []
+    for _ in range(cores):
+        ours, theirs = context.Pipe(duplex=False)
+        process = context.Process(target=_measure_core, args=(model, sets, seconds, barrier, theirs), daemon=True)
         process.start()
-    rates: list[_Core] = [answers.get() for _ in processes]
+        # Only the process itself holds this end now, so that its death ends the reading of the other.
+        theirs.close()
+        processes.append(process)
+        answers.append(ours)
+    rates = [_answer(each) for each in answers]
     for process in processes:
         process.join()
     return Limit(
@@ -70,12 +80,21 @@ def measure(model: BenchModel, sets: dict[str, tuple[bytes, ...]], cores: int, s
     )
 
 
+def _answer(pipe: Connection) -> _Core:
+    try:
+        answer = pipe.recv()
+    except EOFError as error:
+        raise RuntimeError("A process that measures the limit died. Its traceback is on stderr.") from error
+    assert isinstance(answer, _Core)
+    return answer
+
+
 def _measure_core(
     model: BenchModel,
     sets: dict[str, tuple[bytes, ...]],
     seconds: float,
     barrier: Barrier,
-    answers: "multiprocessing.queues.SimpleQueue[_Core]",
+    answer: Connection,
 ) -> None:
     session = model.session()
     images = np.stack([decode(file, model.rule).pixels for file in next(iter(sets.values()))])
@@ -91,7 +110,7 @@ def _measure_core(
         decode_rates[name] = _rate(_decoder(model, files), seconds)
     infer(0)
     barrier.wait(_START_SECONDS)
-    answers.put(_Core(decode_rates, _rate(infer, seconds)))
+    answer.send(_Core(decode_rates, _rate(infer, seconds)))
 
 
 def _decoder(model: BenchModel, files: Sequence[bytes]) -> Callable[[int], int]:

@@ -65,7 +65,7 @@ def embed(
 ) -> None:
     """Embed the images of a folder into a file, without a server.
 
-    Settings that are no option here are INFOMAX_... variables.
+    Further settings are INFOMAX_... variables.
     """
     done = run(path, out, _for_one_process(settings))
     tally = done.tally

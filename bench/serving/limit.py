@@ -63,7 +63,9 @@ def measure(model: BenchModel, sets: dict[str, tuple[bytes, ...]], cores: int, s
     processes, answers = [], []
     for _ in range(cores):
         ours, theirs = context.Pipe(duplex=False)
-        process = context.Process(target=_measure_core, args=(model, sets, seconds, barrier, theirs), daemon=True)
+        process = context.Process(
+            target=_measure_core, args=(model, sets, seconds, barrier, theirs), daemon=True
+        )
         process.start()
         # Only the process itself holds this end now, so that its death ends the reading of the other.
         theirs.close()

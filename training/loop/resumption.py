@@ -5,6 +5,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from pydantic import ValidationError
+
 from training.errors import TrainingError
 from training.loop.provenance import Provenance
 from training.recipe import Recipe
@@ -29,7 +31,15 @@ def check_resumable(
     Raises:
         TrainingError: naming each key that differs, with both values.
     """
-    saved = Recipe.model_validate_json(state["recipe"])
+    try:
+        # Keys that were added with a default since then are filled in.
+        saved = Recipe.model_validate_json(state["recipe"])
+    except ValidationError as error:
+        key = ".".join(map(str, error.errors()[0]["loc"]))
+        raise TrainingError(
+            f"The checkpoint in {folder} has another recipe: this version does not understand its {key}. "
+            "Resume with the version that made it."
+        ) from error
     differing = [one for one in differences(saved, recipe) if one[0] != "epochs"]
     if differing:
         named = "; ".join(

@@ -107,6 +107,6 @@ def test_a_batch_that_ranks_cannot_share_is_refused(monkeypatch: pytest.MonkeyPa
     assert check_batches(recipe, 300) == 270 // 63
     monkeypatch.setattr(ranks, "count", lambda: 2)
     with pytest.raises(
-        TrainingError, match="63 cannot be shared evenly by 2 processes; make it a multiple of 2"
+        TrainingError, match=r"63 cannot be shared evenly by 2 processes\. Make it a multiple of 2"
     ):
         check_batches(recipe, 300)

@@ -85,9 +85,9 @@ SELECT s.model, s.preprocessing_sha256, s.encoder_sha256, s.dimensions, coalesce
        CASE WHEN (SELECT indisvalid FROM pg_index
                   WHERE indexrelid = to_regclass('infomax.items_' || s.number || '_hnsw'))
             THEN 'hnsw' ELSE 'exact' END,
-       (SELECT least(1.0, p.tuples_done::float / greatest(1, n.items))
+       (SELECT max(least(1.0, p.tuples_done::float / greatest(1, n.items)))
         FROM pg_stat_progress_create_index AS p
-        WHERE p.relid = to_regclass('infomax.items_' || s.number) LIMIT 1)
+        WHERE p.relid = to_regclass('infomax.items_' || s.number))
 FROM infomax.spaces AS s
 LEFT JOIN (SELECT space, sum(change) AS items FROM infomax.item_counts GROUP BY space) AS n
        ON n.space = s.number

@@ -89,7 +89,7 @@ def test_a_scraper_that_says_nothing_does_not_keep_others_waiting(server: Server
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        (None, "cannot be read (No such file or directory); correct INFOMAX_API_KEYS_FILE."),
+        (None, "cannot be read (No such file or directory). Set INFOMAX_API_KEYS_FILE to a readable"),
         ("[keys.one]\nsha256 = 5\n", "keys.one.sha256 is not allowed: "),
     ],
 )

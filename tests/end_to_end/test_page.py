@@ -111,7 +111,7 @@ def test_images_are_added_and_found_and_a_neighbour_is_explained(
     ask(page, photos[1])
     page.set_input_files("#images", [*photos, broken])
     expect(page.locator("#status")).to_have_text("6 of 7 images added.")
-    expect(page.locator("#refused li")).to_have_text(re.compile(r"^broken\.jpg: The image ends before"))
+    expect(page.locator("#refused li")).to_have_text(re.compile(r"^broken\.jpg: The JPEG ends before"))
     expect(page.locator("#index")).to_have_text("6 images are searched.")
     neighbours = page.locator("#neighbours button")
     expect(neighbours).to_have_count(6)
@@ -162,7 +162,7 @@ def test_a_broken_photo_is_named_and_the_answer_before_it_stays(
     text = tmp_path / "notes.jpg"
     text.write_text("no picture")
     page.set_input_files("#photo", text)
-    expect(page.locator("#status")).to_contain_text("are no image in an accepted format")
+    expect(page.locator("#status")).to_contain_text("are not an image in an accepted format")
     expect(page.locator("#name")).to_contain_text("photo 2.jpg")
 
 

@@ -92,6 +92,7 @@ class Run:
             raise TrainingError(
                 f"{self.folder} already holds a run. Continue it with --resume, or name another folder."
             )
+        self.folder.mkdir(parents=True, exist_ok=True)
         write_whole(self.folder / run_files.RECIPE, self.recipe.model_dump_json(indent=2) + "\n")
 
     def resume(self) -> None:

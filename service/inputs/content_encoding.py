@@ -1,7 +1,8 @@
 """Content-Encoding of a body: gzip and deflate, inflated piece by piece (RFC 9110, section 8.4).
 
-Nothing is inflated ahead of its reader, and what it reads counts towards the same limits as a plain body. So
-a small body that inflates to a large one is refused where a large one is.
+Nothing is inflated ahead of its reader, and what it reads counts towards the same limits as a plain body. A
+small body that inflates to a large one is refused where a large one is. A stream may be of any size, but must
+not inflate to a hundred times its own.
 """
 
 import asyncio
@@ -16,6 +17,9 @@ ACCEPTED = ("gzip", "deflate")
 _ALIASES = {"x-gzip": "gzip"}
 _PIECE_BYTES = 2**18
 _SHOWN = 40
+# A stream has no limit of its own in bytes, so a small body could keep a process busy for minutes.
+_UNSUSPICIOUS_BYTES = 64 * 2**20
+_MOST_TIMES = 100
 # What zlib is told of the header that it finds: one of gzip, one of zlib, none.
 _GZIP, _ZLIB, _RAW = zlib.MAX_WBITS | 16, zlib.MAX_WBITS, -zlib.MAX_WBITS
 
@@ -46,9 +50,16 @@ def body_pieces(request: Request, pieces: AsyncIterator[bytes]) -> AsyncIterator
 
 async def _inflated(pieces: AsyncIterator[bytes], coding: str) -> AsyncIterator[bytes]:
     inflater = _Inflater(coding)
+    received = inflated = 0
     async for piece in pieces:
         inflater.feed(piece)
+        received += len(piece)
         while content := inflater.take():
+            inflated += len(content)
+            if inflated > max(_UNSUSPICIOUS_BYTES, _MOST_TIMES * received):
+                raise inflater.invalid(
+                    f"it inflates to more than {_MOST_TIMES} times its size; send it without the coding"
+                )
             yield content
             # One piece of a body may inflate to a thousand times as much.
             await asyncio.sleep(0)
@@ -74,12 +85,12 @@ class _Inflater:
         while self._inflate is not None and (self._waiting or self._more):
             if self._inflate.eof:
                 if self._coding != "gzip":
-                    raise self._invalid("it goes on behind its end")
+                    raise self.invalid("it goes on behind its end")
                 self._inflate = zlib.decompressobj(_GZIP)
             try:
                 content = self._inflate.decompress(self._waiting, _PIECE_BYTES)
             except zlib.error as error:
-                raise self._invalid(str(error)) from error
+                raise self.invalid(str(error)) from error
             self._waiting = self._inflate.unused_data or self._inflate.unconsumed_tail
             # A full piece may leave more of it in zlib's own window.
             self._more = len(content) == _PIECE_BYTES and not self._inflate.eof
@@ -89,9 +100,10 @@ class _Inflater:
 
     def finish(self) -> None:
         if self._inflate is None or not self._inflate.eof:
-            raise self._invalid("it stops early; send all of it")
+            raise self.invalid("it stops early; send all of it")
 
-    def _invalid(self, reason: str) -> ServiceError:
+    def invalid(self, reason: str) -> ServiceError:
+        """Make the refusal of the body; `reason` is a clause."""
         return ServiceError(
             400,
             "invalid_encoding",

@@ -2,6 +2,7 @@
 
 import asyncio
 import gzip
+import random
 import zlib
 from collections.abc import Callable, Sequence
 
@@ -11,6 +12,7 @@ from hypothesis import strategies as st
 from starlette.requests import Request
 
 from service.errors import ServiceError
+from service.inputs import content_encoding
 from service.inputs.body import read_body
 from service.inputs.content_encoding import body_pieces
 from tests.service.streams import cut, pieces_of
@@ -80,8 +82,8 @@ def test_any_other_coding_is_refused_by_name(coding: str) -> None:
     [
         ("gzip", b"not gzip", "incorrect header"),
         ("gzip", b"", "stops early"),
-        ("gzip", gzip.compress(b"x" * 100)[:-4], "stops early"),
-        ("gzip", gzip.compress(b"x" * 100) + b"more", "incorrect header"),
+        ("gzip", gzip.compress(b"x" * 100, mtime=0)[:-4], "stops early"),
+        ("gzip", gzip.compress(b"x" * 100, mtime=0) + b"more", "incorrect header"),
         ("deflate", zlib.compress(b"x" * 100)[:-1], "stops early"),
         ("deflate", zlib.compress(b"x" * 100) + b"more", "behind its end"),
         ("deflate", b"\xff\xff\xff", "invalid"),
@@ -111,3 +113,18 @@ def test_a_bomb_is_inflated_no_further_than_the_limit() -> None:
     with pytest.raises(ServiceError) as caught:
         body_of([bomb], limit=1_000_000, content_encoding="gzip")
     assert (caught.value.status, caught.value.code) == (413, "request_too_large")
+
+
+def test_a_stream_may_not_inflate_to_a_hundred_times_its_size(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(content_encoding, "_UNSUSPICIOUS_BYTES", 100_000)
+    chance = random.Random(1)
+    plain, bomb = chance.randbytes(3_000_000), bytes(3_000_000)
+
+    async def inflate(body: bytes) -> int:
+        request = request_of([], content_encoding="gzip")
+        return sum([len(piece) async for piece in body_pieces(request, pieces_of([body]))])
+
+    assert asyncio.run(inflate(gzip.compress(plain))) == len(plain)
+    with pytest.raises(ServiceError, match="more than 100 times") as caught:
+        asyncio.run(inflate(gzip.compress(bomb)))
+    assert caught.value.code == "invalid_encoding"

@@ -29,7 +29,6 @@ COPY models models
 ENV PATH=/opt/infomax/bin:$PATH \
     PYTHONDONTWRITEBYTECODE=1 \
     PYTHONUNBUFFERED=1 \
-    MPLCONFIGDIR=/tmp/matplotlib \
     INFOMAX_HOST=0.0.0.0 \
     INFOMAX_MODELS_DIR=/srv/infomax/models \
     INFOMAX_DATA_DIR=/data

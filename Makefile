@@ -159,7 +159,8 @@ bench/.venv-peers/ready: bench/requirements-peers.txt
 	@for peer in $(PEERS); do $(PEERS_PIP) $$peer || echo "skipped: $$peer cannot be installed here"; done
 	touch $@
 
-bench-serving: .venv/serving bench/.venv-peers/ready
+# The figures are drawn by matplotlib, which is not a part of serving.
+bench-serving: .venv/complete bench/.venv-peers/ready
 	$(BIN)/python -m bench.serving $(ARGS)
 
 bench-training: .venv/complete

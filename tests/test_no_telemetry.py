@@ -15,7 +15,7 @@ from tests.pictures import photo
 from tests.training.command import EXECUTABLE, RECIPE
 
 DATA = ROOT / "tests" / "data"
-# Matplotlib's list of this machine's fonts, and the decoded images.
+# Of training alone: matplotlib's list of this machine's fonts, and the decoded images.
 OWN = (".cache/matplotlib/", ".cache/infomax/")
 
 RESOLVE = "import socket; socket.getaddrinfo('host.invalid', 80)"

@@ -6,35 +6,37 @@ the image has no colour. A dot marks each centre.
 """
 
 from dataclasses import dataclass
+from functools import cache
 from io import BytesIO
+from typing import NamedTuple
 
 import numpy as np
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.figure import Figure
 from numpy.typing import NDArray
-from PIL import Image
+from PIL import Image, ImageDraw, ImageFont
 
 from contract.patches import PatchGrid
 from contract.placement import Axis, Placement
+from service.outputs.color_scale import colors
+from service.outputs.ticks import label, ticks
 
-# Blue below zero, red above, white between: told apart with every common colour blindness.
-_COLOURS = "RdBu_r"
+SIZE = (1056, 484)
 _OVERLAY = 0.6
-# Sides of the shown picture in pixels; small originals are enlarged pixel by pixel.
-_SMALLEST, _LARGEST = 320, 720
-_DPI = 110
 # Level of zlib. Its default of 6 takes as long as the drawing, for files that are a fifth smaller.
 _DEFLATE = 1
-_INCHES = (9.6, 4.4)
-# Left, bottom, width and height as shares of the picture.
-_ORIGINAL_BOX = (0.045, 0.08, 0.40, 0.84)
-OVERLAY_BOX = (0.495, 0.08, 0.40, 0.84)
-_BAR_BOX = (0.915, 0.12, 0.018, 0.76)
+# Left, top, right and bottom as shares of the picture.
+_ORIGINAL_BOX = (0.045, 0.08, 0.445, 0.92)
+OVERLAY_BOX = (0.495, 0.08, 0.895, 0.92)
+_BAR_BOX = (0.915, 0.12, 0.933, 0.88)
 _MOST_DOTS = 32
 # A longer image is drawn out of proportion, or its short side would be a line.
 _MOST_ELONGATED = 4
 # A map of zeros still needs a scale.
 _LEAST_RANGE = 0.01
+# Pixels: height of letters; room for a tick with its label, along x, along y and along the scale bar; gaps.
+_TITLE, _NUMBER, _CAPTION = 14, 11, 12
+_ACROSS, _DOWN, _ALONG_BAR = 45, 40, 60
+_TICK, _GAP = 4, 7
+_BLACK = (0, 0, 0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,84 +58,80 @@ class Picture:
     label: str
 
 
-class Sheet:
-    """Two panels and a scale, which one thread uses for every picture.
+class _Box(NamedTuple):
+    """Pixels of the picture; right and bottom are the first ones outside."""
 
-    A figure is thousands of objects in cycles, with megabytes of pixels among them. One for each picture
-    would fill the memory until the cycle collector ran. The parts that all pictures share take half of the
-    time.
-    """
+    left: int
+    top: int
+    right: int
+    bottom: int
 
-    def __init__(self) -> None:
-        self._figure = Figure(figsize=_INCHES)
-        FigureCanvasAgg(self._figure)
-        original, overlay = self._figure.add_axes(_ORIGINAL_BOX), self._figure.add_axes(OVERLAY_BOX)
-        self._panels = original, overlay
-        original.set_title("image", fontsize=9)
-        self._title = overlay.set_title("", fontsize=9)
-        blank = np.zeros((1, 1), np.uint8)
-        self._original = original.imshow(blank, interpolation="nearest")
-        self._pale = overlay.imshow(blank, cmap="gray", vmin=-255, vmax=255, interpolation="nearest")
-        self._heat = overlay.imshow(
-            blank, cmap=_COLOURS, vmin=-1, vmax=1, alpha=_OVERLAY, interpolation="nearest"
-        )
-        self._dots = overlay.scatter([], [], s=2, c="black", linewidths=0, clip_on=True)
-        self._bar = self._figure.colorbar(self._heat, cax=self._figure.add_axes(_BAR_BOX))
-        for axes in (*self._panels, self._bar.ax):
-            axes.tick_params(labelsize=7)
-
-    def draw(self, picture: Picture) -> bytes:
-        """Draw the PNG: image on the left, overlay and scale bar on the right.
-
-        Equal arguments give equal bytes, whatever was drawn before."""
-        (width, height), placement = picture.image.size, picture.placement
-        shown = _fit(picture.image)
-        across = _centres(picture.grid.columns, picture.grid, placement.across)
-        down = _centres(picture.grid.rows, picture.grid, placement.down)
-        xs = _pixels(shown.width, width)
-        ys = _pixels(shown.height, height)
-        field = _field(picture.mi_map, across, down, xs, ys)
-        field[:, _unseen(xs, placement.across)] = np.nan
-        field[_unseen(ys, placement.down)] = np.nan
-        reach = max(float(np.abs(picture.mi_map).max()), _LEAST_RANGE)
-
-        # Pale, so that the darkness of a colour shows the map and not the image.
-        for image, data in ((self._original, shown), (self._pale, shown.convert("L")), (self._heat, field)):
-            image.set_data(np.asarray(data))
-            # Axes count in pixels of the original, as the boxes of the JSON answer do.
-            image.set_extent((0, width, height, 0))
-        self._heat.set_clim(-reach, reach)
-        self._bar.set_label(picture.label, fontsize=8)
-        self._title.set_text(f"mean {picture.mi_map.mean(dtype=np.float64):.2f} nats")
-        self._dots.set_visible(max(picture.mi_map.shape) <= _MOST_DOTS)
-        self._dots.set_offsets(np.stack(np.meshgrid(across, down), axis=-1).reshape(-1, 2))
-        in_proportion = max(width, height) <= _MOST_ELONGATED * min(width, height)
-        for axes in self._panels:
-            axes.set_aspect("equal" if in_proportion else "auto")
-            axes.set_xlim(0, width)
-            axes.set_ylim(height, 0)
-        file = BytesIO()
-        self._figure.savefig(
-            file, format="png", dpi=_DPI, metadata={"Software": None}, pil_kwargs={"compress_level": _DEFLATE}
-        )
-        return file.getvalue()
+    @property
+    def size(self) -> tuple[int, int]:
+        return self.right - self.left, self.bottom - self.top
 
 
-def _fit(image: Image.Image) -> Image.Image:
-    """Scale the image to a size for a screen, in proportion."""
-    side = max(image.size)
-    if side < _SMALLEST:
-        factor = -(-_SMALLEST // side)
-        return image.resize((image.width * factor, image.height * factor), Image.Resampling.NEAREST)
-    if side > _LARGEST:
-        size = tuple(max(1, round(length * _LARGEST / side)) for length in image.size)
-        return image.resize((size[0], size[1]), Image.Resampling.BILINEAR, reducing_gap=2)
-    return image
+def draw_heat_map(picture: Picture) -> bytes:
+    """Draw the PNG: image on the left, overlay and scale bar on the right."""
+    sheet = Image.new("RGB", SIZE, "white")
+    pen = ImageDraw.Draw(sheet)
+    reach = max(float(np.abs(picture.mi_map).max()), _LEAST_RANGE)
+    mean = picture.mi_map.mean(dtype=np.float64)
+    original, overlay = (_panel(box, picture.image.size) for box in (_ORIGINAL_BOX, OVERLAY_BOX))
+    shown = _fit(picture.image, original.size)
+    sheet.paste(shown, original[:2])
+    sheet.paste(_overlay(picture, shown, reach), overlay[:2])
+    _draw_dots(pen, overlay, picture)
+    for box, title in ((original, "image"), (overlay, f"mean {mean:.2f} nats")):
+        _draw_axes(pen, box, picture.image.size)
+        middle = (box.left + box.right) / 2
+        pen.text((middle, box.top - _GAP), title, _BLACK, _font(_TITLE), anchor="ms")
+    _draw_bar(sheet, pen, reach, picture.label)
+    file = BytesIO()
+    sheet.save(file, "PNG", compress_level=_DEFLATE)
+    return file.getvalue()
 
 
-def _centres(count: int, grid: PatchGrid, axis: Axis) -> NDArray[np.float64]:
-    """Compute the centres of patches along one axis, in pixels of the original: float64 [count]."""
-    return np.array([axis.to_original(grid.first_centre + grid.stride * index) for index in range(count)])
+def _panel(box: tuple[float, float, float, float], original: tuple[int, int]) -> _Box:
+    """Place an image of that size in the middle of a box."""
+    (width, height), (whole_width, whole_height) = original, SIZE
+    left, right = box[0] * whole_width, box[2] * whole_width
+    top, bottom = box[1] * whole_height, box[3] * whole_height
+    across, down = right - left, bottom - top
+    if max(width, height) <= _MOST_ELONGATED * min(width, height):
+        scale = min(across / width, down / height)
+        across, down = scale * width, scale * height
+    start, above = (left + right - across) / 2, (top + bottom - down) / 2
+    return _Box(round(start), round(above), round(start + across), round(above + down))
+
+
+def _fit(image: Image.Image, size: tuple[int, int]) -> Image.Image:
+    """Scale an image to its panel; a small one is enlarged pixel by pixel."""
+    if image.width <= size[0] and image.height <= size[1]:
+        return image.resize(size, Image.Resampling.NEAREST)
+    return image.resize(size, Image.Resampling.BILINEAR, reducing_gap=2)
+
+
+def _overlay(picture: Picture, shown: Image.Image, reach: float) -> Image.Image:
+    """Lay the map over the image, which is made pale: dark colours are the map's alone."""
+    (width, height), placement = picture.image.size, picture.placement
+    xs, ys = _pixels(shown.width, width), _pixels(shown.height, height)
+    field = _field(picture, xs, ys) / reach
+    pale = 127.5 + np.asarray(shown.convert("L"), np.float32)[..., None] / 2
+    weight = _seen(ys, placement.down)[:, None] & _seen(xs, placement.across)
+    blended = pale + _OVERLAY * weight[..., None] * (colors(field) - pale)
+    return Image.fromarray(blended.round().astype(np.uint8))
+
+
+def _centres(picture: Picture) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Compute the centres of patches in pixels of the original, across [columns] and down [rows]."""
+    grid, placement = picture.grid, picture.placement
+
+    def along(axis: Axis, count: int) -> NDArray[np.float64]:
+        places = [grid.first_centre + grid.stride * index for index in range(count)]
+        return np.array([axis.to_original(place) for place in places])
+
+    return along(placement.across, grid.columns), along(placement.down, grid.rows)
 
 
 def _pixels(count: int, length: int) -> NDArray[np.float64]:
@@ -141,18 +139,68 @@ def _pixels(count: int, length: int) -> NDArray[np.float64]:
     return (np.arange(count) + 0.5) * length / count
 
 
-def _unseen(places: NDArray[np.float64], axis: Axis) -> NDArray[np.bool_]:
+def _seen(places: NDArray[np.float64], axis: Axis) -> NDArray[np.bool_]:
     start, end = axis.seen
-    return (places < start) | (places > end)
+    return (places >= start) & (places <= end)
 
 
-def _field(
-    mi_map: NDArray[np.float32],
-    across: NDArray[np.float64],
-    down: NDArray[np.float64],
-    xs: NDArray[np.float64],
-    ys: NDArray[np.float64],
-) -> NDArray[np.float64]:
+def _field(picture: Picture, xs: NDArray[np.float64], ys: NDArray[np.float64]) -> NDArray[np.float64]:
     """Interpolate the map at every shown pixel: float64 [height, width] of the shown picture."""
-    rows = np.stack([np.interp(xs, across, row) for row in mi_map])
+    across, down = _centres(picture)
+    rows = np.stack([np.interp(xs, across, row) for row in picture.mi_map])
     return np.stack([np.interp(ys, down, column) for column in rows.T], axis=1)
+
+
+def _draw_dots(pen: ImageDraw.ImageDraw, box: _Box, picture: Picture) -> None:
+    if max(picture.mi_map.shape) > _MOST_DOTS:
+        return
+    (width, height), (shown_width, shown_height) = picture.image.size, box.size
+    across, down = _centres(picture)
+    for x in box.left + across * shown_width / width:
+        for y in box.top + down * shown_height / height:
+            if box.left <= x < box.right and box.top <= y < box.bottom:
+                pen.rectangle((round(x) - 1, round(y) - 1, round(x), round(y)), _BLACK)
+
+
+def _draw_axes(pen: ImageDraw.ImageDraw, box: _Box, original: tuple[int, int]) -> None:
+    """Frame a panel; its axes count in pixels of the original, as the boxes of the JSON answer do."""
+    (width, height), (shown_width, shown_height) = original, box.size
+    font = _font(_NUMBER)
+    pen.rectangle((box.left - 1, box.top - 1, box.right, box.bottom), outline=_BLACK)
+    for value in ticks(0, width, shown_width // _ACROSS, least_step=1):
+        x = box.left + round(value * shown_width / width)
+        pen.line((x, box.bottom, x, box.bottom + _TICK), _BLACK)
+        pen.text((x, box.bottom + _GAP), label(value), _BLACK, font, anchor="mt")
+    for value in ticks(0, height, shown_height // _DOWN, least_step=1):
+        y = box.top + round(value * shown_height / height)
+        pen.line((box.left - _TICK, y, box.left, y), _BLACK)
+        pen.text((box.left - _GAP, y), label(value), _BLACK, font, anchor="rm")
+
+
+def _draw_bar(sheet: Image.Image, pen: ImageDraw.ImageDraw, reach: float, caption: str) -> None:
+    """Draw the scale bar: colours as they look over white, values, and the caption."""
+    left, top, right, bottom = (round(share * side) for share, side in zip(_BAR_BOX, SIZE * 2, strict=True))
+    height = bottom - top
+    shares = 1 - 2 * (np.arange(height) + 0.5) / height
+    column = 255 + _OVERLAY * (colors(shares) - 255)
+    bar = np.repeat(column.round().astype(np.uint8)[:, None], right - left, axis=1)
+    sheet.paste(Image.fromarray(bar), (left, top))
+    pen.rectangle((left - 1, top - 1, right, bottom), outline=_BLACK)
+    font, numbers = _font(_NUMBER), right + _GAP
+    values = ticks(-reach, reach, height // _ALONG_BAR)
+    for value in values:
+        y = top + round((1 - value / reach) / 2 * height)
+        pen.line((right, y, right + _TICK, y), _BLACK)
+        pen.text((numbers, y), label(value), _BLACK, font, anchor="lm")
+    widest = max(font.getlength(label(value)) for value in values)
+    text = Image.new("L", (height, 2 * _CAPTION))
+    ImageDraw.Draw(text).text((height / 2, _CAPTION), caption, 255, _font(_CAPTION), anchor="mm")
+    upright = text.transpose(Image.Transpose.ROTATE_90)
+    place = (round(numbers + widest), top)
+    sheet.paste(_BLACK, (*place, place[0] + upright.width, place[1] + upright.height), upright)
+
+
+@cache
+def _font(size: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
+    """Load Pillow's own font, so that pictures are the same on machines with other fonts."""
+    return ImageFont.load_default(size)

@@ -1,7 +1,7 @@
 """POST /v1/mi-maps: for each image, the pointwise MI of its patches and a code, in nats."""
 
 from collections.abc import Sequence
-from functools import cache, partial
+from functools import partial
 from time import perf_counter
 
 import numpy as np
@@ -20,7 +20,7 @@ from service.inputs.images import Layout, Payload, no_image, one_image_expected,
 from service.inputs.parameters import Parameters, parse
 from service.outputs import accept
 from service.outputs.arrays import npy
-from service.outputs.heat_map import Picture, Sheet
+from service.outputs.heat_map import Picture, draw_heat_map
 from service.outputs.mi_maps import maps_json
 from service.outputs.painter import Painter
 from service.outputs.timing import server_timing
@@ -74,7 +74,10 @@ async def create_mi_maps(request: Request) -> Response:
         content = npy(np.stack(maps))
     elif media_type == accept.PNG:
         paint = partial(_draw, payload.images[0], maps[0], card, runtime.settings.image_limits, reference)
-        content = await while_connected(request, _PAINTER.paint(paint))
+        original = embedded[0].image
+        pixels = original.original_width * original.original_height
+        painting = _PAINTER.paint(paint, pixels, runtime.settings.queue_seconds)
+        content = await while_connected(request, painting)
     else:
         content = maps_json(card, embedded, maps, reference.image if reference else None)
     headers = server_timing(stages, serialise=perf_counter() - started)
@@ -130,10 +133,4 @@ def _draw(
         placement=place(rule, image.size),
         label=f"pointwise MI with {whose}, nats",
     )
-    return _sheet().draw(picture)
-
-
-@cache
-def _sheet() -> Sheet:
-    """Make the sheet for the first picture; only the painter's thread uses it."""
-    return Sheet()
+    return draw_heat_map(picture)

@@ -15,7 +15,7 @@ from PIL import Image
 from contract.artefact import open_artefact
 from contract.placement import place
 from contract.preprocessing import Preprocessing, ResizeRule
-from service.outputs.heat_map import Picture, Sheet
+from service.outputs.heat_map import Picture, draw_heat_map
 from tests.pictures import encoded, landscape, photo
 from tests.service.client import check_refusal, client
 from tests.tiny_model import GRID
@@ -124,7 +124,7 @@ def test_boxes_and_pictures_follow_the_resize_rule(
                 place(rule, (300, 200)),
                 "pointwise MI with the image's own code, nats",
             )
-            same = np.asarray(Image.open(BytesIO(Sheet().draw(drawn))).convert("RGB")).astype(int)
+            same = np.asarray(Image.open(BytesIO(draw_heat_map(drawn))).convert("RGB")).astype(int)
             shown = np.asarray(Image.open(BytesIO(picture.content)).convert("RGB")).astype(int)
             assert np.abs(shown - same).max() <= 2
 

@@ -104,9 +104,9 @@ class Admission:
         """Wait until nothing is held."""
         await self._empty.wait()
 
-    def finished(self, items: int, batch_seconds: float = 0.0) -> None:
+    def finished(self, items: int, batch_seconds: float = 0.0, decode_microseconds: int = 0) -> None:
         """Note that images were answered, all but the large ones counted; they still count as held."""
-        self._estimate.finished(items, batch_seconds, self._all_held)
+        self._estimate.finished(items, decode_microseconds, batch_seconds, self._all_held)
 
     def refusal(self, deadline: Deadline | None = None, needed: Resources = _UNKNOWN) -> ServiceError | None:
         """Return why an interactive call would have to wait too long; None if it would not.
@@ -124,8 +124,8 @@ class Admission:
         wait = estimate.seconds(held, needed)
         if wait > self._longest_wait:
             # A rate that was low once is never found to have risen, unless less than full work is admitted.
-            decoding = estimate.decode_seconds(held[Priority.INTERACTIVE], needed)
-            if decoding > self._longest_wait or estimate.is_full_work(self._all_held):
+            large = estimate.large_seconds(held[Priority.INTERACTIVE], needed)
+            if large > self._longest_wait or estimate.is_full_work(self._all_held):
                 return self._overloaded(wait)
         return None if deadline is None else self._unreachable(deadline, wait, needed)
 

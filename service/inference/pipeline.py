@@ -277,11 +277,10 @@ class Pipeline:
         self._loop.call_soon_threadsafe(self._settle, delivery)
 
     def _settle(self, delivery: Delivery) -> None:
-        admission, count = self._admission, len(delivery.items)
-        if admission is not None:
-            if admission.held.large:
-                count -= sum(item.cost.size_class is SizeClass.LARGE for item in delivery.items)
-            admission.finished(count, delivery.inference_seconds)
+        if self._admission is not None:
+            costs = [item.cost for item in delivery.items if item.cost.size_class is not SizeClass.LARGE]
+            decoding = sum(cost.microseconds for cost in costs)
+            self._admission.finished(len(costs), delivery.inference_seconds, decoding)
         settle(delivery)
 
     async def _watch(self) -> None:

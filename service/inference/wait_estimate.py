@@ -13,12 +13,15 @@ _NEWEST_SHARE = 0.1
 
 
 class WaitEstimate:
-    """Estimate by what is held: images at the measured rate, and decoding at the measured costs.
+    """Estimate by the work that is held and the measured rate at which work is done.
+
+    Work is counted in images of the first rate, which need no decoding; decoding adds to it. All else that
+    slows the machine down is in the measured rate, so the mix of images may change at any time.
 
     Large pictures are decoded by threads of their own. They delay each other, and no ordinary image.
 
     Attributes:
-        rate: ordinary images that are answered per second.
+        rate: work on ordinary images that is done per second.
         batch_seconds: run time of a batch.
     """
 
@@ -33,8 +36,8 @@ class WaitEstimate:
         """Believe the first rate until more is measured.
 
         Args:
-            full_batch: images that at once are full work.
-            first_rate: images a second.
+            full_batch: images, decoded, that at once are full work.
+            first_rate: images a second, decoded.
             decoders: threads that decode ordinary images, and as many that decode large ones.
             head_start: seconds of work on large pictures that are done already.
             slowdown: seconds that a second of decoding takes.
@@ -42,29 +45,35 @@ class WaitEstimate:
         self.rate = Rate(first_rate)
         self.batch_seconds = 0.0
         self._full_batch = full_batch
+        # While a thread decodes for a microsecond, this share of an image would be inferred.
+        self._images_per_microsecond = first_rate / decoders / 1e6
         self._decoders = decoders
         self._head_start = head_start
         self._slowdown = slowdown
 
     def is_full_work(self, held: Resources) -> bool:
-        """Tell whether a whole batch of ordinary images is held; only then the rate is measured."""
-        return held.items - held.large >= self._full_batch
+        """Tell whether the work of a whole batch is held; only then the rate is measured."""
+        return self._work(held.items - held.large, held.decode_microseconds) >= self._full_batch
 
     def begin(self, held: Resources) -> None:
         """Note that a call comes to what is held."""
         if not self.is_full_work(held):
             self.rate.pause(perf_counter())
 
-    def finished(self, items: int, batch_seconds: float, held: Resources) -> None:
+    def finished(self, items: int, decode_microseconds: int, batch_seconds: float, held: Resources) -> None:
         """Note that ordinary images were answered, which still count as held.
 
-        `batch_seconds` is the run time of their batch; 0 where they did not come so far.
+        Args:
+            items: how many.
+            decode_microseconds: expected for them when they came.
+            batch_seconds: run time of their batch; 0 where they did not come so far.
+            held: all that is held, these images included.
         """
         if batch_seconds:
             share = _NEWEST_SHARE if self.batch_seconds else 1.0
             self.batch_seconds += share * (batch_seconds - self.batch_seconds)
         if self.is_full_work(held):
-            self.rate.add(items, perf_counter())
+            self.rate.add(self._work(items, decode_microseconds), perf_counter())
         else:
             self.rate.pause(perf_counter())
 
@@ -73,22 +82,22 @@ class WaitEstimate:
         ours = held[Priority.INTERACTIVE]
         # Streams keep their share of each batch.
         share = INTERACTIVE_SHARE if held[Priority.BULK].items else 1.0
-        wait = (ours.items - ours.large) / (self.rate.per_second * share)
-        return max(wait, self.decode_seconds(ours, needed))
+        # What needs no decoding passes by the decoding threads.
+        decoding = ours.decode_microseconds if needed.decode_microseconds else 0
+        wait = self._work(ours.items - ours.large, decoding) / (self.rate.per_second * share)
+        return max(wait, self.large_seconds(ours, needed))
 
-    def decode_seconds(self, held: Resources, needed: Resources) -> float:
-        """Estimate how long decoding keeps an interactive call with this needed waiting."""
-        wait = self._decoding(held.decode_microseconds) if needed.decode_microseconds else 0.0
-        if needed.large and held.large:
-            left = self._decoding(held.large_microseconds) - self._head_start() / self._decoders
-            wait = max(wait, left)
-        return wait
+    def large_seconds(self, held: Resources, needed: Resources) -> float:
+        """Estimate how long the large pictures of a call with this needed wait for those that are held."""
+        if not needed.large or not held.large:
+            return 0.0
+        return self._decoding(held.large_microseconds) - self._head_start() / self._decoders
 
     def seconds_to_empty(self, held: Mapping[Priority, Resources]) -> float:
         """Estimate when nothing of this is held any more."""
         everything = held[Priority.INTERACTIVE] + held[Priority.BULK]
-        answering = (everything.items - everything.large) / self.rate.per_second
-        return max(answering, self.decode_seconds(everything, everything))
+        work = self._work(everything.items - everything.large, everything.decode_microseconds)
+        return max(work / self.rate.per_second, self.large_seconds(everything, everything))
 
     def own_seconds(self, needed: Resources) -> float:
         """Estimate the time of a call itself, once it is its turn."""
@@ -97,3 +106,6 @@ class WaitEstimate:
     def _decoding(self, microseconds: int) -> float:
         """Seconds until so much is decoded by all threads of a kind."""
         return microseconds / 1e6 * self._slowdown() / self._decoders if microseconds else 0.0
+
+    def _work(self, items: int, decode_microseconds: int) -> float:
+        return items + decode_microseconds * self._images_per_microsecond

@@ -86,13 +86,24 @@ def open_rgb(
     limits: ImageLimits | None = None,
     background: tuple[int, int, int] = (255, 255, 255),
     color_profile: ColorProfile = "ignore",
+    least_side: int | None = None,
 ) -> Image.Image:
-    """Decode at full size to an upright RGB image, for pictures that people look at.
+    """Decode to an upright RGB image, for pictures that people look at.
+
+    Args:
+        data: encoded bytes.
+        limits: what the image may cost.
+        background: color behind transparent pixels.
+        color_profile: as in `Preprocessing`.
+        least_side: pixels that both sides keep at least, where the format can be decoded smaller; None for
+            full size.
 
     Raises:
         ImageError: as `decode`.
     """
     file = _checked(data, limits or ImageLimits())
+    if least_side is not None:
+        file.draft_size = (least_side, least_side)
     return to_rgb(_upright(file), background, _profile(file, color_profile))
 
 

@@ -23,6 +23,7 @@ from service.routes import (
     models,
     neighbours,
     page,
+    pictures,
     v2,
 )
 from service.runtime import Runtime
@@ -34,6 +35,7 @@ ROUTERS: tuple[APIRouter, ...] = (
     items.router,
     bulk_items.router,
     item_lists.router,
+    pictures.router,
     batch.router,
     models.router,
     model_loads.router,

@@ -210,6 +210,15 @@ class Settings(BaseSettings):
         le=_MOST,
         description="most items of a model version that are searched exactly; larger ones use HNSW",
     )
+    originals: Literal["none", "database", "folder"] = Field(
+        default="none",
+        description="where the index keeps the encoded images as they came, beside the thumbnails that it "
+        "always keeps",
+    )
+    originals_dir: Path | None = Field(
+        default=None,
+        description="folder of originals, common to all replicas; default: INFOMAX_DATA_DIR/originals",
+    )
     index_seconds: float = Field(
         default=30,
         ge=0.1,
@@ -280,6 +289,11 @@ class Settings(BaseSettings):
     def served_models(self) -> tuple[str, ...]:
         """Entries of all models to serve, each a name or name/version, the default one first."""
         return (self.model, *(self.models.split(",") if self.models else ()))
+
+    @property
+    def originals_folder(self) -> Path:
+        """Folder of originals, whether or not they are kept there now."""
+        return self.originals_dir or self.data_dir / "originals"
 
     @property
     def image_limits(self) -> ImageLimits:

@@ -23,7 +23,10 @@ _PIECE_BYTES = 2**18
 # See "Binary Format" of COPY in PostgreSQL's manual.
 _HEADER = b"PGCOPY\n\xff\r\n\0" + bytes(8)
 _TRAILER = struct.pack("!h", -1)
-_COLUMNS = sql.SQL("space, id, embedding, code, metadata, width, height, format")
+_COLUMNS = sql.SQL(
+    "space, id, embedding, code, metadata, width, height, format, thumbnail, original, original_sha256"
+)
+_COLUMN_COUNT = 11
 _ROW = struct.Struct("!hii i")
 _LENGTH = struct.Struct("!i")
 _INTEGER = struct.Struct("!ii")
@@ -72,8 +75,18 @@ async def _upsert(connection: AsyncConnection, space: Space, items: Sequence[New
 
 def item_values(item: NewItem) -> list[object]:
     """The values of `queries.PUT`."""
-    metadata = Jsonb(item.metadata)
-    return [item.id, item.vector, item.code, metadata, item.width, item.height, item.format]
+    return [
+        item.id,
+        item.vector,
+        item.code,
+        Jsonb(item.metadata),
+        item.width,
+        item.height,
+        item.format,
+        item.thumbnail,
+        item.original,
+        item.original_sha256,
+    ]
 
 
 def _rows(space: int, items: Sequence[NewItem]) -> Iterator[bytes]:
@@ -84,7 +97,7 @@ def _rows(space: int, items: Sequence[NewItem]) -> Iterator[bytes]:
         metadata = orjson.dumps(item.metadata)
         yield b"".join(
             (
-                _ROW.pack(8, 4, space, len(name)),
+                _ROW.pack(_COLUMN_COUNT, 4, space, len(name)),
                 name,
                 vector,
                 code,
@@ -93,7 +106,10 @@ def _rows(space: int, items: Sequence[NewItem]) -> Iterator[bytes]:
                 metadata,
                 _integer(item.width),
                 _integer(item.height),
-                _text(item.format),
+                _bytes(None if item.format is None else item.format.encode()),
+                _bytes(item.thumbnail),
+                _bytes(item.original),
+                _bytes(item.original_sha256),
             )
         )
 
@@ -116,8 +132,5 @@ def _integer(value: int | None) -> bytes:
     return _NULL if value is None else _INTEGER.pack(4, value)
 
 
-def _text(value: str | None) -> bytes:
-    if value is None:
-        return _NULL
-    data = value.encode()
-    return _LENGTH.pack(len(data)) + data
+def _bytes(value: bytes | None) -> bytes:
+    return _NULL if value is None else _LENGTH.pack(len(value)) + value

@@ -32,6 +32,9 @@ class NewItem:
         code: float32 [Y], E(x), from which the critic explains a hit; None for a bare vector.
         width, height: size of the image in pixels, upright; None for a bare vector.
         format: name of the image's encoded format; None for a bare vector.
+        thumbnail: encoded JPEG or PNG; None for a bare vector.
+        original: encoded bytes as they came, where the database keeps them.
+        original_sha256: their digest, where the database or a folder keeps them.
     """
 
     id: str
@@ -41,6 +44,22 @@ class NewItem:
     width: int | None = None
     height: int | None = None
     format: str | None = None
+    thumbnail: bytes | None = None
+    original: bytes | None = None
+    original_sha256: bytes | None = None
+
+
+@dataclass(frozen=True)
+class StoredPicture:
+    """What is kept of one item's image; fields as in `NewItem`."""
+
+    id: str
+    width: int | None
+    height: int | None
+    format: str | None
+    thumbnail: bytes | None
+    original: bytes | None
+    original_sha256: bytes | None
 
 
 @dataclass(frozen=True)

@@ -84,4 +84,12 @@ CREATE TRIGGER count_removed AFTER DELETE ON infomax.items REFERENCING OLD TABLE
 SELECT infomax.keep_count(to_regclass('infomax.items_' || number), number) FROM infomax.spaces;
 """
 
-MIGRATIONS: tuple[LiteralString, ...] = (_TABLES, _COUNTS)
+# Pictures are compressed already (EXTERNAL), and lie beside the row, which exact scans read without them.
+_PICTURES = """
+ALTER TABLE infomax.items
+    ADD COLUMN thumbnail bytea, ADD COLUMN original bytea, ADD COLUMN original_sha256 bytea;
+ALTER TABLE infomax.items
+    ALTER COLUMN thumbnail SET STORAGE EXTERNAL, ALTER COLUMN original SET STORAGE EXTERNAL;
+"""
+
+MIGRATIONS: tuple[LiteralString, ...] = (_TABLES, _COUNTS, _PICTURES)

@@ -7,14 +7,21 @@ are ordered by id. Placeholders in braces are filled in by `psycopg.sql`, the ot
 from psycopg import sql
 
 PUT = sql.SQL("""
-INSERT INTO {table} (space, id, embedding, code, metadata, width, height, format)
-VALUES ({space}, %s, %s, %s, %s, %s, %s, %s)
+INSERT INTO {table} (space, id, embedding, code, metadata, width, height, format,
+                     thumbnail, original, original_sha256)
+VALUES ({space}, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)
 ON CONFLICT (space, id) DO UPDATE SET
     embedding = excluded.embedding, code = excluded.code, metadata = excluded.metadata,
-    width = excluded.width, height = excluded.height, format = excluded.format, updated = now()
+    width = excluded.width, height = excluded.height, format = excluded.format,
+    thumbnail = excluded.thumbnail, original = excluded.original,
+    original_sha256 = excluded.original_sha256, updated = now()
 """)
 
 GET = sql.SQL("SELECT embedding, metadata, width, height, format, updated FROM {table} WHERE id = %s")
+
+PICTURES = sql.SQL("""
+SELECT id, width, height, format, thumbnail, original, original_sha256 FROM {table} WHERE id = ANY (%s)
+""")
 
 DELETE = sql.SQL("DELETE FROM {table} WHERE id = %s")
 

@@ -17,6 +17,7 @@ from service.index.items import (
     NewItem,
     SpaceStatistics,
     StoredItem,
+    StoredPicture,
 )
 from service.index.search import Query, find
 from service.index.space import Space, find_or_create, identity_of
@@ -97,6 +98,13 @@ class Index:
             return None
         vector, metadata, width, height, image_format, updated = row
         return StoredItem(item_id, vector.to_numpy(), metadata, width, height, image_format, updated)
+
+    async def pictures(self, item_ids: Sequence[str]) -> dict[str, StoredPicture]:
+        """What is kept of the images of these items, by id; items that do not exist are left out."""
+        async with self._connection() as (connection, space):
+            statement = queries.PICTURES.format(table=space.table)
+            cursor = await connection.execute(statement, [list(item_ids)], binary=True)
+            return {row[0]: StoredPicture(*row) for row in await cursor.fetchall()}
 
     async def delete(self, item_id: str) -> bool:
         """Remove the item of that id; False where there was none."""

@@ -7,6 +7,7 @@ from prometheus_client import Gauge
 
 from service import metrics
 from service.index.database import Database
+from service.index.pictures import Pictures
 from service.index.store import Index
 from service.inference.model import Model
 from service.inference.peers import Peers
@@ -28,6 +29,7 @@ class ModelInstance:
         name: name of the model.
         pipeline: makes the answers.
         index: its space of the index.
+        pictures: keeps thumbnails and originals beside the vectors.
     """
 
     def __init__(
@@ -37,6 +39,7 @@ class ModelInstance:
         self.pipeline = Pipeline(settings, model, peers)
         self._precision = self.pipeline.report.precision.active
         self.index = Index(database, self.pipeline.card, settings.index_exact_items, entry, self._precision)
+        self.pictures = Pictures(self.pipeline.card.preprocessing, settings)
         self.id = self.pipeline.card.id
         self.name = self.pipeline.card.name
         self._users = 0
@@ -84,7 +87,7 @@ class ModelInstance:
         self._info().set(0)
         await self._unused.wait()
         await self.stop(0)
-        del self.pipeline, self.index
+        del self.pipeline, self.index, self.pictures
         # The parts of a pipeline refer to each other: only the cycle collector frees them.
         gc_tuning.settle()
         logger.info("%s is retired", self.id)
@@ -92,6 +95,7 @@ class ModelInstance:
     async def stop(self, drain_seconds: float) -> None:
         """Admit nothing more, finish accepted calls within `drain_seconds`, then free everything."""
         await self.pipeline.stop(drain_seconds)
+        self.pictures.stop()
         await self.index.stop()
 
     def _info(self) -> Gauge:

@@ -1,28 +1,79 @@
 """Neighbours as JSON, with the maps that explain them."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from service.index.items import Neighbour
-from service.outputs.mi_maps import map_json
+from service.index.pictures import Source
+from service.inference.results import ImageInfo
+from service.outputs.mi_maps import image_json, map_json
+
+
+@dataclass(frozen=True, slots=True)
+class HitSide:
+    """The hit's patches against the query's code.
+
+    Attributes:
+        mi_map: float32 [M, M], the cross map in nats.
+        image: size and format of the hit's image as it was stored.
+        encoded: the kept image.
+        source: what it is; a thumbnail has fewer pixels than the model saw.
+    """
+
+    mi_map: NDArray[np.float32]
+    image: ImageInfo
+    encoded: bytes
+    source: Source
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """Why one hit is near.
+
+    Attributes:
+        query: float32 [M, M] in nats, the query's patches against the hit's code.
+        hit: the other way round; None where no picture of the hit is kept.
+    """
+
+    query: NDArray[np.float32]
+    hit: HitSide | None
+
+
+def contrast(mi_map: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Subtract the mean over the patches: what speaks for the other image more than the rest, float32 [M, M].
+
+    Neighbours share most of what they show, so that whole maps lie above zero, or below.
+    """
+    return mi_map - mi_map.mean(dtype=np.float64).astype(np.float32)
 
 
 def neighbours_json(
-    neighbours: Sequence[Neighbour], explanations: Sequence[NDArray[np.float32] | None] | None = None
+    neighbours: Sequence[Neighbour], explanations: Sequence[Explanation | None] | None = None
 ) -> list[dict[str, object]]:
     """Return the hits, best first, for `service.outputs.json.dump`.
 
     Args:
         neighbours: as the index found them.
-        explanations: the query's map against the code of each hit, None for a hit that was stored without
-            an image. Where no explanations are given, hits have no member `explanation`.
+        explanations: one for each hit, None for a hit that was stored without an image. Where none are given,
+            hits have no member `explanation`.
     """
     hits: list[dict[str, object]] = [
         {"id": hit.id, "score": hit.score, "metadata": hit.metadata} for hit in neighbours
     ]
     if explanations is not None:
         for hit, explanation in zip(hits, explanations, strict=True):
-            hit["explanation"] = None if explanation is None else map_json(explanation)
+            hit["explanation"] = None if explanation is None else _explanation_json(explanation)
     return hits
+
+
+def _explanation_json(explanation: Explanation) -> dict[str, object]:
+    side = explanation.hit
+    reverse = side and {**_cross_json(side.mi_map), "image": image_json(side.image), "from": side.source}
+    return {**_cross_json(explanation.query), "hit": reverse}
+
+
+def _cross_json(mi_map: NDArray[np.float32]) -> dict[str, object]:
+    return {**map_json(mi_map), "contrast": contrast(np.ascontiguousarray(mi_map))}

@@ -26,5 +26,5 @@ async def store_items(request: Request) -> Response:
     """Store every item on its own, in order; an older item of the same id is replaced."""
     accept.choose(request.headers.get("accept", ""), (NDJSON,))
     served = served_for(request, parse(Parameters, merge(query_of(request))).model)
-    handler = Storage(served.pipeline, served.index, context_of(request).quota)
+    handler = Storage(served.pipeline, served.index, served.pictures, context_of(request).quota)
     return stream_response(request, PATH, handler, Lines())

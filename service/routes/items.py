@@ -77,16 +77,7 @@ async def put_item(request: Request) -> Response:
         item = NewItem(item_id, vector, metadata)
     elif payload.images:
         (one,) = await embed_all(request, served.pipeline, PATH, payload.images, Want.EMBEDDING)
-        image = one.image
-        item = NewItem(
-            item_id,
-            one.embedding,
-            metadata,
-            one.code,
-            image.original_width,
-            image.original_height,
-            image.format,
-        )
+        item = await served.pictures.item(item_id, metadata, payload.images[0], one)
     else:
         raise no_image("send one, or a vector")
     await served.index.put([item])
@@ -101,7 +92,7 @@ async def put_item(request: Request) -> Response:
 )
 @within_deadline
 async def get_item(request: Request) -> Response:
-    """Answer the stored item; its image is not kept, its vector is."""
+    """Answer the stored item with its vector."""
     served = _served_by_query(request)
     item = await stored_item(served, item_id_of(request))
     answer = {
@@ -130,7 +121,7 @@ async def delete_item(request: Request) -> Response:
     served = _served_by_query(request)
     item_id = item_id_of(request)
     if not await served.index.delete(item_id):
-        raise _not_found(served, item_id)
+        raise not_found(served, item_id)
     return Response(status_code=204)
 
 
@@ -162,11 +153,12 @@ async def stored_item(served: ModelInstance, item_id: str) -> StoredItem:
     """
     item = await served.index.get(item_id)
     if item is None:
-        raise _not_found(served, item_id)
+        raise not_found(served, item_id)
     return item
 
 
-def _not_found(served: ModelInstance, item_id: str) -> ServiceError:
+def not_found(served: ModelInstance, item_id: str) -> ServiceError:
+    """Make the refusal of an item that does not exist."""
     return ServiceError(404, "item_not_found", f"There is no item {item_id!a} of the model {served.id}.")
 
 

@@ -1,7 +1,7 @@
 """POST /v1/neighbours: the items nearest to an image, an item or a vector."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from time import perf_counter
 from typing import Annotated, Any
 
@@ -10,21 +10,23 @@ from fastapi import APIRouter, Request, Response
 from numpy.typing import NDArray
 from pydantic import BeforeValidator
 
-from service.errors import ServiceError
 from service.http.deadlines import within_deadline
-from service.index.items import Neighbour, check_id, check_vector
+from service.http.disconnect import while_connected
+from service.index.items import check_id, check_vector
 from service.index.search import Query
-from service.inference.pipeline import Pipeline
 from service.inference.results import Projections, Stages, Want
 from service.inputs.images import Layout, Payload, no_image, read_payload
 from service.inputs.parameters import parse, parsed_json, refused
 from service.models.instance import ModelInstance
 from service.outputs import accept
 from service.outputs.json import dump
+from service.outputs.neighbour_picture import MOST_ROWS, Row, draw_neighbours
 from service.outputs.neighbours import neighbours_json
+from service.outputs.painter import Painter
 from service.outputs.timing import server_timing
 from service.routes import description
 from service.routes.early_refusal import is_image, refuse_early
+from service.routes.explanations import MOST_HITS, explain, stored_query
 from service.routes.items import stored_item
 from service.routes.search_parameters import OPTIONS, SearchParameters
 from service.routes.whole import embed_all
@@ -35,6 +37,8 @@ PATH = "/v1/neighbours"
 router = APIRouter(tags=["index"])
 
 _LAYOUT = Layout("image", several=False)
+_OFFERED = (accept.JSON, accept.PNG)
+_PAINTER = Painter()
 
 
 class NeighbourParameters(SearchParameters):
@@ -43,7 +47,7 @@ class NeighbourParameters(SearchParameters):
     Attributes:
         id: id of an item to search by, instead of an image.
         vector: vector to search by, instead of an image.
-        explain: whether to map which patches of the image speak for each neighbour.
+        explain: whether to map which patches of the image speak for each neighbour, and the other way round.
     """
 
     id: str | None = None
@@ -58,10 +62,12 @@ class _QueryVector:
     Attributes:
         vector: float32 [D], of length one.
         projections: projections of the image, where its neighbours are to be explained.
+        image: the encoded image, for a picture.
     """
 
     vector: NDArray[np.float32]
     projections: Projections | None = None
+    image: bytes = b""
 
 
 _OPTIONS: dict[str, dict[str, Any]] = {**OPTIONS, "explain": {"type": "boolean", "default": False}}
@@ -74,7 +80,7 @@ _OTHERS: dict[str, dict[str, Any]] = {
 @router.post(
     PATH,
     summary="Find the items nearest to an image, an item or a vector",
-    responses=description.answers(accept.JSON),
+    responses=description.answers(*_OFFERED),
     openapi_extra={
         "requestBody": description.body(
             {"image": description.IMAGE, **_OTHERS, **_OPTIONS},
@@ -87,11 +93,14 @@ _OTHERS: dict[str, dict[str, Any]] = {
 @refuse_early(is_image)
 async def find_neighbours(request: Request) -> Response:
     """Search the items of the model that answers, best first."""
-    payload = await read_payload(request, _LAYOUT, runtime_of(request).settings)
+    runtime = runtime_of(request)
+    media_type = accept.choose(request.headers.get("accept", ""), _OFFERED)
+    payload = await read_payload(request, _LAYOUT, runtime.settings)
     parameters = parse(NeighbourParameters, payload.members)
     served = served_for(request, parameters.model)
     condition = parameters.condition
     _check_one_query(payload, parameters)
+    _check_explained(parameters, media_type)
     stages = Stages()
     query = await _query(request, served, payload, parameters, stages)
     started = perf_counter()
@@ -108,11 +117,16 @@ async def find_neighbours(request: Request) -> Response:
     searched = perf_counter()
     explanations = None
     if query.projections is not None:
-        explanations = await _explain(served.pipeline, query.projections, hits)
-    answer = {"model": served.id, "neighbours": neighbours_json(hits, explanations)}
-    content = dump(answer)
+        explanations = await explain(served, query.projections, hits)
+    if media_type == accept.PNG and explanations is not None:
+        rows = [Row(hit.id, hit.score, why) for hit, why in zip(hits, explanations, strict=True)]
+        limits = runtime.settings.image_limits
+        paint = partial(draw_neighbours, query.image, rows, served.pipeline.card, limits)
+        content = await while_connected(request, _PAINTER.paint(paint))
+    else:
+        content = dump({"model": served.id, "neighbours": neighbours_json(hits, explanations)})
     headers = server_timing(stages, search=searched - started, serialise=perf_counter() - searched)
-    return Response(content, headers=headers, media_type=accept.JSON)
+    return Response(content, headers=headers, media_type=media_type)
 
 
 def _check_one_query(payload: Payload, parameters: NeighbourParameters) -> None:
@@ -129,10 +143,22 @@ def _check_one_query(payload: Payload, parameters: NeighbourParameters) -> None:
         raise no_image("search by an image, an id or a vector")
     if len(given) > 1:
         raise refused(f"The request holds {' and '.join(given)}. Search by one of them.")
-    if parameters.explain and not payload.images:
+    if parameters.explain and parameters.vector is not None:
         raise refused(
-            "explain=true needs an image: its patches explain the neighbours, and the index keeps no image. "
-            "Send the image, or search without explain."
+            "explain=true needs an image, whose patches explain the neighbours. "
+            "Search by an image or an id, or without explain."
+        )
+
+
+def _check_explained(parameters: NeighbourParameters, media_type: str) -> None:
+    if media_type == accept.PNG and not parameters.explain:
+        raise refused("A picture shows explained neighbours. Set explain=true, or accept application/json.")
+    most = MOST_ROWS if media_type == accept.PNG else MOST_HITS
+    if parameters.explain and parameters.k > most:
+        raise refused(
+            f"k={parameters.k} is too many to explain: at most {most} "
+            f"{'in a picture' if media_type == accept.PNG else 'at a time'}. Lower k.",
+            limit=most,
         )
 
 
@@ -140,30 +166,21 @@ async def _query(
     request: Request, served: ModelInstance, payload: Payload, parameters: NeighbourParameters, stages: Stages
 ) -> _QueryVector:
     if parameters.id is not None:
-        return _QueryVector((await stored_item(served, check_id(parameters.id))).vector)
+        item_id = check_id(parameters.id)
+        vector = (await stored_item(served, item_id)).vector
+        return await _stored_query(served, item_id, vector) if parameters.explain else _QueryVector(vector)
     if parameters.vector is not None:
         return _QueryVector(check_vector(parameters.vector, served.index.dimensions))
     want = Want.PROJECTIONS if parameters.explain else Want.EMBEDDING
     (one,) = await embed_all(request, served.pipeline, PATH, payload.images, want, stages)
-    return _QueryVector(one.embedding, one.projections)
+    return _QueryVector(one.embedding, one.projections, payload.images[0])
 
 
-async def _explain(
-    pipeline: Pipeline, query: Projections, hits: Sequence[Neighbour]
-) -> list[NDArray[np.float32] | None]:
-    """Map the query's patches against the code of each hit; None for a hit without a stored code."""
-    codes = {place: hit.code for place, hit in enumerate(hits) if hit.code is not None}
-    maps: list[NDArray[np.float32] | None] = [None] * len(hits)
-    if codes:
-        projected = await pipeline.project(np.stack(list(codes.values())))
-        for place, code in zip(codes, projected, strict=True):
-            mi_map = query.against_code(code)
-            if not np.isfinite(mi_map).all():
-                raise ServiceError(
-                    500,
-                    "inference_failed",
-                    f"The map that explains the item {hits[place].id!a} is not finite. "
-                    "Store its image again, or search without explain.",
-                )
-            maps[place] = mi_map
-    return maps
+async def _stored_query(served: ModelInstance, item_id: str, vector: NDArray[np.float32]) -> _QueryVector:
+    kept = await stored_query(served, item_id)
+    if kept is None:
+        raise refused(
+            f"No picture of the item {item_id!a} is kept, so its neighbours cannot be explained. "
+            "Store its image again, or search without explain."
+        )
+    return _QueryVector(vector, kept[1].projections, kept[0])

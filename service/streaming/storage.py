@@ -9,10 +9,11 @@ from numpy.typing import NDArray
 
 from service.errors import ServiceError
 from service.index.items import NewItem, check_id, check_object, check_vector
+from service.index.pictures import Pictures
 from service.index.store import Index
 from service.inference.pipeline import Pipeline
 from service.inference.quota import Quota
-from service.inference.results import Embedded, Failed, Priority, Want
+from service.inference.results import Failed, Outcome, Priority, Want
 from service.inputs.stream import BareVector, StreamItem
 from service.streaming.answers import Answer
 
@@ -30,10 +31,13 @@ class Storage:
     later one stays.
     """
 
-    def __init__(self, pipeline: Pipeline, index: Index, quota: Quota | None = None) -> None:
+    def __init__(
+        self, pipeline: Pipeline, index: Index, pictures: Pictures, quota: Quota | None = None
+    ) -> None:
         self._quota = quota
         self._pipeline = pipeline
         self._index = index
+        self._pictures = pictures
 
     async def prepare(self, items: Sequence[StreamItem]) -> list[_New]:
         """Check the items and embed those that are images.
@@ -45,7 +49,7 @@ class Storage:
         images = [one for one in checked if isinstance(one, bytes)]
         embedded = iter(await self._pipeline.embed(images, Want.EMBEDDING, Priority.BULK, quota=self._quota))
         return [
-            _new(item, next(embedded) if isinstance(one, bytes) else one)
+            await self._new(item, one, next(embedded)) if isinstance(one, bytes) else _new(item, one)
             for item, one in zip(items, checked, strict=True)
         ]
 
@@ -74,6 +78,15 @@ class Storage:
             return [*await self._put(new[:middle]), *await self._put(new[middle:])]
         return [None] * len(new)
 
+    async def _new(self, item: StreamItem, data: bytes, outcome: Outcome) -> _New:
+        """Make the item of an image."""
+        if isinstance(outcome, Failed):
+            return outcome
+        try:
+            return await self._pictures.item(item.id, check_object(item.metadata), data, outcome)
+        except ServiceError as error:
+            return Failed(error.code, str(error))
+
     def _check(self, item: StreamItem) -> bytes | NDArray[np.float32] | Failed:
         """Return the image or the vector of an item that may be stored; else its failure."""
         if isinstance(item.content, Failed):
@@ -88,19 +101,5 @@ class Storage:
         return item.content
 
 
-def _new(item: StreamItem, result: Embedded | NDArray[np.float32] | Failed) -> _New:
-    if isinstance(result, Failed):
-        return result
-    metadata = check_object(item.metadata)
-    if not isinstance(result, Embedded):
-        return NewItem(item.id, result, metadata)
-    image = result.image
-    return NewItem(
-        item.id,
-        result.embedding,
-        metadata,
-        result.code,
-        image.original_width,
-        image.original_height,
-        image.format,
-    )
+def _new(item: StreamItem, result: NDArray[np.float32] | Failed) -> _New:
+    return result if isinstance(result, Failed) else NewItem(item.id, result, check_object(item.metadata))

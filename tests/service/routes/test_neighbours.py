@@ -209,7 +209,6 @@ REFUSALS: list[tuple[dict[str, Any], int, str, str]] = [
     ({"json": {"id": "a", "vector": [1.0] * EMBEDDING}}, 422, "invalid_parameter", "an id and a vector"),
     ({"json": {"image": "QUJD", "id": "a"}}, 422, "invalid_parameter", "an image and an id"),
     ({"json": {"vector": [1.0]}}, 422, "invalid_vector", "20"),
-    ({"json": {"id": "a", "explain": True}}, 422, "invalid_parameter", "needs an image"),
     ({"json": {"id": "a", "model": "other"}}, 404, "unknown_model", "tiny/1"),
     ({"files": [("image", ("x", photo()))] * 2}, 422, "one_image_expected", "2 images"),
 ]

@@ -34,7 +34,7 @@ _BLACK, _GREY = (0, 0, 0), (235, 235, 235)
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class PictureRow:
     """One hit.
 
     Attributes:
@@ -48,7 +48,7 @@ class Row:
     explanation: Explanation | None
 
 
-def draw_neighbours(query: bytes, rows: Sequence[Row], card: ModelCard, limits: ImageLimits) -> bytes:
+def draw_neighbours(query: bytes, rows: Sequence[PictureRow], card: ModelCard, limits: ImageLimits) -> bytes:
     """Draw the PNG.
 
     Args:
@@ -77,7 +77,7 @@ def _draw_row(
     pen: ImageDraw.ImageDraw,
     top: int,
     query: Image.Image,
-    row: Row,
+    row: PictureRow,
     card: ModelCard,
     limits: ImageLimits,
 ) -> None:

@@ -14,13 +14,14 @@ from service.http.deadlines import within_deadline
 from service.http.disconnect import while_connected
 from service.index.items import check_id, check_vector
 from service.index.search import Query
+from service.inference.image_size import image_size
 from service.inference.results import Projections, Stages, Want
 from service.inputs.images import Layout, Payload, no_image, read_payload
 from service.inputs.parameters import parse, parsed_json, refused
 from service.models.instance import ModelInstance
 from service.outputs import accept
 from service.outputs.json import dump
-from service.outputs.neighbour_picture import MOST_ROWS, Row, draw_neighbours
+from service.outputs.neighbour_picture import MOST_ROWS, PictureRow, draw_neighbours
 from service.outputs.neighbours import neighbours_json
 from service.outputs.painter import Painter
 from service.outputs.timing import server_timing
@@ -119,10 +120,13 @@ async def find_neighbours(request: Request) -> Response:
     if query.projections is not None:
         explanations = await explain(served, query.projections, hits)
     if media_type == accept.PNG and explanations is not None:
-        rows = [Row(hit.id, hit.score, why) for hit, why in zip(hits, explanations, strict=True)]
+        rows = [PictureRow(hit.id, hit.score, why) for hit, why in zip(hits, explanations, strict=True)]
         limits = runtime.settings.image_limits
         paint = partial(draw_neighbours, query.image, rows, served.pipeline.card, limits)
-        content = await while_connected(request, _PAINTER.paint(paint))
+        kept = [why.hit.encoded for why in explanations if why is not None and why.hit is not None]
+        pixels = sum(image_size(data).pixels for data in (query.image, *kept))
+        painting = _PAINTER.paint(paint, pixels, runtime.settings.queue_seconds)
+        content = await while_connected(request, painting)
     else:
         content = dump({"model": served.id, "neighbours": neighbours_json(hits, explanations)})
     headers = server_timing(stages, search=searched - started, serialise=perf_counter() - searched)

@@ -1,4 +1,4 @@
-"""Images answered per second, measured."""
+"""Work done per second, measured."""
 
 _HALF_LIFE = 1.0
 # What was measured loses its weight when nothing more is: the images of now may be other ones.
@@ -29,7 +29,7 @@ class Rate:
         self._seconds = self._seconds * weight + (1 - weight)
         self._since = now
 
-    def add(self, items: int, now: float) -> None:
+    def add(self, items: float, now: float) -> None:
         """Images were answered since the last call of either method."""
         elapsed = now - self._since
         weight = 0.5 ** (elapsed / _HALF_LIFE)

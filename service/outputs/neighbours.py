@@ -47,7 +47,8 @@ def contrast(mi_map: NDArray[np.float32]) -> NDArray[np.float32]:
 
     Neighbours share most of what they show, so that whole maps lie above zero, or below.
     """
-    return mi_map - mi_map.mean(dtype=np.float64).astype(np.float32)
+    centred: NDArray[np.float32] = mi_map - np.float32(mi_map.mean(dtype=np.float64))
+    return centred
 
 
 def neighbours_json(

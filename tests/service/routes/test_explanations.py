@@ -30,7 +30,7 @@ async def cross_map(http: httpx.AsyncClient, image: bytes, reference: bytes) -> 
     return np.array(answer["nats"])
 
 
-async def explained(http: httpx.AsyncClient, **request: Any) -> dict[str, dict[str, Any]]:
+async def explained(http: httpx.AsyncClient, **request: Any) -> dict[str, Any]:
     response = await http.post(ROUTE, **request)
     assert response.status_code == 200, response.text
     return {hit["id"]: hit["explanation"] for hit in response.json()["neighbours"]}

@@ -2,10 +2,11 @@
 
 import json
 import tomllib
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic_core import ErrorDetails
 
 from training.errors import RecipeError
@@ -45,10 +46,39 @@ def from_toml(text: str) -> Recipe:
         raise RecipeError(f"The card's recipe is not understood by this version ({error}).") from error
 
 
+class ImageSplit(BaseModel):
+    """How a card's training images were parted.
+
+    Attributes:
+        validation_share, seed: as a recipe has them.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    validation_share: float = Field(gt=0, lt=1)
+    seed: int = Field(ge=0)
+
+
+def split_of(text: str) -> ImageSplit:
+    """Read from a card's recipe how its images were parted; what made the encoder need not be installed.
+
+    Raises:
+        RecipeError: it does not say so.
+    """
+    try:
+        return ImageSplit.model_validate(tomllib.loads(text))
+    except (tomllib.TOMLDecodeError, ValidationError) as error:
+        raise RecipeError(f"The card's recipe does not say how its images were parted ({error}).") from error
+
+
 def to_toml(recipe: Recipe) -> str:
     """Write every key with its value, defaults included; `from_toml` reads the same recipe."""
     # Through JSON, which leaves plain values of four types. TOML has no null: what is absent is None.
-    record: dict[str, Any] = json.loads(recipe.model_dump_json(exclude_none=True))
+    return toml_of(json.loads(recipe.model_dump_json(exclude_none=True)))
+
+
+def toml_of(record: Mapping[str, Any]) -> str:
+    """Write plain values, and one level of sections, as TOML."""
     sections = {name: value for name, value in record.items() if isinstance(value, dict)}
     lines = [f"{name} = {_value(value)}" for name, value in record.items() if name not in sections]
     for name, section in sections.items():

@@ -74,12 +74,21 @@ class Infomax:
 
 
 def start(
-    *arguments: object, cache: Path, preexec_fn: Callable[[], None] | None = None
+    *arguments: object, cache: Path, preexec_fn: Callable[[], None] | None = None, path: Path | None = None
 ) -> subprocess.Popen[str]:
-    """Start a command as a process, on one thread like the tests, so that its sums are the same."""
+    """Start a command as a process, on one thread like the tests, so that its sums are the same.
+
+    Args:
+        arguments: of the command.
+        cache: folder of decoded images.
+        preexec_fn: as subprocess has it.
+        path: folder of further packages.
+    """
+    further = [str(each) for each in (path, os.environ.get("PYTHONPATH")) if each]
+    packages = {"PYTHONPATH": os.pathsep.join(further)} if further else {}
     return subprocess.Popen(
         [EXECUTABLE, *map(str, arguments)],
-        env=os.environ | {"XDG_CACHE_HOME": str(cache), "OMP_NUM_THREADS": "1"},
+        env=os.environ | {"XDG_CACHE_HOME": str(cache), "OMP_NUM_THREADS": "1"} | packages,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,

@@ -10,7 +10,7 @@ from contract.preprocessing import Preprocessing
 from tests.once import once
 from tests.training.command import RECIPE, Infomax, start
 from training.data import ImageSet, load
-from training.export import version
+from training.export import assembly
 from training.export.model_card import Release
 from training.export.version import export
 from training.loop.trained import load_run
@@ -28,7 +28,7 @@ def one_thread() -> None:
 def quick_critics() -> Iterator[None]:
     """Critics of exports are fitted in a tenth of the steps: what tests ask of them comes early."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(version, "_FEWEST_CRITIC_STEPS", 100)
+        patch.setattr(assembly, "_FEWEST_CRITIC_STEPS", 100)
         yield
 
 

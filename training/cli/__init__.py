@@ -22,6 +22,7 @@ COMMANDS = {
     "reproduce": _command("reproduce:reproduce", "Repeat the paper's comparisons at one budget for all."),
     "ablate": _command("ablate:ablate", "Measure what each trick of a recipe is worth."),
     "export": _command("export:export", "Write a run's encoder as a model folder that can be served."),
+    "adopt": _command("adopt:adopt", "Make a model of an encoder that was trained elsewhere."),
     "quantise": _command(
         "quantise:quantise", "Write a new version of an exported model that has its encoder in 8 bits too."
     ),

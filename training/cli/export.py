@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 
 import typer
 
+from contract.artefact import Artefact
 from contract.card import Int8Encoder
 from training.cli.failures import plain_failures
 from training.cli.options import DEFAULT_LOSS, MODELS_HELP, LargestLoss, SkipUnreadable, Train
@@ -72,6 +73,11 @@ def _run(
         models,
         largest_int8_loss=largest_int8_loss,
     )
+    report(artefact, models)
+
+
+def report(artefact: Artefact, models: Path) -> None:
+    """Print what a new version was measured to be, and how to serve it."""
     card = artefact.card
     best = max(card.quality.scores, key=lambda score: score.accuracy, default=None)
     if best is not None:

@@ -114,10 +114,10 @@ def _calibration(
     card: ModelCard, encoder: FrozenEncoder, critic: onnxruntime.InferenceSession, sets: _ProbeImages
 ) -> Calibration:
     """Measure the maps as `infomax export` did: with the training images of the card, by the same banks."""
-    recipe = recipe_file.from_toml(card.training.recipe_toml)
-    fitted, _ = sets.training.split(recipe.validation_share, recipe.seed)
+    parted = recipe_file.split_of(card.training.recipe_toml)
+    fitted, _ = sets.training.split(parted.validation_share, parted.seed)
     size = min(card.calibration.bank, calibration.bank_size(len(fitted)))
-    _, rows = calibration.bank_rows(len(fitted), size, recipe.seed)
+    _, rows = calibration.bank_rows(len(fitted), size, parted.seed)
     other_bank = encoder.encode(fitted.take(rows).pixels, ("code",))["code"]
     return calibration.measure(
         encoder,
@@ -126,7 +126,7 @@ def _calibration(
         other_bank,
         bank_size=card.calibration.bank,
         split=sets.split,
-        seed=recipe.seed,
+        seed=parted.seed,
     )
 
 

@@ -20,13 +20,15 @@ from contract.card import (
     Shapes,
     Training,
 )
+from contract.patches import PatchGrid
 from contract.precision import InferenceCost
-from training import recipe_file
-from training.data import images
+from contract.preprocessing import Preprocessing
 from training.errors import ExportError
 from training.export.golden import golden
-from training.export.onnx_files import OPSET, digest
-from training.loop.trained import TrainedEncoder
+from training.export.onnx_files import digest, opset_of
+
+# Recipe that cards of encoders name which were not trained here.
+ADOPTED = "adopted"
 
 
 @dataclass(frozen=True)
@@ -88,26 +90,38 @@ class CardFigures:
     int8: Int8Encoder | None = None
 
 
+@dataclass(frozen=True)
+class Origin:
+    """Where an encoder comes from, for the card.
+
+    Attributes:
+        encoder: name of its architecture.
+        embedding_layer: layer that the embedding is made of.
+        preprocessing: rule by which images become its input.
+        patch_grid: where the patches of its features lie.
+        training: what it was trained on, or fitted to.
+    """
+
+    encoder: str
+    embedding_layer: str
+    preprocessing: Preprocessing
+    patch_grid: PatchGrid
+    training: Training
+
+
 def build_card(
-    trained: TrainedEncoder,
-    release: Release,
-    training_images: int,
-    graphs: Graphs,
-    measured: CardFigures,
-    picture: NDArray[np.uint8],
+    origin: Origin, release: Release, graphs: Graphs, measured: CardFigures, picture: NDArray[np.uint8]
 ) -> ModelCard:
     """Put everything known about a model into its card.
 
     Args:
-        trained: the encoder and its run.
+        origin: of the encoder.
         release: names and statements.
-        training_images: how many the run was given.
         graphs: what will be served.
         measured: its figures.
         picture: one held-out image, uint8 [H, W, 3], for the self-test.
     """
-    recipe = trained.recipe
-    preprocessing = images.rule(recipe)
+    preprocessing = origin.preprocessing
     features = _shape(graphs.encoder_session, "features")
     return ModelCard(
         schema_version=2 if preprocessing.decoder == "pillow-1" else 3,
@@ -117,34 +131,22 @@ def build_card(
         licence=release.licence,
         summary=release.summary,
         limits=release.limits,
-        opset=OPSET,
+        opset=opset_of(graphs.encoder),
         weights=(digest(graphs.encoder, ENCODER_FILE), digest(graphs.critic, CRITIC_FILE)),
         preprocessing=preprocessing,
         preprocessing_sha256=preprocessing.sha256,
-        patch_grid=trained.encoder.patch_grid(),
+        patch_grid=origin.patch_grid,
         shapes=Shapes(
             embedding=_shape(graphs.encoder_session, "embedding")[0],
             code=_shape(graphs.encoder_session, "code")[0],
             channels=features[0],
             critic_units=_shape(graphs.critic_session, "global")[0],
         ),
-        encoder=recipe.encoder.name,
-        embedding_layer=recipe.embedding_layer,
+        encoder=origin.encoder,
+        embedding_layer=origin.embedding_layer,
         encoder_macs=graphs.macs,
         calibration=measured.calibration,
-        training=Training(
-            data=release.data,
-            images=training_images,
-            recipe=recipe.name,
-            recipe_toml=recipe_file.to_toml(recipe),
-            estimator=recipe.objective.estimator,
-            critic=recipe.critic.name,
-            seed=recipe.seed,
-            epochs=trained.epochs,
-            seconds=round(trained.seconds, 1),
-            hardware=trained.hardware,
-            torch=trained.torch,
-        ),
+        training=origin.training,
         quality=measured.quality,
         golden=golden(graphs.encoder_session, graphs.critic_session, picture),
         inference=measured.inference,

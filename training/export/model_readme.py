@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from contract.card import Calibration, Int8Encoder, ModelCard, Quality, Training
 from contract.precision import InferenceCost
 from contract.preprocessing import ResizeRule
+from training.export.model_card import ADOPTED
 
 _PROBES = {"linear": "linear", "svm": "linear SVM", "nonlinear": "one hidden layer"}
 _RESIZED: dict[ResizeRule, str] = {
@@ -141,6 +142,13 @@ def _loss(int8: Int8Encoder, fp32_maps: Calibration) -> Iterator[str]:
 
 
 def _origin(training: Training) -> Iterator[str]:
+    if training.recipe == ADOPTED:
+        yield (
+            "- The encoder was adopted as it is. Embedding, critic and calibration were fitted, without "
+            f"labels, to {training.images:,} images: {training.data}."
+        )
+        yield "- How that was done is in the card, complete: architecture, layers, normalisation, seed."
+        return
     yield f"- Trained without labels on {training.images:,} images: {training.data}."
     yield (
         f"- Recipe `{training.recipe}` (estimator {training.estimator}, critic {training.critic}), "

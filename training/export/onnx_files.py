@@ -56,8 +56,16 @@ def convert(
     return model
 
 
-def check_equal(model: onnx.ModelProto, module: nn.Module, examples: tuple[Tensor, ...]) -> None:
+def check_equal(
+    model: onnx.ModelProto, module: nn.Module, examples: tuple[Tensor, ...], *, relative: bool = False
+) -> None:
     """Compare ONNX Runtime with PyTorch on the examples, whole and as a batch of one.
+
+    Args:
+        model, module: what is compared.
+        examples: inputs of both.
+        relative: measure differences by the largest number of the output, where that is above 1. A foreign
+            encoder's numbers have any size.
 
     Raises:
         ExportError: an output differs by more than 1e-4; nothing should be written then.
@@ -70,7 +78,8 @@ def check_equal(model: onnx.ModelProto, module: nn.Module, examples: tuple[Tenso
             expected = module.eval()(*batch)
         actual = session.run(None, {name: value.numpy() for name, value in zip(names, batch, strict=True)})
         for output, want, have in zip(session.get_outputs(), expected, actual, strict=True):
-            difference = float(np.abs(want.numpy() - have).max())
+            scale = max(1.0, float(want.abs().max())) if relative else 1.0
+            difference = float(np.abs(want.numpy() - have).max()) / scale
             # Written so that NaN is refused too.
             if not difference <= LARGEST_DIFFERENCE:
                 raise ExportError(
@@ -90,6 +99,11 @@ def session_of(model: onnx.ModelProto, *, optimised: bool = True) -> onnxruntime
     return onnxruntime.InferenceSession(
         model.SerializeToString(), options, providers=["CPUExecutionProvider"]
     )
+
+
+def opset_of(model: onnx.ModelProto) -> int:
+    """Return the version of ONNX's own operators that a graph is written in."""
+    return next(int(each.version) for each in model.opset_import if each.domain in ("", "ai.onnx"))
 
 
 def digest(model: onnx.ModelProto, file: str) -> WeightsDigest:

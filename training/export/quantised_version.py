@@ -50,14 +50,14 @@ def quantised_version(
             "name the same images that it was trained on."
         )
     check_apart(training, held_out)
-    recipe = recipe_file.from_toml(old.training.recipe_toml)
-    fitted, _ = training.split(recipe.validation_share, recipe.seed)
+    parted = recipe_file.split_of(old.training.recipe_toml)
+    fitted, _ = training.split(parted.validation_share, parted.seed)
     encoder, critic = onnx.load(artefact.encoder), onnx.load(artefact.critic)
     quantised = int8_encoder.make(
-        encoder, int8_encoder.Int8ImageSets(fitted, training, held_out, split), recipe.seed, largest_loss
+        encoder, int8_encoder.Int8ImageSets(fitted, training, held_out, split), parted.seed, largest_loss
     )
     costs = measure_costs({"fp32": encoder, "int8": quantised.model}, held_out.pixels)
-    _, rows = calibration.bank_rows(len(fitted), old.calibration.bank, recipe.seed)
+    _, rows = calibration.bank_rows(len(fitted), old.calibration.bank, parted.seed)
     int8 = int8_encoder.describe(
         quantised,
         session_of(critic),
@@ -66,7 +66,7 @@ def quantised_version(
         costs["int8"],
         bank_size=old.calibration.bank,
         split=split,
-        seed=recipe.seed,
+        seed=parted.seed,
     )
     card = ModelCard.model_validate(
         old.model_dump()

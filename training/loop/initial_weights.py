@@ -1,7 +1,7 @@
 """Weights that a run starts from: of a file, or of an earlier run's encoder."""
 
 import pickle
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -84,9 +84,21 @@ def initialise(encoder: Encoder, weights: Mapping[str, Tensor], source: Path) ->
     Raises:
         TrainingError: no name agrees, or an agreeing name has another shape.
     """
-    targets: list[nn.Module] = [encoder]
-    if isinstance(encoder, BackboneEncoder):
-        targets.append(encoder.trunk)
+    return _initialise(
+        [encoder, encoder.trunk] if isinstance(encoder, BackboneEncoder) else [encoder], weights, source
+    )
+
+
+def initialise_module(module: nn.Module, weights: Mapping[str, Tensor], source: Path) -> Start:
+    """Copy weights into any module, as `initialise` does.
+
+    Raises:
+        TrainingError: no name agrees, or an agreeing name has another shape.
+    """
+    return _initialise([module], weights, source)
+
+
+def _initialise(targets: Sequence[nn.Module], weights: Mapping[str, Tensor], source: Path) -> Start:
     target, named = max(
         ((target, _renamed(weights, target)) for target in targets), key=lambda pair: len(pair[1])
     )

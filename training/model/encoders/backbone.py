@@ -26,7 +26,7 @@ class Taps(nn.Module):
         features, conv: names of layers, as `module.named_modules()` has them.
 
     Raises:
-        RecipeError: there is no layer of that name.
+        RecipeError: there is no layer of that name; when called, the module does not run one.
     """
 
     def __init__(self, module: nn.Module, features: str, conv: str) -> None:
@@ -54,8 +54,62 @@ class Taps(nn.Module):
         finally:
             for handle in handles:
                 handle.remove()
+        for key, name in zip(("features", "conv"), self._names, strict=True):
+            if name not in kept:
+                raise RecipeError(
+                    f"encoder.{key} names {name!r}, which the module does not run for an image. "
+                    "Name another layer."
+                )
         features, conv = (kept[name] for name in self._names)
         return features, conv
+
+    def shapes(self, input_size: int) -> tuple[tuple[int, ...], tuple[int, ...]]:
+        """Return the shapes of both layers for one image of that height and width.
+
+        Raises:
+            RecipeError: the module cannot take it, or a layer does not give a tensor.
+        """
+        was_training = self.training
+        self.eval()
+        parameter = next(self.parameters(), torch.zeros(()))
+        image = torch.zeros(1, 3, input_size, input_size, device=parameter.device)
+        try:
+            with torch.no_grad():
+                layers = self(image)
+        except RecipeError:
+            raise
+        except Exception as error:
+            # A user's module raises what it likes; each means that it cannot take the image.
+            raise RecipeError(
+                f"The encoder's module cannot take images of {input_size} x {input_size} pixels: "
+                f"{' '.join(str(error).split())}. Choose another input_size."
+            ) from error
+        self.train(was_training)
+        for key, value in zip(("features", "conv"), layers, strict=True):
+            if not isinstance(value, Tensor):
+                raise RecipeError(
+                    f"encoder.{key} gives a {type(value).__name__}, and a map [B, C, M, M] is needed. "
+                    "Name another layer."
+                )
+        features, conv = (tuple(value.shape) for value in layers)
+        return features, conv
+
+
+def check_map(key: str, shape: tuple[int, ...]) -> None:
+    """Refuse what is not a square map.
+
+    Args:
+        key: of the layer, in a recipe.
+        shape: of its output.
+
+    Raises:
+        RecipeError: it is not [B, C, M, M].
+    """
+    if len(shape) != 4 or shape[2] != shape[3] or shape[2] < 1:
+        raise RecipeError(
+            f"encoder.{key} gives {list(shape)}, and a map [B, C, M, M] is needed. "
+            "Name a layer before the pooling."
+        )
 
 
 class Head(nn.Module):
@@ -97,7 +151,9 @@ class BackboneEncoder(Encoder):
     def __init__(
         self, input_size: int, trunk: Taps, code_units: int, hidden_units: int, frozen: Sequence[str] = ()
     ) -> None:
-        features, conv = _shapes(trunk, input_size)
+        features, conv = trunk.shapes(input_size)
+        check_map("features", features)
+        check_map("conv", conv)
         units = conv[1] + hidden_units
         super().__init__(
             input_size,
@@ -155,28 +211,6 @@ class BackboneEncoder(Encoder):
                 layers = list(dict(trunk.module.named_modules()))
                 raise RecipeError(_unknown_layer("frozen", name, layers)) from None
         return found
-
-
-def _shapes(trunk: Taps, input_size: int) -> tuple[torch.Size, torch.Size]:
-    was_training = trunk.training
-    trunk.eval()
-    parameter = next(trunk.parameters(), torch.zeros(()))
-    with torch.no_grad():
-        try:
-            features, conv = trunk(torch.zeros(1, 3, input_size, input_size, device=parameter.device))
-        except RuntimeError as error:
-            raise RecipeError(
-                f"The encoder's module cannot take images of {input_size} x {input_size} pixels: "
-                f"{' '.join(str(error).split())}. Choose another input_size."
-            ) from error
-    trunk.train(was_training)
-    for key, value in (("features", features), ("conv", conv)):
-        if value.dim() != 4 or value.shape[2] != value.shape[3] or value.shape[2] < 1:
-            raise RecipeError(
-                f"encoder.{key} gives {list(value.shape)}, and a map [B, C, M, M] is needed. "
-                "Name a layer before the pooling."
-            )
-    return features.shape, conv.shape
 
 
 def _unknown_layer(key: str, name: str, layers: list[str]) -> str:

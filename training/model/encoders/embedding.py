@@ -30,14 +30,15 @@ class EmbeddingHead(nn.Module):
 
     Args:
         inputs: length D of a vector.
+        units: length of an embedding, at most D.
 
     Attributes:
-        units: length of an embedding, at most UNITS.
+        units: length of an embedding.
     """
 
-    def __init__(self, inputs: int) -> None:
+    def __init__(self, inputs: int, units: int = UNITS) -> None:
         super().__init__()
-        self.units = min(UNITS, inputs)
+        self.units = min(units, inputs)
         self.register_buffer("centre", torch.zeros(inputs))
         self.register_buffer("axes", torch.eye(inputs, self.units))
         self.centre: Tensor

@@ -4,7 +4,7 @@ A unit's receptive field is where its gradient with respect to the input is not 
 units hide parts of it, so several random images are united.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -33,13 +33,24 @@ def patch_grid_of(features: Callable[[Tensor], Tensor], module: nn.Module, input
     images.requires_grad_()
     maps = features(images)
     side = maps.shape[2]
-    stride = input_size / side
     extents = [_extent(maps[:, :, side // 2, column], images) for column in range(side)]
+    return grid_of_extents(extents, input_size)
+
+
+def grid_of_extents(extents: Sequence[tuple[int, int]], input_size: int) -> PatchGrid:
+    """Take the geometry of a square map from the columns of pixels that its columns see.
+
+    Args:
+        extents: of each column of units, the first column of pixels and the one after the last.
+        input_size: in pixels.
+    """
+    side = len(extents)
+    stride = input_size / side
     inside = [(low, high) for low, high in extents if low > 0 and high < input_size]
     if not inside:
         return PatchGrid(
             rows=side,
-            columns=maps.shape[3],
+            columns=side,
             stride=stride,
             receptive_field=2.0 * input_size,
             first_centre=stride / 2,
@@ -48,7 +59,7 @@ def patch_grid_of(features: Callable[[Tensor], Tensor], module: nn.Module, input
     low, high = inside[0]
     return PatchGrid(
         rows=side,
-        columns=maps.shape[3],
+        columns=side,
         stride=stride,
         receptive_field=float(max(high - low for low, high in inside)),
         first_centre=(low + high) / 2 - column * stride,

@@ -9,7 +9,7 @@ MINUTES ?= 120
 INSTALL := $(BIN)/python -m pip --disable-pip-version-check install --quiet
 PIP := $(INSTALL) --constraint constraints.txt
 
-.PHONY: help setup serve test lint types unit test-serving coverage test-wheel lint-ops pictures page-picture samples reproduce audit sbom lock bench-serving bench-training soak overload kill-rounds clean
+.PHONY: help setup serve test lint types unit test-serving coverage test-wheel lint-ops pictures page-picture samples reproduce audit sbom lock bench-serving bench-client bench-training soak overload kill-rounds clean
 
 help:
 	@echo "make serve   serve the shipped model on http://localhost:8000"
@@ -27,6 +27,7 @@ help:
 	@echo "make sbom    sbom.cdx.json: what is installed, as CycloneDX"
 	@echo "make reproduce TRAIN=train.parquet TEST=test.parquet   the paper's comparisons, MINUTES at a time"
 	@echo "make bench-serving   this service beside LitServe, BentoML, MLServer and mosec (ARGS=--help)"
+	@echo "make bench-client   the Python client beside curl's stream on one server (ARGS=--help)"
 	@echo "make bench-training   the whole training step against the bare encoder (ARGS=--help)"
 	@echo "make soak   random clients for an hour (SOAK_SECONDS): no failure, flat memory"
 	@echo "make kill-rounds   kill the server and its PostgreSQL again and again (ROUNDS): nothing acknowledged is lost"
@@ -136,7 +137,7 @@ LOCK := .tools/bin/uv pip compile pyproject.toml --quiet --universal --python-ve
   --custom-compile-command 'make lock'
 lock: .tools/audit
 	$(LOCK) --all-extras --output-file constraints.txt $(ARGS)
-	$(LOCK) --generate-hashes --constraint constraints.txt --output-file serving.lock
+	$(LOCK) --extra serving --generate-hashes --constraint constraints.txt --output-file serving.lock
 
 # Strict: a version that could not be looked up fails as well.
 audit: .tools/audit
@@ -162,6 +163,9 @@ bench/.venv-peers/ready: bench/requirements-peers.txt
 # The figures are drawn by matplotlib, which is not a part of serving.
 bench-serving: .venv/complete bench/.venv-peers/ready
 	$(BIN)/python -m bench.serving $(ARGS)
+
+bench-client: .venv/serving
+	$(BIN)/python -m bench.client $(ARGS)
 
 bench-training: .venv/complete
 	$(BIN)/python -m bench.training $(ARGS)

@@ -15,7 +15,15 @@ put_before_namesakes(Path(__file__).absolute().parents[1], sys.path)
 def main() -> None:
     """Run the command line; an expected failure is one message on standard error and exit status 1."""
     from contract.errors import InfomaxError
-    from infomax.command_line import build
+
+    try:
+        from infomax.command_line import build
+    except ModuleNotFoundError as error:
+        # The client is installed alone.
+        sys.exit(
+            f"error: The infomax command needs {error.name}, which this installation lacks. "
+            "Install it with: pip install 'infomax[serving]'."
+        )
 
     try:
         build()(prog_name="infomax")

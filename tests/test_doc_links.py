@@ -16,7 +16,7 @@ HEADING = re.compile(r"^#+ (.+)$", re.MULTILINE)
 FENCE = re.compile(r"^```.*?^```", re.MULTILINE | re.DOTALL)
 CODE = re.compile(r"`([^`\n]+)`")
 DOCUMENT = re.compile(r"\bdocs/(?:[\w./-]+\.md\b|decisions/\d{3})")
-TOP = ("service", "training", "contract", "tests", "bench", "ops", "docs")
+TOP = ("infomax", "service", "training", "contract", "tests", "bench", "ops", "docs")
 # A file below one of the folders of this repository; placeholders and patterns are something else.
 FILE = re.compile(rf"^(?:{'|'.join(TOP)})/[\w./-]+\.(?:py|toml|yml|json|md|html|js|css|png)$")
 

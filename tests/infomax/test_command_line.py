@@ -84,3 +84,13 @@ def test_an_expected_failure_is_one_line_and_status_1() -> None:
 def test_the_module_is_the_command() -> None:
     answer = subprocess.run([sys.executable, "-m", "infomax", "--help"], capture_output=True, text=True)
     assert answer.stdout == infomax("--help").stdout
+
+
+def test_without_the_packages_of_serving_the_command_says_what_to_install() -> None:
+    script = "import sys; sys.modules['typer'] = None\nfrom infomax.command import main\nmain()\n"
+    answer = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
+    assert (answer.returncode, answer.stdout) == (1, "")
+    assert answer.stderr == (
+        "error: The infomax command needs typer, which this installation lacks. "
+        "Install it with: pip install 'infomax[serving]'.\n"
+    )

@@ -1,0 +1,1 @@
+"""Throughput of the Python client beside curl's stream."""

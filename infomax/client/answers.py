@@ -1,0 +1,73 @@
+"""JSON of the service, read into typed answers."""
+
+import base64
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from infomax.client.results import Hit, ImageSize, IndexedItem, MiMap, ServedModel, Vector
+
+
+def vector_of_base64(text: str) -> Vector:
+    """Read float32 [D] from base64 of its little-endian bytes."""
+    vector: Vector = np.frombuffer(base64.b64decode(text), "<f4")
+    return vector
+
+
+def mi_map_of(answer: Mapping[str, Any]) -> MiMap:
+    """Read one map."""
+    boxes = answer.get("boxes")
+    return MiMap(
+        np.asarray(answer["nats"], np.float32),
+        float(answer["mean"]),
+        size_of(answer["image"]) if "image" in answer else None,
+        None
+        if boxes is None
+        else np.array(
+            [[(box["left"], box["top"], box["right"], box["bottom"]) for box in row] for row in boxes],
+            np.float64,
+        ),
+    )
+
+
+def size_of(answer: Mapping[str, Any]) -> ImageSize | None:
+    """Read the size and format of an image; None where there is none."""
+    if answer["width"] is None:
+        return None
+    return ImageSize(answer["width"], answer["height"], answer["format"])
+
+
+def hit_of(answer: Mapping[str, Any]) -> Hit:
+    """Read one neighbour."""
+    explanation = answer.get("explanation")
+    return Hit(
+        answer["id"],
+        answer["score"],
+        answer["metadata"],
+        None if explanation is None else mi_map_of(explanation),
+    )
+
+
+def item_of(answer: Mapping[str, Any], model: str) -> IndexedItem:
+    """Read one item, of a list or alone."""
+    vector = answer.get("vector")
+    return IndexedItem(
+        answer["id"],
+        answer["metadata"],
+        None if vector is None else np.asarray(vector, np.float32),
+        size_of(answer),
+        answer["updated"],
+        model,
+    )
+
+
+def model_of(answer: Mapping[str, Any]) -> ServedModel:
+    """Read one model version."""
+    return ServedModel(
+        answer["id"],
+        answer["state"],
+        answer.get("reason") or "",
+        answer.get("card", {}),
+        answer.get("execution", {}),
+    )

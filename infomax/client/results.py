@@ -1,0 +1,175 @@
+"""Typed answers of the service."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+Vector = NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Embeddings:
+    """Embeddings of the images of one request.
+
+    Attributes:
+        vectors: float32 [N, D], each of length one.
+        model: `name/version` that made them.
+    """
+
+    vectors: Vector
+    model: str
+
+
+@dataclass(frozen=True)
+class ImageSize:
+    """Size of an image in pixels, upright, and its encoded format."""
+
+    width: int
+    height: int
+    format: str
+
+
+@dataclass(frozen=True)
+class MiMap:
+    """Pointwise mutual information of each patch of an image and a code.
+
+    Attributes:
+        nats: float32 [rows, columns].
+        mean: mean over the patches, in nats.
+        image: size of the image; None in streams and explanations.
+        boxes: float64 [rows, columns, 4], the left, top, right and bottom of each patch in pixels of the
+            image; None in streams and explanations.
+    """
+
+    nats: Vector
+    mean: float
+    image: ImageSize | None = None
+    boxes: NDArray[np.float64] | None = None
+
+
+@dataclass(frozen=True)
+class MiMaps:
+    """Maps of the images of one request.
+
+    Attributes:
+        maps: one for each image, in order.
+        model: `name/version` that made them.
+        estimator: the estimator that they are calibrated by.
+        joint: what the information is about, in a sentence.
+    """
+
+    maps: Sequence[MiMap]
+    model: str
+    estimator: str
+    joint: str
+
+
+@dataclass(frozen=True)
+class Hit:
+    """Item of the index that is near to a query.
+
+    Attributes:
+        id: id of the item.
+        score: cosine, from -1 to 1.
+        metadata: as it was stored.
+        explanation: map of the query's patches against the item, if it was asked for and the item has a code.
+    """
+
+    id: str
+    score: float
+    metadata: Mapping[str, Any]
+    explanation: MiMap | None = None
+
+
+@dataclass(frozen=True)
+class IndexedItem:
+    """Item of the index.
+
+    Attributes:
+        id: its id.
+        metadata: as it was stored.
+        vector: float32 [D], of length one; None in lists.
+        image: size and format of its image; None for a bare vector.
+        updated: when it was stored, ISO 8601.
+        model: `name/version` that made the vector.
+    """
+
+    id: str
+    metadata: Mapping[str, Any]
+    vector: Vector | None
+    image: ImageSize | None
+    updated: str
+    model: str
+
+
+@dataclass(frozen=True)
+class ServedModel:
+    """Model version that the service knows.
+
+    Attributes:
+        id: `name/version`.
+        state: `ready`, `loading`, `failed` or `retired`.
+        reason: why it is not served; empty if it is.
+        card: the model card; empty for a version that is not served.
+        execution: requested and active execution provider; empty for a version that is not served.
+    """
+
+    id: str
+    state: str
+    reason: str = ""
+    card: Mapping[str, Any] = field(default_factory=dict)
+    execution: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class ImageResult:
+    """Answer to one image of a batch.
+
+    Attributes:
+        index: its place in the batch, from 0.
+        id: its path, link or given id, or its place.
+        embedding: float32 [D], if asked for.
+        mi_map: its map, if asked for.
+        neighbours: best first, if asked for.
+    """
+
+    ok: ClassVar[bool] = True
+    index: int
+    id: str
+    embedding: Vector | None = None
+    mi_map: MiMap | None = None
+    neighbours: Sequence[Hit] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ItemStored:
+    """Item of an upload that the service has on its disk."""
+
+    ok: ClassVar[bool] = True
+    index: int
+    id: str
+
+
+@dataclass(frozen=True, slots=True)
+class ImageFailure:
+    """Image, or item, that failed alone.
+
+    Attributes:
+        index: its place in the batch, from 0.
+        id: as in `ImageResult`.
+        code: a code of docs/errors.md, or of `ImageInputError`.
+        message: a sentence.
+    """
+
+    ok: ClassVar[bool] = False
+    index: int
+    id: str
+    code: str
+    message: str
+
+
+BatchResult = ImageResult | ImageFailure
+UploadResult = ItemStored | ImageFailure

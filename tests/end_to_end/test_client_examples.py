@@ -1,0 +1,41 @@
+"""The Python blocks of the client's page and of the README, run in order against the shipped model."""
+
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.end_to_end.server import ROOT, Server, serving
+from tests.end_to_end.test_examples import HOST, desk
+
+__all__ = ["desk"]
+
+BLOCK = re.compile(r"^```python\n(.*?)^```", re.MULTILINE | re.DOTALL)
+PAGES = (ROOT / "README.md", ROOT / "docs" / "python.md")
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    with serving(ROOT / "models", tmp_path_factory.mktemp("examples"), model="cifar10") as running:
+        yield running
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_the_blocks_run_as_they_stand(page: Path, server: Server, desk: Path) -> None:
+    blocks = [
+        block
+        for block in BLOCK.findall(page.read_text())
+        if "infomax.client" in block or page.stem == "python"
+    ]
+    assert blocks
+    script = "\n".join(blocks).replace(HOST, server.url.removeprefix("http://"))
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", script], cwd=desk, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    assert "photos/cats/0.jpg" in done.stdout
+    # The image that the folder holds beside them is broken.
+    assert "photos/broken.jpg" in done.stdout

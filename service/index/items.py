@@ -200,32 +200,6 @@ def check_object(value: object, name: str = "metadata") -> Metadata:
     return cast("Metadata", value)
 
 
-def check_vector(value: object, dimensions: int) -> NDArray[np.float32]:
-    """A client's vector, scaled to length one: float32 [dimensions].
-
-    Raises:
-        ServiceError: 422 `invalid_vector` for another length, no numbers, or a length of zero.
-    """
-    # Not the types that only behave like numbers: true, and in NumPy "1" too.
-    if not isinstance(value, list) or not set(map(type, value)) <= {int, float}:
-        raise _invalid("vector", "The vector must be a JSON array of numbers.")
-    if len(value) != dimensions:
-        raise _invalid(
-            "vector",
-            f"The vector has {len(value):,} numbers. This model's vectors have {dimensions:,}.",
-            dimensions,
-        )
-    try:
-        vector = np.asarray(value, dtype=np.float64)
-    except OverflowError as error:
-        raise _invalid("vector", "The vector has a number that no float can hold.") from error
-    with np.errstate(over="ignore", invalid="ignore"):
-        length = float(np.linalg.norm(vector))
-    if not np.isfinite(length) or length == 0:
-        raise _invalid("vector", f"The vector has the length {length:g} and no direction to compare.")
-    return (vector / length).astype(np.float32)
-
-
 def _invalid(name: str, message: str, limit: int | None = None) -> ServiceError:
     return ServiceError(422, f"invalid_{name}", message, limit=limit)
 

@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator, Callable
 
 from service.errors import ServiceError
+from service.inputs.arrow import ARROW, ArrowParser
 from service.inputs.multipart_stream import MultipartStreamParser
 from service.inputs.ndjson import NdjsonParser
 from service.inputs.stream import Groups, StreamLimits, parsed
@@ -29,16 +30,21 @@ def _zip(pieces: AsyncIterator[bytes], _content_type: str, limits: StreamLimits)
     return zip_items(pieces, limits)
 
 
+def _arrow(pieces: AsyncIterator[bytes], _content_type: str, limits: StreamLimits) -> Groups:
+    return parsed(pieces, ArrowParser(limits))
+
+
 READERS: dict[str, Reader] = {
     "multipart/form-data": _multipart,
     "application/x-ndjson": _ndjson,
     "application/ndjson": _ndjson,
     "application/jsonl": _ndjson,
+    ARROW: _arrow,
     "application/x-tar": _tar,
     "application/zip": _zip,
     "application/x-zip-compressed": _zip,
 }
-ADVERTISED = ("multipart/form-data", "application/x-ndjson", "application/x-tar", "application/zip")
+ADVERTISED = ("multipart/form-data", "application/x-ndjson", ARROW, "application/x-tar", "application/zip")
 """The names by which the formats are recommended; the others are aliases."""
 
 _SHOWN = 64

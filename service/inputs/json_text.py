@@ -13,10 +13,14 @@ _LARGE = 2.0**63
 _SHOWN = 60
 
 
-def read_json(text: bytes | str) -> Any:
+def read_json(text: bytes | str, vector: str | None = None) -> Any:
     """Parse JSON; integers of any length stay integers, so that the rules for metadata can refuse them.
 
     Lists of an object are not looked into where all they hold is numbers in range: they are vectors.
+
+    Args:
+        text: in UTF-8.
+        vector: name of a member of an object that is a vector, and is not looked into.
 
     Raises:
         ValueError: the text is not JSON.
@@ -24,7 +28,7 @@ def read_json(text: bytes | str) -> Any:
     if isinstance(text, bytes):
         text = text.removeprefix(BYTE_ORDER_MARK)
     value = orjson.loads(text)
-    if isinstance(value, dict) and _holds_large(value):
+    if isinstance(value, dict) and _holds_large([value[name] for name in value if name != vector]):
         # Deeper than the interpreter's stack: the rules for metadata refuse it as it is.
         with suppress(RecursionError):
             return json.loads(text)

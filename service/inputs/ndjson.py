@@ -3,6 +3,7 @@
 import re
 
 from service.errors import ServiceError
+from service.index.vectors import pack
 from service.inference.results import Failed
 from service.inputs.base64_image import decode_text, kind_of
 from service.inputs.image_buffer import image_too_large
@@ -85,7 +86,7 @@ class NdjsonParser(StreamParser):
         if not line or not line.strip(_SPACE):
             return
         try:
-            value = read_json(line)
+            value = read_json(line, vector="vector")
         except ValueError as error:
             self._add(None, self._invalid(f"is not JSON ({error})"))
             return
@@ -106,7 +107,7 @@ class NdjsonParser(StreamParser):
         if (image is None) == (vector is None):
             return self._invalid("must have one of image and vector")
         if image is None:
-            return BareVector(vector)
+            return BareVector(pack(vector))
         try:
             return decode_text(image, f"Line {self._number}: image")
         except ServiceError as error:

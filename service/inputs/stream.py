@@ -4,6 +4,8 @@ from abc import ABC, abstractmethod
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from dataclasses import dataclass, field
 
+import numpy as np
+
 from service.errors import ServiceError
 from service.inference.results import Failed
 from service.settings import Settings
@@ -17,22 +19,39 @@ class StreamLimits:
         image_bytes: most bytes of one encoded image; what is longer is never held in memory.
         items: most items of one stream.
         archive_bytes: most bytes of an archive that cannot be read before it is complete.
+        batch_bytes: most bytes of a part that is held as a whole and holds several items.
     """
 
     image_bytes: int
     items: int
     archive_bytes: int
+    batch_bytes: int = 64 * 2**20
 
     @classmethod
     def of(cls, settings: Settings) -> "StreamLimits":
-        return cls(settings.max_image_bytes, settings.max_stream_items, settings.max_archive_bytes)
+        return cls(
+            settings.max_image_bytes,
+            settings.max_stream_items,
+            settings.max_archive_bytes,
+            settings.max_request_bytes,
+        )
+
+
+# A vector is embedded by no model, so that many more of them go through in the time of an image.
+VECTOR_WEIGHT = 1
+IMAGE_WEIGHT = 32
 
 
 @dataclass(frozen=True, slots=True)
 class BareVector:
-    """A vector that a client sends in place of an image, as its JSON parser returned it."""
+    """A vector that a client sends in place of an image: an array, or what it sent in place of numbers."""
 
     numbers: object
+
+    @property
+    def size(self) -> int:
+        """Bytes of its numbers."""
+        return self.numbers.nbytes if isinstance(self.numbers, np.ndarray) else 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +74,16 @@ class StreamItem:
     def size(self) -> int:
         """Bytes of its image."""
         return len(self.content) if isinstance(self.content, bytes) else 0
+
+    @property
+    def held(self) -> int:
+        """Bytes that it takes while it waits."""
+        return self.content.size if isinstance(self.content, BareVector) else self.size
+
+    @property
+    def weight(self) -> int:
+        """The part that it takes of a chunk or a window, where an image takes `IMAGE_WEIGHT`."""
+        return VECTOR_WEIGHT if isinstance(self.content, BareVector) else IMAGE_WEIGHT
 
 
 Groups = AsyncGenerator[Sequence[StreamItem], None]

@@ -7,7 +7,8 @@ from pydantic import BeforeValidator
 
 from service.errors import ServiceError
 from service.http.deadlines import within_deadline
-from service.index.items import NewItem, StoredItem, check_object, check_vector
+from service.index.items import NewItem, StoredItem, check_object
+from service.index.vectors import check_vector
 from service.inference.results import Want
 from service.inputs.images import Layout, no_image, read_payload
 from service.inputs.item_id import item_id_of

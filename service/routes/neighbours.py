@@ -12,8 +12,9 @@ from pydantic import BeforeValidator
 
 from service.http.deadlines import within_deadline
 from service.http.disconnect import while_connected
-from service.index.items import check_id, check_vector
+from service.index.items import check_id
 from service.index.search import Query
+from service.index.vectors import check_vector
 from service.inference.image_size import image_size
 from service.inference.results import Projections, Stages, Want
 from service.inputs.images import Layout, Payload, no_image, read_payload

@@ -1,16 +1,18 @@
 """Storage of a stream's items in the index: embedded, stored in order, then acknowledged."""
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from typing import cast
 
 import numpy as np
 import psycopg
 from numpy.typing import NDArray
 
 from service.errors import ServiceError
-from service.index.items import NewItem, check_id, check_object, check_vector
+from service.index.items import Metadata, NewItem, check_id, check_object
 from service.index.pictures import Pictures
 from service.index.store import Index
+from service.index.vectors import check_vectors
 from service.inference.pipeline import Pipeline
 from service.inference.quota import Quota
 from service.inference.results import Failed, Outcome, Priority, Want
@@ -45,9 +47,14 @@ class Storage:
         Raises:
             ServiceError: as `Pipeline.embed`.
         """
-        checked = [self._check(item) for item in items]
+        checked = self._check_all(items)
         images = [one for one in checked if isinstance(one, bytes)]
-        embedded = iter(await self._pipeline.embed(images, Want.EMBEDDING, Priority.BULK, quota=self._quota))
+        # Vectors need no model: they wait for none, and for no rate of images.
+        embedded: Iterator[Outcome] = iter(())
+        if images:
+            embedded = iter(
+                await self._pipeline.embed(images, Want.EMBEDDING, Priority.BULK, quota=self._quota)
+            )
         return [
             await self._new(item, one, next(embedded)) if isinstance(one, bytes) else _new(item, one)
             for item, one in zip(items, checked, strict=True)
@@ -83,23 +90,41 @@ class Storage:
         if isinstance(outcome, Failed):
             return outcome
         try:
-            return await self._pictures.item(item.id, check_object(item.metadata), data, outcome)
+            return await self._pictures.item(item.id, cast("Metadata", item.metadata), data, outcome)
         except ServiceError as error:
-            return Failed(error.code, str(error))
+            return _failed(error)
 
-    def _check(self, item: StreamItem) -> bytes | NDArray[np.float32] | Failed:
-        """Return the image or the vector of an item that may be stored; else its failure."""
-        if isinstance(item.content, Failed):
-            return item.content
-        try:
-            check_id(item.id)
-            check_object(item.metadata)
-            if isinstance(item.content, BareVector):
-                return check_vector(item.content.numbers, self._index.dimensions)
-        except ServiceError as error:
-            return Failed(error.code, str(error), error.limit)
+    def _check_all(self, items: Sequence[StreamItem]) -> list[bytes | NDArray[np.float32] | Failed]:
+        """Return the image or the vector of each item that may be stored; else its failure."""
+        checked = [_check(item) for item in items]
+        vectors = iter(
+            check_vectors(
+                [one.numbers for one in checked if isinstance(one, BareVector)], self._index.dimensions
+            )
+        )
+        return [_vector(next(vectors)) if isinstance(one, BareVector) else one for one in checked]
+
+
+def _check(item: StreamItem) -> bytes | BareVector | Failed:
+    if isinstance(item.content, Failed):
         return item.content
+    try:
+        check_id(item.id)
+        check_object(item.metadata)
+    except ServiceError as error:
+        return _failed(error)
+    return item.content
+
+
+def _vector(checked: NDArray[np.float32] | ServiceError) -> NDArray[np.float32] | Failed:
+    return _failed(checked) if isinstance(checked, ServiceError) else checked
+
+
+def _failed(error: ServiceError) -> Failed:
+    return Failed(error.code, str(error), error.limit)
 
 
 def _new(item: StreamItem, result: NDArray[np.float32] | Failed) -> _New:
-    return result if isinstance(result, Failed) else NewItem(item.id, result, check_object(item.metadata))
+    if isinstance(result, Failed):
+        return result
+    return NewItem(item.id, result, cast("Metadata", item.metadata))

@@ -15,7 +15,7 @@ from typing import Generic, Protocol, TypeVar
 
 from service.errors import ServiceError
 from service.inference.results import Failed
-from service.inputs.stream import Groups, StreamItem
+from service.inputs.stream import IMAGE_WEIGHT, Groups, StreamItem
 from service.settings import Settings
 from service.streaming.answers import Answer
 from service.system.cpu_count import usable_cores
@@ -58,9 +58,9 @@ class Window:
     """Bounds of the part of a stream that is held at a time.
 
     Attributes:
-        chunk: most items of a chunk.
+        chunk: most images of a chunk; an item of another kind counts by its weight, here and below.
         chunk_bytes: a chunk with so many bytes takes no further item.
-        chunks: most chunks of any size that are prepared at the same time; further items gather.
+        chunks: most chunks of any size that are read and not answered; further items gather.
         full_chunks: most full chunks that are prepared at the same time.
         items: nothing more is read while so many items are held.
         bytes: nothing more is read while so many bytes are held.
@@ -103,9 +103,12 @@ class Stream(Generic[T]):
         self._handler = handler
         self._window = window
         self._waiting: deque[StreamItem] = deque()
+        self._waiting_weight = 0
         self._waiting_bytes = 0
         self._preparing = 0
+        self._open = 0
         self._held_items = 0
+        self._held_weight = 0
         self._held_bytes = 0
         self._changed = asyncio.Condition()
         self._in_order: asyncio.Queue[_Chunk[T] | None] = asyncio.Queue()
@@ -148,14 +151,19 @@ class Stream(Generic[T]):
     async def _take_in(self, group: Sequence[StreamItem]) -> None:
         async with self._changed:
             size = sum(item.size for item in group)
+            weight = sum(item.weight for item in group)
             self._waiting.extend(group)
+            self._waiting_weight += weight
             self._waiting_bytes += size
             self._held_items += len(group)
-            self._held_bytes += size
+            self._held_weight += weight
+            self._held_bytes += sum(item.held for item in group)
             self._changed.notify_all()
-            await self._changed.wait_for(
-                lambda: self._held_items < self._window.items and self._held_bytes < self._window.bytes
-            )
+            await self._changed.wait_for(self._has_room)
+
+    def _has_room(self) -> bool:
+        window = self._window
+        return self._held_weight < window.items * IMAGE_WEIGHT and self._held_bytes < window.bytes
 
     async def _prepare(self) -> None:
         async with asyncio.TaskGroup() as tasks:
@@ -170,22 +178,29 @@ class Stream(Generic[T]):
     def _next_chunk(self) -> _Chunk[T]:
         """Make a chunk of the items that wait, and take its place in the order."""
         items: list[StreamItem] = []
-        size = 0
-        while self._waiting and len(items) < self._window.chunk and size < self._window.chunk_bytes:
-            items.append(self._waiting.popleft())
-            size += items[-1].size
+        size = weight = 0
+        most = self._window.chunk * IMAGE_WEIGHT
+        while self._waiting and weight < most and size < self._window.chunk_bytes:
+            item = self._waiting.popleft()
+            items.append(item)
+            size += item.size
+            weight += item.weight
         self._waiting_bytes -= size
+        self._waiting_weight -= weight
         self._preparing += 1
+        self._open += 1
         chunk: _Chunk[T] = _Chunk(items, asyncio.get_running_loop().create_future())
         self._in_order.put_nowait(chunk)
         return chunk
 
     def _may_begin(self) -> bool:
-        """Whether the items that wait make another chunk beside those that are being prepared."""
+        """Whether the items that wait make another chunk beside those that are not answered yet."""
         window = self._window
-        if self._preparing < window.chunks:
+        if self._open < window.chunks:
             return bool(self._waiting)
-        full = len(self._waiting) >= window.chunk or self._waiting_bytes >= window.chunk_bytes
+        full = (
+            self._waiting_weight >= window.chunk * IMAGE_WEIGHT or self._waiting_bytes >= window.chunk_bytes
+        )
         return full and self._preparing < window.full_chunks
 
     def _at_end(self) -> bool:
@@ -220,8 +235,10 @@ class Stream(Generic[T]):
                 answers = await self._handler.conclude(chunk.items, prepared)
             await write(answers)
             async with self._changed:
+                self._open -= 1
                 self._held_items -= len(chunk.items)
-                self._held_bytes -= sum(item.size for item in chunk.items)
+                self._held_weight -= sum(item.weight for item in chunk.items)
+                self._held_bytes -= sum(item.held for item in chunk.items)
                 self._changed.notify_all()
 
 

@@ -1,8 +1,5 @@
 """What may be an item's id, metadata or vector."""
 
-import math
-
-import numpy as np
 import pytest
 
 from service.errors import ServiceError
@@ -12,7 +9,6 @@ from service.index.items import (
     MAX_METADATA_DEPTH,
     check_id,
     check_object,
-    check_vector,
 )
 
 
@@ -74,21 +70,3 @@ def test_a_filter_is_refused_under_its_own_code() -> None:
     with pytest.raises(ServiceError) as refusal:
         check_object([1], "filter")
     assert refusal.value.code == "invalid_filter"
-
-
-def test_a_vector_is_scaled_to_length_one() -> None:
-    assert check_vector([3, 0, -4], 3) == pytest.approx([0.6, 0, -0.8])
-    assert np.linalg.norm(check_vector([1e30, 1e30], 2)) == pytest.approx(1)
-
-
-@pytest.mark.parametrize(
-    "value",
-    [
-        *(None, "abc", {}, [], [1], [[1, 2, 3]], [1, "b", 3], [0, 0, 0], [1, math.nan, 0], [1e308] * 3),
-        *([True, 1, 2], ["1", "2", "3"], [1, None, 2], [10**400, 1, 2], "123", [math.inf, 1, 2]),
-    ],
-)
-def test_a_vector_without_direction_or_of_another_length_is_refused(value: object) -> None:
-    with pytest.raises(ServiceError) as refusal:
-        check_vector(value, 3)
-    assert (refusal.value.status, refusal.value.code) == (422, "invalid_vector")

@@ -4,12 +4,13 @@ import asyncio
 from collections.abc import Sequence
 from itertools import accumulate
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from service.errors import ServiceError
-from service.inputs.stream import Groups, StreamItem
+from service.inputs.stream import IMAGE_WEIGHT, BareVector, Groups, StreamItem
 from service.streaming.answers import Answer
 from service.streaming.stream import Stream, Window
 
@@ -296,3 +297,62 @@ def test_what_nobody_foresaw_ends_everything_and_is_not_hidden(where: str) -> No
         assert asyncio.all_tasks() == {asyncio.current_task()}
 
     asyncio.run(scenario())
+
+
+def test_vectors_weigh_less_than_images_and_gather_while_others_are_concluded() -> None:
+    """A commit takes as long for ten of them as for a thousand."""
+    count = 20_000
+    sizes: list[int] = []
+
+    class Store(Echo):
+        async def conclude(self, items: Sequence[StreamItem], prepared: list[Answer]) -> list[Answer]:
+            await turns(20)
+            sizes.append(len(items))
+            return prepared
+
+    async def source() -> Groups:
+        for start in range(0, count, 10):
+            await asyncio.sleep(0)
+            yield [
+                StreamItem(index, str(index), BareVector(np.ones(4))) for index in range(start, start + 10)
+            ]
+
+    most = 0
+
+    async def scenario() -> None:
+        stream = Stream(source(), Store(), WINDOW)
+
+        async def write(answers: Sequence[Answer]) -> None:
+            nonlocal most
+            most = max(most, stream.held)
+
+        await stream.run(write)
+
+    asyncio.run(scenario())
+    assert sum(sizes) == count
+    assert max(sizes) <= WINDOW.chunk * IMAGE_WEIGHT
+    assert WINDOW.items < most <= WINDOW.items * IMAGE_WEIGHT + 10
+    # Not a chunk for each group of ten.
+    assert len(sizes) < count / 10 / 2
+
+
+def test_the_bytes_of_waiting_vectors_are_bounded() -> None:
+    window = Window(chunk=4, chunk_bytes=10**6, chunks=3, full_chunks=5, items=10**6, bytes=100_000)
+    most = 0
+
+    async def source() -> Groups:
+        for index in range(2000):
+            yield [StreamItem(index, str(index), BareVector(np.ones(512)))]
+
+    async def scenario() -> None:
+        stream = Stream(source(), Echo(), window)
+
+        async def write(_answers: Sequence[Answer]) -> None:
+            nonlocal most
+            await turns(30)
+            most = max(most, stream.held)
+
+        await stream.run(write)
+
+    asyncio.run(scenario())
+    assert most <= 100_000 / 4096 + 1

@@ -5,10 +5,10 @@ In a query or a form everything is text. An unknown name is refused, since it is
 """
 
 from collections.abc import Iterable, Mapping
-from typing import Any, TypeVar, get_args
+from typing import Annotated, Any, TypeVar, get_args
 
 from fastapi import Request
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, WithJsonSchema
 from pydantic_core import ErrorDetails
 
 from service.errors import ServiceError
@@ -41,17 +41,15 @@ class Text(str):
 
 
 class Parameters(BaseModel):
-    """The base of every route's parameters.
-
-    Attributes:
-        model: which model is to answer, `name` or `name/version`; default the default one.
-        user: some OpenAI clients send it; it is not read.
-    """
+    """Base of every route's parameters. The OpenAPI document is made from them."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    model: str | None = None
-    user: object = None
+    model: str | None = Field(
+        default=None,
+        description="which of the served models answers, by name or name/version; by default the first",
+    )
+    user: object = Field(default=None, description="not read; OpenAI's clients send it")
 
 
 P = TypeVar("P", bound=BaseModel)
@@ -144,6 +142,17 @@ def parsed_json(value: object) -> object:
         return read_json(str(value))
     except ValueError as error:
         raise ValueError(f"it must be JSON ({error})") from error
+
+
+JsonObject = Annotated[object, BeforeValidator(parsed_json), WithJsonSchema({"type": "object"})]
+"""An object, whose members are checked where it is used."""
+
+JsonVector = Annotated[
+    object,
+    BeforeValidator(parsed_json),
+    WithJsonSchema({"type": "array", "items": {"type": "number"}}),
+]
+"""A vector, whose numbers are checked where it is used."""
 
 
 def refused(message: str, limit: int | None = None) -> ServiceError:

@@ -1,9 +1,9 @@
 """POST /v1/batch: a stream of images in, a stream of answers out, both of any length."""
 
-from typing import Any
+from typing import Annotated
 
 from fastapi import APIRouter, Request, Response
-from pydantic import field_validator
+from pydantic import Field, WithJsonSchema, field_validator
 
 from contract.card import ModelCard
 from service.http.request_context import context_of
@@ -13,7 +13,7 @@ from service.outputs.answer_batches import AnswerBatches
 from service.outputs.embeddings import VectorEncoding
 from service.outputs.lines import NDJSON, Lines
 from service.routes import description
-from service.routes.search_parameters import OPTIONS, SearchParameters
+from service.routes.search_parameters import SearchParameters
 from service.routes.streams import REQUEST_BODY, stream_response
 from service.runtime import served_for
 from service.streaming.outputs import OUTPUTS, Outputs, Search
@@ -24,18 +24,18 @@ PATH = "/v1/batch"
 router = APIRouter(tags=["streams"])
 
 _OFFERED = (NDJSON, accept.ARROW)
+_NAMES = "^({0})( *, *({0}))*$".format("|".join(OUTPUTS))
 
 
 class BatchParameters(SearchParameters):
-    """Parameters of the query.
+    """Parameters of the query."""
 
-    Attributes:
-        outputs: outputs of each image; in the query separated by commas.
-        encoding_format: how JSON writes a vector.
-    """
-
-    outputs: tuple[str, ...] = OUTPUTS[:1]
-    encoding_format: VectorEncoding = "float"
+    outputs: Annotated[tuple[str, ...], WithJsonSchema({"type": "string", "pattern": _NAMES})] = Field(
+        default=OUTPUTS[:1],
+        description=f"outputs of each image, separated by commas: {', '.join(OUTPUTS)}",
+        json_schema_extra={"default": OUTPUTS[0]},
+    )
+    encoding_format: VectorEncoding = Field(default="float", description="how NDJSON writes a vector")
 
     @field_validator("outputs", mode="before")
     @classmethod
@@ -46,22 +46,11 @@ class BatchParameters(SearchParameters):
         return names
 
 
-_OPTIONS: dict[str, dict[str, Any]] = {
-    **OPTIONS,
-    "outputs": {
-        "type": "string",
-        "default": OUTPUTS[0],
-        "description": f"separated by commas: {', '.join(OUTPUTS)}",
-    },
-    "encoding_format": {"enum": ["float", "base64"], "default": "float"},
-}
-
-
 @router.post(
     PATH,
     summary="Answer a stream of images",
     responses=description.answers(*_OFFERED),
-    openapi_extra={"requestBody": REQUEST_BODY, "parameters": description.query(**_OPTIONS)},
+    openapi_extra={**description.operation(PATH, BatchParameters), "requestBody": REQUEST_BODY},
 )
 async def answer_batch(request: Request) -> Response:
     """Answer every image on its own, in order; an image that fails costs the others nothing."""

@@ -20,7 +20,7 @@ router = APIRouter(tags=["index"])
     PATH,
     summary="Store a stream of items",
     responses=description.answers(NDJSON),
-    openapi_extra={"requestBody": REQUEST_BODY, "parameters": description.query(model=description.MODEL)},
+    openapi_extra={**description.operation(PATH, Parameters), "requestBody": REQUEST_BODY},
 )
 async def store_items(request: Request) -> Response:
     """Store every item on its own, in order; an older item of the same id is replaced."""

@@ -1,7 +1,7 @@
 """POST /v1/embeddings: embeddings of images, in OpenAI's shape or as arrays."""
 
 from time import perf_counter
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 from fastapi import APIRouter, Request, Response
@@ -30,17 +30,15 @@ _OFFERED = (accept.JSON, accept.NPY, accept.ARROW)
 
 
 class EmbeddingParameters(Parameters):
-    """Parameters of the request.
+    """Parameters of the request."""
 
-    Attributes:
-        encoding_format: how JSON writes a vector.
-        dimensions: numbers of each vector to keep; by default all.
-        modality: what the input is, as clients of infinity say; the service embeds images only.
-    """
-
-    encoding_format: VectorEncoding = "float"
-    dimensions: int | None = Field(default=None, ge=1)
-    modality: Literal["image"] = "image"
+    encoding_format: VectorEncoding = Field(default="float", description="how JSON writes a vector")
+    dimensions: int | None = Field(
+        default=None, ge=1, description="numbers of each vector to keep; by default all"
+    )
+    modality: Literal["image"] = Field(
+        default="image", description="kind of the input, as clients of infinity name it; images are embedded"
+    )
 
     def dimensions_of(self, card: ModelCard) -> int:
         """Return the length of the vectors to answer.
@@ -56,25 +54,11 @@ class EmbeddingParameters(Parameters):
         return self.dimensions or most
 
 
-_OPTIONS: dict[str, dict[str, Any]] = {
-    "model": description.MODEL,
-    "encoding_format": {"enum": ["float", "base64"], "default": "float"},
-    "dimensions": {"type": "integer", "minimum": 1},
-    "modality": {"enum": ["image"], "default": "image"},
-}
-_INPUT = {"anyOf": [description.IMAGE, {"type": "array", "items": description.IMAGE}]}
-
-
 @router.post(
     PATH,
     summary="Embed one image or several",
     responses=description.answers(*_OFFERED),
-    openapi_extra={
-        "requestBody": description.body(
-            {"input": _INPUT, **_OPTIONS, "user": {}}, {"image": description.FILES, **_OPTIONS}
-        ),
-        "parameters": [description.TIMEOUT, *description.query(**_OPTIONS)],
-    },
+    openapi_extra=description.operation(PATH, EmbeddingParameters, _LAYOUT, timed=True),
 )
 @within_deadline
 @refuse_early()

@@ -1,7 +1,5 @@
 """GET and DELETE /v1/items: list, page by page, or delete the items whose ids share a prefix."""
 
-from typing import Any
-
 from fastapi import APIRouter, Request, Response
 from pydantic import Field
 
@@ -20,40 +18,25 @@ router = APIRouter(tags=["index"])
 
 
 class PrefixParameters(Parameters):
-    """Parameters that choose items.
+    """Parameters that choose items."""
 
-    Attributes:
-        prefix: beginning of their ids.
-    """
-
-    prefix: str = ""
+    prefix: str = Field(default="", description="beginning of the items' ids")
 
 
 class ListParameters(PrefixParameters):
-    """Parameters of one page.
+    """Parameters of one page."""
 
-    Attributes:
-        after: id after which the page begins: the last id of the page before.
-        limit: most items of the page.
-    """
-
-    after: str = ""
-    limit: int = Field(default=100, ge=1, le=MOST_LISTED)
-
-
-_TEXT = {"type": "string"}
-_WHICH: dict[str, dict[str, Any]] = {"prefix": _TEXT, "model": description.MODEL}
-_PAGE: dict[str, dict[str, Any]] = {
-    "after": _TEXT,
-    "limit": {"type": "integer", "minimum": 1, "maximum": MOST_LISTED, "default": 100},
-}
+    after: str = Field(
+        default="", description="id after which the page begins: `next` of the page before, or empty"
+    )
+    limit: int = Field(default=100, ge=1, le=MOST_LISTED, description="most items of the page")
 
 
 @router.get(
     PATH,
     summary="The items whose ids begin with a prefix, page by page",
     responses=description.answers(accept.JSON),
-    openapi_extra={"parameters": [description.TIMEOUT, *description.query(**_WHICH, **_PAGE)]},
+    openapi_extra=description.operation(PATH, ListParameters, timed=True),
 )
 @within_deadline
 async def list_items(request: Request) -> Response:
@@ -73,7 +56,7 @@ async def list_items(request: Request) -> Response:
     PATH,
     summary="Remove the items whose ids begin with a prefix",
     responses=description.answers(accept.JSON),
-    openapi_extra={"parameters": [description.TIMEOUT, *description.query(**_WHICH)]},
+    openapi_extra=description.operation(PATH, PrefixParameters, timed=True),
 )
 @within_deadline
 async def delete_items(request: Request) -> Response:

@@ -1,9 +1,7 @@
 """/v1/items/{id} and /v1/index: one item of the index, and statistics of all."""
 
-from typing import Annotated, Any
-
 from fastapi import APIRouter, Request, Response
-from pydantic import BeforeValidator
+from pydantic import Field
 
 from service.errors import ServiceError
 from service.http.deadlines import within_deadline
@@ -12,7 +10,7 @@ from service.index.vectors import check_vector
 from service.inference.results import Want
 from service.inputs.images import Layout, no_image, read_payload
 from service.inputs.item_id import item_id_of
-from service.inputs.parameters import Parameters, merge, parse, parsed_json, query_of, refused
+from service.inputs.parameters import JsonObject, JsonVector, Parameters, merge, parse, query_of, refused
 from service.models.instance import ModelInstance
 from service.outputs import accept
 from service.outputs.json import json_response
@@ -31,36 +29,17 @@ _LAYOUT = Layout("image", several=False)
 
 
 class ItemParameters(Parameters):
-    """Parameters of an item.
+    """Parameters of an item."""
 
-    Attributes:
-        vector: a vector, instead of an image.
-        metadata: a JSON object.
-    """
-
-    vector: Annotated[object, BeforeValidator(parsed_json)] = None
-    metadata: Annotated[object, BeforeValidator(parsed_json)] = None
-
-
-_METADATA: dict[str, dict[str, Any]] = {
-    "metadata": {"type": "object", "description": "in a query or a form, the text of a JSON object"},
-    "model": description.MODEL,
-}
-_ID = description.in_path("id")
-_VECTOR = {"type": "array", "items": {"type": "number"}}
+    vector: JsonVector = Field(default=None, description="vector to store, in place of an image")
+    metadata: JsonObject = Field(default=None, description="metadata of the item, for filters")
 
 
 @router.put(
     _ROUTE,
     summary="Store an image, or a vector, under an id",
     responses=description.answers(accept.JSON),
-    openapi_extra={
-        "requestBody": description.body(
-            {"image": description.IMAGE, "vector": _VECTOR, **_METADATA},
-            {"image": description.FILE, "vector": _VECTOR, **_METADATA},
-        ),
-        "parameters": [_ID, description.TIMEOUT, *description.query(**_METADATA)],
-    },
+    openapi_extra=description.operation(_ROUTE, ItemParameters, _LAYOUT, timed=True),
 )
 @within_deadline
 @refuse_early(is_image)
@@ -89,7 +68,7 @@ async def put_item(request: Request) -> Response:
     _ROUTE,
     summary="The item of an id",
     responses=description.answers(accept.JSON),
-    openapi_extra={"parameters": [_ID, description.TIMEOUT, *description.query(model=description.MODEL)]},
+    openapi_extra=description.operation(_ROUTE, Parameters, timed=True),
 )
 @within_deadline
 async def get_item(request: Request) -> Response:
@@ -114,7 +93,7 @@ async def get_item(request: Request) -> Response:
     status_code=204,
     summary="Remove an item",
     responses=description.refusals(),
-    openapi_extra={"parameters": [_ID, description.TIMEOUT, *description.query(model=description.MODEL)]},
+    openapi_extra=description.operation(_ROUTE, Parameters, timed=True),
 )
 @within_deadline
 async def delete_item(request: Request) -> Response:
@@ -130,7 +109,7 @@ async def delete_item(request: Request) -> Response:
     INDEX_PATH,
     summary="Statistics of the index",
     responses=description.answers(accept.JSON),
-    openapi_extra={"parameters": description.query(model=description.MODEL)},
+    openapi_extra=description.operation(INDEX_PATH, Parameters),
 )
 async def get_index(request: Request) -> Response:
     """Answer what the database holds for the named model and for every other version."""

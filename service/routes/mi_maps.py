@@ -37,20 +37,13 @@ _REFERENCE = "reference"
 _LAYOUT = Layout("input", several=True, named=(_REFERENCE,))
 _OFFERED = (accept.JSON, accept.NPY, accept.PNG)
 _PAINTER = Painter()
-_INPUT = {"anyOf": [description.IMAGE, {"type": "array", "items": description.IMAGE}]}
 
 
 @router.post(
     PATH,
     summary="Map what each patch tells about an image's code",
     responses=description.answers(*_OFFERED),
-    openapi_extra={
-        "requestBody": description.body(
-            {"input": _INPUT, "reference": description.IMAGE, "model": description.MODEL, "user": {}},
-            {"image": description.FILES, "reference": description.FILE, "model": description.MODEL},
-        ),
-        "parameters": [description.TIMEOUT, *description.query(model=description.MODEL)],
-    },
+    openapi_extra=description.operation(PATH, Parameters, _LAYOUT, timed=True),
 )
 @within_deadline
 @refuse_early()

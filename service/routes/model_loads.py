@@ -1,7 +1,5 @@
 """POST /v1/models/{name}/load: load another version of a served model without a restart."""
 
-from typing import Any
-
 from fastapi import APIRouter, Request, Response
 from pydantic import Field
 
@@ -15,37 +13,32 @@ from service.routes import description
 from service.routes.models import describe
 from service.runtime import runtime_of
 
+PATH = "/v1/models/{name:path}/load"
+
 router = APIRouter(tags=["models"])
 
 
 class LoadParameters(Parameters):
-    """Parameters of the request.
+    """Parameters of the request."""
 
-    Attributes:
-        version: version to load; by default the one that the entry of the settings means now.
-    """
+    version: int | None = Field(
+        default=None,
+        ge=1,
+        description="version to load; by default the one that the entry of the settings means now",
+    )
 
-    version: int | None = Field(default=None, ge=1)
 
-
-_OPTIONS: dict[str, dict[str, Any]] = {"version": {"type": "integer", "minimum": 1}}
-_BODY = {
-    "required": False,
-    "content": {
-        "application/json": {
-            "schema": {"type": "object", "properties": _OPTIONS, "additionalProperties": False}
-        }
-    },
-}
+# The path names the model, so the parameter adds nothing.
+_MEANINGLESS = ("model",)
 
 
 @router.post(
-    "/v1/models/{name:path}/load",
+    PATH,
     summary="Serve another version of a model, once it is warm and has passed its self-test",
     responses=description.answers(accept.JSON),
     openapi_extra={
-        "requestBody": _BODY,
-        "parameters": [description.in_path("name"), *description.query(**_OPTIONS)],
+        **description.operation(PATH, LoadParameters, without=_MEANINGLESS),
+        "requestBody": description.json_body(LoadParameters, without=_MEANINGLESS),
     },
 )
 async def load_model(request: Request) -> Response:

@@ -34,7 +34,7 @@ async def models(request: Request) -> Response:
     "/{name:path}",
     summary="One model, by its name or name/version",
     responses=description.answers(accept.JSON),
-    openapi_extra={"parameters": [description.in_path("name")]},
+    openapi_extra=description.operation("/{name:path}"),
 )
 async def model(request: Request) -> Response:
     runtime, name = runtime_of(request), request.path_params["name"]

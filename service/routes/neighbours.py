@@ -3,12 +3,11 @@
 from dataclasses import dataclass
 from functools import partial
 from time import perf_counter
-from typing import Annotated, Any
 
 import numpy as np
 from fastapi import APIRouter, Request, Response
 from numpy.typing import NDArray
-from pydantic import BeforeValidator
+from pydantic import Field
 
 from service.http.deadlines import within_deadline
 from service.http.disconnect import while_connected
@@ -18,7 +17,7 @@ from service.index.vectors import check_vector
 from service.inference.image_size import image_size
 from service.inference.results import Projections, Stages, Want
 from service.inputs.images import Layout, Payload, no_image, read_payload
-from service.inputs.parameters import parse, parsed_json, refused
+from service.inputs.parameters import JsonVector, parse, refused
 from service.models.instance import ModelInstance
 from service.outputs import accept
 from service.outputs.json import dump
@@ -30,7 +29,7 @@ from service.routes import description
 from service.routes.early_refusal import is_image, refuse_early
 from service.routes.explanations import MOST_HITS, explain, stored_query
 from service.routes.items import stored_item
-from service.routes.search_parameters import OPTIONS, SearchParameters
+from service.routes.search_parameters import SearchParameters
 from service.routes.whole import embed_all
 from service.runtime import runtime_of, served_for
 
@@ -44,17 +43,14 @@ _PAINTER = Painter()
 
 
 class NeighbourParameters(SearchParameters):
-    """Parameters of the request.
+    """Parameters of the request."""
 
-    Attributes:
-        id: id of an item to search by, instead of an image.
-        vector: vector to search by, instead of an image.
-        explain: whether to map which patches of the image speak for each neighbour, and the other way round.
-    """
-
-    id: str | None = None
-    vector: Annotated[object, BeforeValidator(parsed_json)] = None
-    explain: bool = False
+    id: str | None = Field(default=None, description="id of an item to search by, in place of an image")
+    vector: JsonVector = Field(default=None, description="vector to search by, in place of an image")
+    explain: bool = Field(
+        default=False,
+        description="whether to map which patches of the image speak for each neighbour, and the reverse",
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,24 +68,11 @@ class _QueryVector:
     image: bytes = b""
 
 
-_OPTIONS: dict[str, dict[str, Any]] = {**OPTIONS, "explain": {"type": "boolean", "default": False}}
-_OTHERS: dict[str, dict[str, Any]] = {
-    "id": {"type": "string"},
-    "vector": {"type": "array", "items": {"type": "number"}},
-}
-
-
 @router.post(
     PATH,
     summary="Find the items nearest to an image, an item or a vector",
     responses=description.answers(*_OFFERED),
-    openapi_extra={
-        "requestBody": description.body(
-            {"image": description.IMAGE, **_OTHERS, **_OPTIONS},
-            {"image": description.FILE, **_OTHERS, **_OPTIONS},
-        ),
-        "parameters": [description.TIMEOUT, *description.query(**_OPTIONS)],
-    },
+    openapi_extra=description.operation(PATH, NeighbourParameters, _LAYOUT, timed=True),
 )
 @within_deadline
 @refuse_early(is_image)

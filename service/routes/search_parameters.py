@@ -1,32 +1,30 @@
 """Parameters of a search, for one image and for a stream."""
 
 from functools import cached_property
-from typing import Annotated, Any, Literal
+from typing import Literal
 
-from pydantic import BeforeValidator, Field
+from pydantic import Field
 
 from service.index.filters import Condition, compile_filter
 from service.index.search_plan import Recall
-from service.inputs.parameters import Parameters, parsed_json
-from service.routes import description
+from service.inputs.parameters import JsonObject, Parameters
 
 MAX_K = 1000
 
 
 class SearchParameters(Parameters):
-    """Parameters of a search.
+    """Parameters of a search."""
 
-    Attributes:
-        k: number of neighbours.
-        filter: only items whose metadata pass, see `service.index.filters`.
-        recall: share of the true neighbours that has to be found.
-        min_score: only items with this score or more.
-    """
-
-    k: int = Field(default=10, ge=1, le=MAX_K)
-    filter: Annotated[object, BeforeValidator(parsed_json)] = None
-    recall: Literal["exact", "high", "fast"] = "high"
-    min_score: float | None = Field(default=None, ge=-1, le=1, allow_inf_nan=False)
+    k: int = Field(default=10, ge=1, le=MAX_K, description="number of neighbours")
+    filter: JsonObject = Field(
+        default=None, description="only items whose metadata pass; docs/api.md lists the operators"
+    )
+    recall: Literal["exact", "high", "fast"] = Field(
+        default="high", description="share of the true neighbours that has to be found"
+    )
+    min_score: float | None = Field(
+        default=None, ge=-1, le=1, allow_inf_nan=False, description="only items with this score or more"
+    )
 
     @cached_property
     def condition(self) -> Condition | None:
@@ -41,15 +39,3 @@ class SearchParameters(Parameters):
     def thoroughness(self) -> Recall:
         """Recall as the index takes it."""
         return Recall(self.recall)
-
-
-OPTIONS: dict[str, dict[str, Any]] = {
-    "k": {"type": "integer", "minimum": 1, "maximum": MAX_K, "default": 10},
-    "filter": {
-        "type": "object",
-        "description": "as docs/api.md has it; in a query or a form, the text of a JSON object",
-    },
-    "recall": {"enum": [recall.value for recall in Recall], "default": Recall.HIGH.value},
-    "min_score": {"type": "number", "minimum": -1, "maximum": 1},
-    "model": description.MODEL,
-}

@@ -35,8 +35,7 @@ router = APIRouter(prefix="/v2", tags=["Open Inference Protocol"])
 _EMBEDDING, _MI_MAP = "embedding", "mi_map"
 _BINARY = "application/octet-stream"
 _JSON = description.v2_answers(accept.JSON)
-_NAME, _VERSION = description.in_path("name"), description.in_path("version")
-_PLACES = (("/models/{name}", [_NAME]), ("/models/{name}/versions/{version}", [_NAME, _VERSION]))
+_PLACES = ("/models/{name}", "/models/{name}/versions/{version}")
 _BODY = {
     "required": True,
     "content": {
@@ -59,19 +58,21 @@ def _of_model(
     summary: str,
     responses: dict[int | str, dict[str, Any]] = _JSON,
     parameters: Sequence[dict[str, Any]] = (),
+    timed: bool = False,
     **openapi: Any,
 ) -> Callable[[Route], Route]:
     """Register a route for a model, and the same route for one of its versions."""
 
     def register(route: Route) -> Route:
-        for start, path_parameters in _PLACES:
+        for start in _PLACES:
+            read = description.operation(start + path, timed=timed)
             router.add_api_route(
                 start + path,
                 route,
                 methods=[method],
                 summary=summary,
                 responses=responses,
-                openapi_extra={**openapi, "parameters": [*path_parameters, *parameters]},
+                openapi_extra={**openapi, "parameters": [*read["parameters"], *parameters]},
             )
         return route
 
@@ -142,7 +143,8 @@ async def model_ready(request: Request) -> Response:
     "Embeddings and MI maps of a tensor of images",
     responses=description.v2_answers(accept.JSON, _BINARY),
     requestBody=_BODY,
-    parameters=[_SPLIT, description.TIMEOUT],
+    parameters=[_SPLIT],
+    timed=True,
 )
 @within_deadline
 @refuse_early()

@@ -1,6 +1,7 @@
 """Requests that are refused before their bodies are read."""
 
 import asyncio
+import re
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -23,6 +24,24 @@ ROUTES = [
     ("PUT", "/v1/items/a", IMAGE),
     ("PUT", "/v1/items/a", {"content-type": "application/octet-stream"}),
 ]
+
+
+def test_every_route_that_takes_images_is_among_them(tiny_models: Path, index_url: str) -> None:
+    async def scenario() -> None:
+        async with client(tiny_models, index_url) as http:
+            paths = (await http.get("/openapi.json")).json()["paths"]
+        takers = {
+            (method.upper(), path)
+            for path, methods in paths.items()
+            for method, route in methods.items()
+            if "image/*" in route.get("requestBody", {}).get("content", {}) or path.endswith("/infer")
+        }
+        # The path of a model and that of its version are one function.
+        takers.discard(("POST", "/v2/models/{name}/versions/{version}/infer"))
+        asked = {(method, re.sub("/items/.*", "/items/{id}", path)) for method, path, _ in ROUTES}
+        assert takers == {(method, path.replace("/tiny/", "/{name}/")) for method, path in asked}
+
+    asyncio.run(scenario())
 
 
 @pytest.mark.parametrize(("method", "path", "headers"), ROUTES)

@@ -1,20 +1,12 @@
 """A stream as multipart/form-data: every file part is an image (RFC 7578)."""
 
-from typing import TYPE_CHECKING
-
-from python_multipart import MultipartParser
-from python_multipart.exceptions import FormParserError
-from python_multipart.multipart import parse_options_header
-
 from service.errors import ServiceError
 from service.inputs.disposition import Disposition
+from service.inputs.form_parser import FormError, FormParser
 from service.inputs.image_buffer import ImageBuffer
 from service.inputs.names import member_id
 from service.inputs.parameters import refused
 from service.inputs.stream import StreamLimits, StreamParser, damaged_stream
-
-if TYPE_CHECKING:
-    from python_multipart.multipart import MultipartCallbacks
 
 
 class MultipartStreamParser(StreamParser):
@@ -27,66 +19,29 @@ class MultipartStreamParser(StreamParser):
             ServiceError: 422 `damaged_stream` where it names none.
         """
         super().__init__(limits)
-        _, options = parse_options_header(content_type)
-        boundary = options.get(b"boundary")
-        if not boundary:
-            raise damaged_stream(
-                "The Content-Type of the multipart body names no boundary; "
-                "leave that header to the HTTP library."
-            )
-        self._field = bytearray()
-        self._value = bytearray()
-        self._headers: dict[bytes, bytes] = {}
         self._name = ""
         self._image = ImageBuffer(0)
-        self._ended = False
-        self._empty = True
         try:
-            self._parser = MultipartParser(boundary, self._callbacks())
-        except FormParserError as error:
-            raise self._damaged(str(error)) from error
+            self._form = FormParser(content_type, self)
+        except FormError as error:
+            raise self._damaged(error) from error
 
     def feed(self, data: bytes) -> None:
-        self._empty = self._empty and not data
-        if self._ended:
-            # What stands behind the last boundary has no meaning.
-            return
         try:
-            self._parser.write(data)
-        except FormParserError as error:
-            raise self._damaged(str(error)) from error
+            self._form.feed(data)
+        except FormError as error:
+            raise self._damaged(error) from error
 
     def finish(self) -> None:
-        if self._empty:
-            raise self._damaged("the body is empty")
-        if not self._ended:
-            raise self._damaged("it stops before its last boundary; send all of it")
+        try:
+            self._form.finish()
+        except FormError as error:
+            raise self._damaged(error) from error
 
     def close(self) -> None:
-        self._parser.callbacks = {}
+        self._form.close()
 
-    def _callbacks(self) -> "MultipartCallbacks":
-        return {
-            "on_part_begin": self._begin,
-            "on_header_field": lambda data, start, end: self._field.extend(data[start:end]),
-            "on_header_value": lambda data, start, end: self._value.extend(data[start:end]),
-            "on_header_end": self._end_header,
-            "on_headers_finished": self._end_headers,
-            "on_part_data": lambda data, start, end: self._image.write(data[start:end]),
-            "on_part_end": lambda: self._add(self._name, self._image.content()),
-            "on_end": self._end,
-        }
-
-    def _begin(self) -> None:
-        self._headers.clear()
-
-    def _end_header(self) -> None:
-        self._headers[bytes(self._field).lower()] = bytes(self._value)
-        self._field.clear()
-        self._value.clear()
-
-    def _end_headers(self) -> None:
-        disposition = Disposition(self._headers)
+    def begin_part(self, disposition: Disposition) -> None:
         name = disposition.name or ""
         if not disposition.is_file:
             raise refused(
@@ -96,10 +51,11 @@ class MultipartStreamParser(StreamParser):
         self._name = member_id(disposition.filename) or name
         self._image = ImageBuffer(self._limits.image_bytes)
 
-    def _end(self) -> None:
-        self._ended = True
+    def take_content(self, data: bytes) -> None:
+        self._image.write(data)
 
-    def _damaged(self, reason: str) -> ServiceError:
-        return damaged_stream(
-            f"The multipart body cannot be read on after {self._count} images: {reason.rstrip('.')}."
-        )
+    def end_part(self) -> None:
+        self._add(self._name, self._image.content())
+
+    def _damaged(self, error: FormError) -> ServiceError:
+        return damaged_stream(f"The multipart body cannot be read on after {self._count} images: {error}.")

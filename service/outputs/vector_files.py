@@ -1,6 +1,5 @@
 """Files of embeddings: NumPy, Parquet or NDJSON. They appear under their name when they are complete."""
 
-import struct
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from pathlib import Path
@@ -16,8 +15,6 @@ from contract.card import ModelCard
 from service.outputs.arrays import MODEL_KEY
 
 _ROWS_PER_GROUP = 8192
-# The header's size is fixed, so that the number of rows can be filled in at the end.
-_NPY_HEADER_BYTES = 128
 
 
 class VectorFile(ABC):
@@ -87,12 +84,10 @@ class NpyFile(VectorFile):
         self._names.close()
 
     def _write_header(self) -> None:
-        """Write the header of format version 1.0: https://numpy.org/doc/stable/reference/generated/numpy.lib.format.html"""
+        """Write the header. NumPy leaves space in it for any number of rows."""
         shape = (self._rows, self._card.shapes.embedding)
-        text = str({"descr": "<f4", "fortran_order": False, "shape": shape})
-        size = _NPY_HEADER_BYTES - len(np.lib.format.MAGIC_PREFIX) - 4
-        head = np.lib.format.MAGIC_PREFIX + struct.pack("<BBH", 1, 0, size)
-        self._vectors.write(head + text.ljust(size - 1).encode("ascii") + b"\n")
+        header = {"descr": "<f4", "fortran_order": False, "shape": shape}
+        np.lib.format.write_array_header_1_0(self._vectors, header)
 
 
 class ParquetFile(VectorFile):

@@ -53,7 +53,7 @@ def test_a_file_is_what_has_a_file_name_or_the_type_of_one() -> None:
 
 def test_a_field_that_is_no_text_is_refused() -> None:
     (field,) = parse_multipart(TYPE, body(part(b"\xff", more="")), 8)
-    with pytest.raises(ServiceError, match=r"image is no UTF-8"):
+    with pytest.raises(ServiceError, match=r"image is not UTF-8"):
         _ = field.text
 
 
@@ -68,7 +68,7 @@ def test_a_body_without_parts_has_none() -> None:
         ("multipart/form-data; boundary=", body(part(b"x")), "no boundary"),
         (f"multipart/form-data; boundary={'b' * 300}", body(part(b"x")), "oundary"),
         (TYPE, body(part(b"x"))[:-6], "stops before its last boundary"),
-        (TYPE, b"", "it is empty"),
+        (TYPE, b"", "body is empty"),
         (TYPE, b"something else", "oundary"),
         (TYPE, b"--frontier\r\nContent-Type: image/png\r\n\r\nx\r\n--frontier--\r\n", "no name"),
     ],

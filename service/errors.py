@@ -164,10 +164,10 @@ def _answer(reason: ServiceError, request_id: str, *, v2: bool) -> Response:
     rendered = reason.rendered.get(v2)
     if rendered is None:
         rendered = reason.rendered[v2] = _render(reason, v2=v2)
-    return _Refusal(rendered, rendered.body + orjson.dumps(request_id) + b"}")
+    return _ProblemResponse(rendered, rendered.body + orjson.dumps(request_id) + b"}")
 
 
-class _Refusal(Response):
+class _ProblemResponse(Response):
     """Answer whose headers are known: to encode them takes as long as all the rest."""
 
     def __init__(self, rendered: _Rendered, body: bytes) -> None:

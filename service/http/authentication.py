@@ -14,7 +14,7 @@ from service.quotas.usage_file import UsageFile
 from service.settings import Settings
 
 _HEALTH = frozenset({"/livez", "/readyz", "/v2/health/live", "/v2/health/ready"})
-# The page itself holds nothing that is anybody's; what it asks for needs the key that it is given.
+# The page itself holds no data; its requests need the key that a user enters.
 _PAGE = frozenset({"/", *(f"/page/{name}" for name in FILES)})
 _DOCS = {"/docs", "/docs/swagger-ui-bundle.js", "/docs/swagger-ui.css", "/openapi.json"}
 _OPEN = {"metrics": frozenset({"/metrics"}), "docs": frozenset(_DOCS)}

@@ -47,7 +47,7 @@ def until(request: Request, seconds: float, asked_by: str) -> Iterator[None]:
     Args:
         request: one that the current task answers.
         seconds: how long the client waits.
-        asked_by: how the client has said so, for the refusal.
+        asked_by: the header or parameter that set it, for the refusal.
 
     Raises:
         ServiceError: 504 `deadline_exceeded`.

@@ -139,7 +139,7 @@ class ConnectionServer(Server):
             self._log_exhaustion("a connection is lost")
             self._on_lost()
         if self._channel.lost_message:
-            # Nobody knows what it said; the next worker starts with the model versions of then.
+            # Its content is unknown. The next worker starts with the model versions of that moment.
             self._log_exhaustion("a message is lost, and this worker drains and ends")
             self.ask_to_end()
 

@@ -1,6 +1,6 @@
-"""Connections whose clients have to go on: with a request's head, with a body nobody reads, with an answer.
+"""Timeouts of a connection: for a request's head, for a body that no route reads, for an answer.
 
-(A body that is read is the business of `service.http.body_timeout`: its request can still be answered.)
+`service.http.body_timeout` bounds a body that is read, since its request can still be answered.
 """
 
 import asyncio
@@ -23,8 +23,8 @@ class TimedProtocol(SizeLimitedConnection):
     """HTTP/1.1 with an end to every wait.
 
     A wait begins at the moment that a field `_..._since` holds, and all are allowed the same time. So one
-    timer is enough, and nothing is done for each request: it looks what waits when it fires, and whoever
-    begins to wait meanwhile has at least as long to go.
+    timer is enough, and nothing is done for each request: when it fires it looks at all waits, and a wait
+    that began meanwhile has at least as long to go.
     """
 
     def __init__(self, seconds: float, **parts: Any) -> None:
@@ -122,7 +122,7 @@ class TimedProtocol(SizeLimitedConnection):
         if self._unsent_since is not None and self._unsent_since <= due:
             left = self.transport.get_write_buffer_size()
             if self._unsent_bytes - left < _STEP_BYTES and not self._client_sends():
-                # Whoever does not read is told nothing, and the kernel keeps nothing for it.
+                # A client that does not read gets no message, and the kernel keeps none for it.
                 self._break_off()
                 return
             self._unsent_since, self._unsent_bytes = self.loop.time(), left
@@ -137,7 +137,7 @@ class TimedProtocol(SizeLimitedConnection):
             if self._head_begun:
                 self.refuse(too_slow("head", self._seconds))
             else:
-                # Nobody has asked for anything.
+                # No request has begun.
                 self.transport.close()
         waits = [since for since in (self._head_since, self._leftover_since, self._unsent_since) if since]
         if waits:

@@ -54,7 +54,7 @@ def compile_filter(value: object) -> Condition | None:
 
 
 @dataclass(frozen=True)
-class _Part:
+class _Clause:
     clause: sql.Composable
     indexed: bool
 
@@ -70,7 +70,7 @@ class _Compiler:
         part = self._filter(filter_)
         return None if part is None else Condition(part.clause, self._values, part.indexed)
 
-    def _filter(self, filter_: Metadata) -> _Part | None:
+    def _filter(self, filter_: Metadata) -> _Clause | None:
         """Members joined by and; those without operators are one containment."""
         parts = []
         contained: dict[str, JSON] = {}
@@ -85,7 +85,7 @@ class _Compiler:
             parts.append(self._contains(contained))
         return _all(parts)
 
-    def _connective(self, name: str, value: JSON) -> _Part:
+    def _connective(self, name: str, value: JSON) -> _Clause:
         if name == "not":
             if not isinstance(value, Mapping):
                 raise invalid('The value of "not" must be a filter, which is an object.')
@@ -97,7 +97,7 @@ class _Compiler:
             return _all([part for part in parts if part is not None]) or _TRUE
         return _any([part or _TRUE for part in parts])
 
-    def _field(self, path: FieldPath, value: Mapping[str, JSON]) -> _Part:
+    def _field(self, path: FieldPath, value: Mapping[str, JSON]) -> _Clause:
         """A field's operators, or the fields within it."""
         if not is_comparison(path, value):
             parts = []
@@ -109,7 +109,7 @@ class _Compiler:
             return _all(parts) or _TRUE
         return _all([self._compare(path, operator, operand) for operator, operand in value.items()]) or _TRUE
 
-    def _compare(self, path: FieldPath, operator: str, operand: JSON) -> _Part:
+    def _compare(self, path: FieldPath, operator: str, operand: JSON) -> _Clause:
         if operator == "eq":
             return self._equals(path, operand)
         if operator == "in":
@@ -129,10 +129,10 @@ class _Compiler:
             return self._number(path, COMPARISONS[operator], operand)
         raise invalid(f"{shown(path)}: {operator} needs a number or a text.")
 
-    def _contains(self, document: Mapping[str, JSON]) -> _Part:
+    def _contains(self, document: Mapping[str, JSON]) -> _Clause:
         return self._part("metadata @> {}", self._parameter(Jsonb(document)), indexed=True)
 
-    def _equals(self, path: FieldPath, operand: JSON) -> _Part:
+    def _equals(self, path: FieldPath, operand: JSON) -> _Clause:
         contains = self._contains(_nested(path, operand))
         if not isinstance(operand, Mapping | list):
             return contains
@@ -141,12 +141,12 @@ class _Compiler:
         self._conditions -= 1
         return _all([contains, same]) or _TRUE
 
-    def _number(self, path: FieldPath, comparison: str, operand: int | float) -> _Part:
+    def _number(self, path: FieldPath, comparison: str, operand: int | float) -> _Clause:
         at = self._at(path)
         template = "(jsonb_typeof({}) = 'number' AND {} " + comparison + " {})"
         return self._part(template, at, at, self._parameter(Jsonb(operand)))
 
-    def _text(self, path: FieldPath, template: str, operand: str) -> _Part:
+    def _text(self, path: FieldPath, template: str, operand: str) -> _Clause:
         template = "(jsonb_typeof({}) = 'string' AND " + template + ")"
         keys = self._parameter(list(path))
         at = sql.SQL("metadata #> {}::text[]").format(keys)
@@ -156,7 +156,7 @@ class _Compiler:
     def _at(self, path: FieldPath) -> sql.Composable:
         return sql.SQL("(metadata #> {}::text[])").format(self._parameter(list(path)))
 
-    def _part(self, template: str, *parts: sql.Composable, indexed: bool = False) -> _Part:
+    def _part(self, template: str, *parts: sql.Composable, indexed: bool = False) -> _Clause:
         self._conditions += 1
         if self._conditions > MAX_CONDITIONS:
             raise invalid(
@@ -164,7 +164,7 @@ class _Compiler:
                 MAX_CONDITIONS,
             )
         # The templates of this file, never a text of a client's.
-        return _Part(sql.SQL(template).format(*parts), indexed)
+        return _Clause(sql.SQL(template).format(*parts), indexed)
 
     def _parameter(self, value: object) -> sql.Composable:
         name = f"filter_{len(self._values)}"
@@ -172,27 +172,27 @@ class _Compiler:
         return sql.Placeholder(name)
 
 
-_TRUE = _Part(sql.SQL("true"), indexed=False)
+_TRUE = _Clause(sql.SQL("true"), indexed=False)
 
 
-def _all(parts: Sequence[_Part]) -> _Part | None:
+def _all(parts: Sequence[_Clause]) -> _Clause | None:
     if len(parts) < 2:
         return parts[0] if parts else None
     return _joined(parts, " AND ", any)
 
 
-def _any(parts: Sequence[_Part]) -> _Part:
+def _any(parts: Sequence[_Clause]) -> _Clause:
     return parts[0] if len(parts) == 1 else _joined(parts, " OR ", all)
 
 
-def _joined(parts: Sequence[_Part], word: str, indexed: Callable[[Sequence[bool]], bool]) -> _Part:
+def _joined(parts: Sequence[_Clause], word: str, indexed: Callable[[Sequence[bool]], bool]) -> _Clause:
     clause = sql.SQL("({})").format(sql.SQL(word).join([part.clause for part in parts]))
-    return _Part(clause, indexed([part.indexed for part in parts]))
+    return _Clause(clause, indexed([part.indexed for part in parts]))
 
 
-def _not(part: _Part | None) -> _Part:
+def _not(part: _Clause | None) -> _Clause:
     """The opposite, where a missing field makes a comparison neither true nor false too."""
-    return _Part(sql.SQL("({}) IS NOT TRUE").format((part or _TRUE).clause), indexed=False)
+    return _Clause(sql.SQL("({}) IS NOT TRUE").format((part or _TRUE).clause), indexed=False)
 
 
 def _nested(path: FieldPath, value: JSON) -> dict[str, JSON]:

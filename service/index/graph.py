@@ -16,7 +16,7 @@ from psycopg import AsyncConnection, sql
 from service.index.connection import TRANSPORT, BoundedConnection
 from service.index.database import Database
 from service.index.errors import IndexUnavailableError
-from service.index.graph_resources import Resources, alone, apply, choose
+from service.index.graph_resources import BuildResources, alone, apply, choose
 from service.index.space import Space
 
 logger = logging.getLogger(__name__)
@@ -92,7 +92,7 @@ async def _build_once(database: Database, space: Space, items: int) -> None:
         raise IndexUnavailableError(str(error).strip()) from error
 
 
-async def _build(connection: AsyncConnection, space: Space, resources: Resources | None) -> None:
+async def _build(connection: AsyncConnection, space: Space, resources: BuildResources | None) -> None:
     """Build the graph; one whose building was cut short, which PostgreSQL does not use, is dropped first."""
     await connection.execute("SET statement_timeout = 0")
     await apply(connection, resources)

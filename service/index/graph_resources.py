@@ -17,7 +17,7 @@ _HALF_BYTES = 2
 
 
 @dataclass(frozen=True)
-class Resources:
+class BuildResources:
     """What one build may use.
 
     Attributes:
@@ -34,7 +34,7 @@ def needed_bytes(items: int, dimensions: int) -> int:
     return items * (_HALF_BYTES * dimensions + _ELEMENT_BYTES)
 
 
-def choose(items: int, dimensions: int) -> Resources:
+def choose(items: int, dimensions: int) -> BuildResources:
     """The resources for a database on this machine: half of the memory that is left, and every core.
 
     Workers share the graph's memory; where less of that kind is left (a container's `/dev/shm`), one process
@@ -42,10 +42,10 @@ def choose(items: int, dimensions: int) -> Resources:
     """
     memory = max(_LEAST_BYTES, min(needed_bytes(items, dimensions), available_bytes() // 2))
     workers = min(usable_cores() - 1, _MOST_WORKERS) if memory < shared_bytes() else 0
-    return Resources(memory, workers)
+    return BuildResources(memory, workers)
 
 
-async def apply(connection: AsyncConnection, resources: Resources | None) -> None:
+async def apply(connection: AsyncConnection, resources: BuildResources | None) -> None:
     """Set them for a connection; None leaves a database elsewhere its own, and raises what is too little."""
     if resources is None:
         statement = sql.SQL(

@@ -1,6 +1,6 @@
 """One header of a tar archive, as much of it as an image needs: ustar (POSIX.1-1988), GNU and the oldest.
 
-The standard library's own takes three times as long, most of it for owners and times that nobody asks for:
+The standard library's own takes three times as long, most of it for owners and times that are not needed:
 a sixth of what decoding a small image takes.
 """
 

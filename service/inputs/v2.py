@@ -90,7 +90,7 @@ class _Output(_Strict):
     parameters: _OutputParameters = _OutputParameters()
 
 
-class _Request(_Strict):
+class _InferenceRequest(_Strict):
     inputs: Annotated[list[_Input], Field(min_length=1)]
     outputs: Annotated[list[_Output], Field(max_length=_MOST_OUTPUTS)] | None = None
     id: str | None = None
@@ -112,7 +112,7 @@ def parse_inference(body: bytes, json_bytes: str | None, most: int) -> Inference
     split = len(body) if json_bytes is None else _split(json_bytes, len(body))
     if split == 0 and body:
         return Inference([body], binary=True)
-    request = parse(_Request, json_object(body[:split]))
+    request = parse(_InferenceRequest, json_object(body[:split]))
     if len(request.inputs) > 1 or request.inputs[0].name != IMAGE:
         names = ", ".join(f"{one.name[:_SHOWN]!a}" for one in request.inputs[:_MOST_OUTPUTS])
         raise _invalid(f"the request has the inputs {names}; there is one here, {IMAGE!a}")

@@ -58,7 +58,7 @@ class Picture:
     label: str
 
 
-class _Box(NamedTuple):
+class _Panel(NamedTuple):
     """Pixels of the picture; right and bottom are the first ones outside."""
 
     left: int
@@ -92,7 +92,7 @@ def draw_heat_map(picture: Picture) -> bytes:
     return file.getvalue()
 
 
-def _panel(box: tuple[float, float, float, float], original: tuple[int, int]) -> _Box:
+def _panel(box: tuple[float, float, float, float], original: tuple[int, int]) -> _Panel:
     """Place an image of that size in the middle of a box."""
     (width, height), (whole_width, whole_height) = original, SIZE
     left, right = box[0] * whole_width, box[2] * whole_width
@@ -102,7 +102,7 @@ def _panel(box: tuple[float, float, float, float], original: tuple[int, int]) ->
         scale = min(across / width, down / height)
         across, down = scale * width, scale * height
     start, above = (left + right - across) / 2, (top + bottom - down) / 2
-    return _Box(round(start), round(above), round(start + across), round(above + down))
+    return _Panel(round(start), round(above), round(start + across), round(above + down))
 
 
 def _fit(image: Image.Image, size: tuple[int, int]) -> Image.Image:
@@ -151,7 +151,7 @@ def _field(picture: Picture, xs: NDArray[np.float64], ys: NDArray[np.float64]) -
     return np.stack([np.interp(ys, down, column) for column in rows.T], axis=1)
 
 
-def _draw_dots(pen: ImageDraw.ImageDraw, box: _Box, picture: Picture) -> None:
+def _draw_dots(pen: ImageDraw.ImageDraw, box: _Panel, picture: Picture) -> None:
     if max(picture.mi_map.shape) > _MOST_DOTS:
         return
     (width, height), (shown_width, shown_height) = picture.image.size, box.size
@@ -162,7 +162,7 @@ def _draw_dots(pen: ImageDraw.ImageDraw, box: _Box, picture: Picture) -> None:
                 pen.rectangle((round(x) - 1, round(y) - 1, round(x), round(y)), _BLACK)
 
 
-def _draw_axes(pen: ImageDraw.ImageDraw, box: _Box, original: tuple[int, int]) -> None:
+def _draw_axes(pen: ImageDraw.ImageDraw, box: _Panel, original: tuple[int, int]) -> None:
     """Frame a panel; its axes count in pixels of the original, as the boxes of the JSON answer do."""
     (width, height), (shown_width, shown_height) = original, box.size
     font = _font(_NUMBER)

@@ -10,7 +10,7 @@ from contract.card import ModelCard
 from service.index import graph, graph_resources
 from service.index.connection import BoundedConnection
 from service.index.database import Database
-from service.index.graph_resources import Resources, choose, needed_bytes
+from service.index.graph_resources import BuildResources, choose, needed_bytes
 from service.index.search import Query
 from service.index.store import Index
 from service.index.upkeep import is_quiet
@@ -40,11 +40,11 @@ def test_a_build_takes_what_the_machine_has(
     monkeypatch.setattr(graph_resources, "available_bytes", lambda: available)
     monkeypatch.setattr(graph_resources, "shared_bytes", lambda: shared)
     monkeypatch.setattr(graph_resources, "usable_cores", lambda: cores)
-    assert choose(10**6, 512) == Resources(memory, workers)
+    assert choose(10**6, 512) == BuildResources(memory, workers)
 
 
 def test_a_database_elsewhere_keeps_its_own_settings_but_for_too_little_memory(index_url: str) -> None:
-    async def memory(before: str, resources: Resources | None) -> tuple[object, ...] | None:
+    async def memory(before: str, resources: BuildResources | None) -> tuple[object, ...] | None:
         async with await BoundedConnection.connect(index_url, autocommit=True) as connection:
             await connection.execute(f"SET maintenance_work_mem = '{before}'")
             await graph_resources.apply(connection, resources)
@@ -56,7 +56,7 @@ def test_a_database_elsewhere_keeps_its_own_settings_but_for_too_little_memory(i
 
     assert asyncio.run(memory("1GB", None)) == ("1GB", "2")
     assert asyncio.run(memory("8MB", None)) == ("256MB", "2")
-    assert asyncio.run(memory("8MB", Resources(512 * 2**20, 1))) == ("512MB", "1")
+    assert asyncio.run(memory("8MB", BuildResources(512 * 2**20, 1))) == ("512MB", "1")
 
 
 def test_a_graph_that_several_processes_build_is_seen_growing_and_answers(

@@ -20,7 +20,7 @@ _LEAST_STEPS, _LEAST_STEPS_PER_EPOCH = 300, 8
 
 
 class Stopped(Exception):  # noqa: N818  (not an error)
-    """Somebody asked to stop; what is being fitted is given up."""
+    """Request to stop; what is being fitted is given up."""
 
 
 @dataclass(frozen=True)

@@ -102,6 +102,9 @@ class Settings(BaseSettings):
     )
     runs: int = Field(default=1, ge=1, le=64, description="batches that one process runs at a time")
     threads_per_run: int = Field(default=1, ge=1, le=256, description="CPU threads of one batch")
+    work_sharing: bool = Field(
+        default=True, description="let idle workers answer parts of a stream that another worker reads"
+    )
     decode_threads: int | None = Field(
         default=None,
         ge=1,

@@ -33,6 +33,7 @@ def main(
     connections: Annotated[int, typer.Option(min=1, max=1024)] = Options.connections,
     stream_images: Annotated[int, typer.Option(min=0, max=100_000, help="0: none.")] = Options.stream_images,
     photographs: Annotated[bool, typer.Option(help="Measure large images too.")] = True,
+    work_sharing: Annotated[bool, typer.Option(help="Workers of this service share a stream.")] = True,
     out: Annotated[Path, typer.Option(help="Folder for the JSON, the table and the picture.")] = _OUT,
 ) -> None:
     """Measure, write the results, print the table."""
@@ -53,7 +54,8 @@ def main(
     small = images.small()
     sets = (small, images.photographs(small.files)) if photographs else (small,)
     with tempfile.TemporaryDirectory(prefix="infomax-bench-data-") as data:
-        servers = tuple(one for one in contenders(chosen, Path(data)) if not only or one.name in only)
+        known = contenders(chosen, Path(data), work_sharing=work_sharing)
+        servers = tuple(one for one in known if not only or one.name in only)
         results = Results(
             machine.describe(),
             {"id": chosen.id, "precision": precision},

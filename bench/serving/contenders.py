@@ -75,8 +75,8 @@ class Contender:
         return head.encode() + body
 
 
-def contenders(model: BenchModel, data_dir: Path) -> tuple[Contender, ...]:
-    """List this service, then its peers."""
+def contenders(model: BenchModel, data_dir: Path, *, work_sharing: bool = True) -> tuple[Contender, ...]:
+    """List this service, whose workers share a client's stream or do not, then its peers."""
     count = cores()
     return (
         Contender(
@@ -87,7 +87,7 @@ def contenders(model: BenchModel, data_dir: Path) -> tuple[Contender, ...]:
             content_type="image/jpeg",
             body=_as_is,
             embedding=_from_openai,
-            layout="its defaults; no request log",
+            layout=f"its defaults; no request log{'' if work_sharing else '; no work sharing'}",
             environment={
                 "INFOMAX_PORT": "{port}",
                 "INFOMAX_MODELS_DIR": str(model.models_dir),
@@ -96,6 +96,7 @@ def contenders(model: BenchModel, data_dir: Path) -> tuple[Contender, ...]:
                 "INFOMAX_PRECISION": model.precision,
                 "INFOMAX_DATA_DIR": str(data_dir),
                 "INFOMAX_LOG_LEVEL": "warning",
+                "INFOMAX_WORK_SHARING": str(work_sharing),
             },
         ),
         Contender(

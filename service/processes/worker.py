@@ -14,6 +14,7 @@ from contract.errors import InfomaxError
 from service import metrics
 from service.app import create_app
 from service.http.server import ConnectionServer
+from service.inference.peers import NO_PEERS, Peers
 from service.logs import configure_logs
 from service.models.version import Version, open_version
 from service.models.worker_agent import WorkerAgent
@@ -56,8 +57,7 @@ def run_worker(arguments: WorkerArguments, number: int, channel: socket.socket) 
     end = WorkerEnd(channel)
     try:
         models = {version.entry: open_version(version, arguments.settings) for version in arguments.versions}
-        table = LoadTable.open(arguments.shared / TABLE, number, arguments.workers)
-        peers = PeerClient(arguments.shared, table)
+        peers = peers_of(arguments, number)
         runtime = Runtime.load(arguments.settings, arguments.database_url, models, peers)
         peer_server = PeerServer(runtime.models, address(arguments.shared, number))
         with asyncio.Runner(loop_factory=ConnectionServer.new_event_loop) as runner:
@@ -69,6 +69,13 @@ def run_worker(arguments: WorkerArguments, number: int, channel: socket.socket) 
         logger.exception("the worker failed")
         end.tell(Report.FAILED, f"A worker process failed ({type(error).__name__}: {error}).")
         sys.exit(1)
+
+
+def peers_of(arguments: WorkerArguments, number: int) -> Peers:
+    """Open the way to the other workers; there are none for a worker that is to answer its streams alone."""
+    if not arguments.settings.work_sharing:
+        return NO_PEERS
+    return PeerClient(arguments.shared, LoadTable.open(arguments.shared / TABLE, number, arguments.workers))
 
 
 async def _serve(runtime: Runtime, peer_server: PeerServer, channel: WorkerEnd) -> None:

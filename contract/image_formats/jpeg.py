@@ -15,6 +15,7 @@ from contract.image_formats.jpeg_markers import (
     Scans,
     Segment,
     all_sent,
+    number_of_lines,
     read_scans,
     segments_before_scan,
 )
@@ -84,11 +85,20 @@ class JpegFile(EncodedFile):
         self._progressive = self._frame.code in _PROGRESSIVE
         self.height = int.from_bytes(content[1:3], "big")
         self.width = int.from_bytes(content[3:5], "big")
+        if self.height == 0:
+            self._take_height(number_of_lines(self._data, self._scan))
         self._components = tuple(content[_FRAME_BYTES : _FRAME_BYTES + 3 * components : 3])
         if bits != 8:
             raise _variant(f"it has {bits} bits for each sample, and 8 are read")
         if components not in _COMPONENTS:
             raise _variant(f"it has {components} channels, and 1, 3 or 4 are read")
+
+    def _take_height(self, height: int) -> None:
+        """Write a height that stands behind the first scan into the frame header, where libjpeg reads it."""
+        assert self._frame is not None  # noqa: S101 (the caller has read it)
+        self.height = height
+        at = self._frame.content + 1
+        self._data = self._data[:at] + height.to_bytes(2, "big") + self._data[at + 2 :]
 
     def load(self) -> Image.Image:
         assert self._frame is not None  # noqa: S101 (the constructor refuses what has none)

@@ -14,6 +14,7 @@ from contract.image_formats.failures import corrupt, truncated
 
 START_OF_SCAN = 0xDA
 END_OF_IMAGE = 0xD9
+_NUMBER_OF_LINES = 0xDC
 _STANDALONE = frozenset((0x01, *range(0xD0, 0xD9)))
 _TABLES = (0xC4, 0xDB)
 _NEXT_SEGMENT = re.compile(rb"\xff[\x01-\xfe]", re.DOTALL)
@@ -96,6 +97,17 @@ def read_scans(data: bytes, first: Segment, most: int) -> Scans:
             if len(segments) > most:
                 break
     return Scans(segments, ended=False)
+
+
+def number_of_lines(data: bytes, first: Segment) -> int:
+    """Read the height that a segment DNL behind the first scan states; 0 where there is none (B.2.5)."""
+    for at in _markers_from(data, first.stop):
+        code = data[at + 1]
+        if code == _NUMBER_OF_LINES:
+            return int.from_bytes(data[at + 4 : at + 6], "big")
+        if code >= 0xC0 and code not in _STANDALONE:
+            break
+    return 0
 
 
 def all_sent(data: bytes, scans: Scans, components: Iterable[int], *, progressive: bool) -> bool:

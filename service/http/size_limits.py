@@ -131,7 +131,7 @@ def _head_too_large() -> ServiceError:
 def _unknown_coding(codings: bytes) -> ServiceError:
     shown = codings[:100].decode("latin-1")
     return ServiceError(
-        501,
+        415,
         "unsupported_transfer_encoding",
         f"Transfer-Encoding: {shown!a} is not supported. Send the body as chunked alone, or with its "
         "Content-Length.",

@@ -30,7 +30,11 @@ _ENCRYPTED = 0x1
 _UTF8 = 0x800
 _SHOWN = 40
 _METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
-# What zipfile raises on bytes that are no zip archive.
+# A member may inflate to this, or to so many times its size: no photograph comes near it, and an archive of a
+# few kilobytes cannot keep a thread busy for minutes.
+_UNSUSPICIOUS_BYTES = 2**20
+_MOST_TIMES = 100
+# What zipfile raises on bytes that are not a zip archive.
 _UNREADABLE = (
     zipfile.BadZipFile,
     zlib.error,
@@ -102,7 +106,7 @@ def _write(file: SpooledTemporaryFile[bytes], data: bytes) -> None:
         ) from error
 
 
-class _Source:
+class _ArchiveFile:
     """The archive's file as zipfile reads it.
 
     Attributes:
@@ -126,7 +130,7 @@ class _Source:
 
 
 def _open(file: SpooledTemporaryFile[bytes], limits: StreamLimits) -> zipfile.ZipFile:
-    source = _Source(file, _DIRECTORY_BYTES)
+    source = _ArchiveFile(file, _DIRECTORY_BYTES)
     try:
         archive = zipfile.ZipFile(cast("IO[bytes]", source))
     except _UNREADABLE as error:
@@ -185,13 +189,16 @@ class _Reader:
             return _unreadable(
                 f"it is compressed by method {info.compress_type}; use deflate, or do not compress"
             )
+        most = min(self._limit, max(_UNSUSPICIOUS_BYTES, _MOST_TIMES * info.compress_size))
         try:
             with self._members.open(info) as member:
-                data = member.read(self._limit + 1)
+                data = member.read(most + 1)
         except _UNREADABLE as error:
             return _unreadable(str(error).rstrip(".") or "it is damaged")
         if len(data) > self._limit:
             return image_too_large(f"has more than {self._limit:,} bytes once inflated", self._limit)
+        if len(data) > most:
+            return _unreadable(f"it inflates to more than {_MOST_TIMES} times its size; do not compress it")
         return data
 
 

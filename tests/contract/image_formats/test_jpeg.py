@@ -1,5 +1,6 @@
 """JPEG: where its image ends, whether all of it is there, and which variants are not decoded."""
 
+import re
 from random import Random
 from typing import Any
 
@@ -47,6 +48,31 @@ def test_a_thumbnail_in_a_segment_counts_no_scans() -> None:
     between = picture[:-2] + segment + _END
     for data in (inside, between):
         assert (decode(data, RULE).pixels == decode(picture, RULE).pixels).all()
+
+
+def with_height_behind_its_scan(data: bytes, height: int) -> bytes:
+    """Move a height from the frame header to a segment DNL behind the first scan."""
+    frame = next(data.index(marker) for marker in (b"\xff\xc0", b"\xff\xc2") if marker in data)
+    scan = data.index(_START_OF_SCAN)
+    (end,) = [match.start() for match in re.finditer(rb"\xff[\xc0-\xcf\xd8-\xfe]", data[scan + 2 :])][:1]
+    end += scan + 2
+    lines = b"\xff\xdc\0\x04" + height.to_bytes(2, "big")
+    return data[: frame + 5] + b"\0\0" + data[frame + 7 : end] + lines + data[end:]
+
+
+@pytest.mark.parametrize("name", VARIANTS)
+def test_a_height_behind_the_first_scan_is_read(name: str) -> None:
+    data = encoded(noisy(), "JPEG", **VARIANTS[name])
+    late = with_height_behind_its_scan(data, 64)
+    assert open_rgb(late).tobytes() == open_rgb(data).tobytes()
+    large = with_height_behind_its_scan(data, 60_000)
+    assert refusal(large, limits=ImageLimits(max_pixels=96 * 64)).code == "too_many_pixels"
+
+
+def test_a_height_that_stands_nowhere_is_refused() -> None:
+    data = encoded(noisy(), "JPEG")
+    frame = data.index(b"\xff\xc0")
+    assert refusal(data[: frame + 5] + b"\0\0" + data[frame + 7 :]).code == "corrupt_image"
 
 
 @pytest.mark.parametrize("mode", ["RGB", "L", "CMYK"])

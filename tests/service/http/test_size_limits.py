@@ -145,7 +145,7 @@ def test_a_transfer_coding_that_is_not_read_is_refused_by_name(codings: list[byt
     fields = b"".join(b"Transfer-Encoding: %s\r\n" % coding for coding in codings)
     with served(app, SizeLimitedConnection) as connection:
         connection.sendall(b"POST / HTTP/1.1\r\nHost: x\r\n" + fields + b"\r\n4\r\nabcd\r\n0\r\n\r\n")
-        problem = check_refusal(everything(connection), 501, "unsupported_transfer_encoding")
+        problem = check_refusal(everything(connection), 415, "unsupported_transfer_encoding")
     assert codings[0][:100].decode() in problem["detail"]
     assert app.bodies == []
 

@@ -1,6 +1,7 @@
 """What tar and zip archives bring along, by intent or by malice."""
 
 import io
+import random
 import struct
 import tarfile
 import zipfile
@@ -201,6 +202,19 @@ def test_a_zip_bomb_stops_at_the_limit_of_an_image() -> None:
     assert error is None
     assert failure(items[0].content).code == "image_too_large"
     assert items[1].content == b"1"
+
+
+def test_a_member_of_a_zip_archive_may_not_inflate_to_a_hundred_times_its_size(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(zip_stream, "_UNSUSPICIOUS_BYTES", 10_000)
+    noise = random.Random(1).randbytes(30_000)
+    items, error = read(ZIP, [zipped([("plain", bytes(10_000)), ("bomb", bytes(30_000)), ("noise", noise)])])
+    assert error is None
+    plain, bomb, last = (item.content for item in items)
+    assert (plain, last) == (bytes(10_000), noise)
+    assert failure(bomb).code == "corrupt_image"
+    assert "more than 100 times its size" in failure(bomb).message
 
 
 def test_a_size_in_a_zip_header_is_not_believed() -> None:

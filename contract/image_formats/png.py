@@ -108,7 +108,7 @@ class PngFile(EncodedFile):
             if not name.isalpha():
                 if pixels_seen:
                     return
-                raise corrupt("PNG", f"there is no chunk where one has to begin, at byte {at:,}")
+                raise corrupt("PNG", f"no chunk begins at byte {at:,}, where one has to")
             stop = at + _AROUND_BYTES + length
             if stop > len(data) and name != b"IDAT":
                 if pixels_seen:

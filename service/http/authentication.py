@@ -87,7 +87,7 @@ def require_admin(request: Request) -> None:
         raise ServiceError(
             403,
             "admin_key_required",
-            f"The API key {key.id} may not change what is served; use one that has admin = true in the "
+            f"The API key {key.id} may not change what is served. Use one that has admin = true in the "
             "file of keys.",
         )
 
@@ -104,7 +104,7 @@ def _missing() -> ServiceError:
     return ServiceError(
         401,
         "missing_api_key",
-        "The request carries no API key; send one as Authorization: Bearer KEY or as X-API-Key: KEY.",
+        "The request carries no API key. Send one as Authorization: Bearer KEY or as X-API-Key: KEY.",
     )
 
 

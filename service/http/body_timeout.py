@@ -53,7 +53,7 @@ def too_slow(part: str, seconds: float) -> ServiceError:
     return ServiceError(
         408,
         "client_too_slow",
-        f"The request's {part} did not go on for {seconds:g} seconds; send it again without a pause, or "
+        f"The request's {part} did not go on for {seconds:g} seconds. Send it again without a pause, or "
         "raise INFOMAX_CLIENT_SECONDS.",
         setting="INFOMAX_CLIENT_SECONDS",
     )

@@ -95,6 +95,6 @@ def _exceeded(deadline: Deadline, asked_by: str) -> ServiceError:
     return ServiceError(
         504,
         "deadline_exceeded",
-        f"The answer was not ready within the {1000 * deadline.seconds:.0f} ms of {asked_by}; allow it more "
+        f"The answer was not ready within the {1000 * deadline.seconds:.0f} ms of {asked_by}. Allow it more "
         "time, or send fewer images in one request.",
     )

@@ -100,7 +100,7 @@ class EmbeddedPostgres:
         """
         if sys.platform == "win32":
             raise IndexStartError(
-                "The embedded index runs on Linux and macOS; set INFOMAX_DATABASE_URL to a PostgreSQL server."
+                "The embedded index runs on Linux and macOS. Set INFOMAX_DATABASE_URL to a PostgreSQL server."
             )
         forget_variables()
         self._stopping.clear()
@@ -170,7 +170,7 @@ class EmbeddedPostgres:
         except BlockingIOError as error:
             handle.close()
             raise IndexInUseError(
-                f"{self.folder} is in use by another Infomax; set INFOMAX_DATA_DIR to another folder, or "
+                f"{self.folder} is in use by another Infomax. Set INFOMAX_DATA_DIR to another folder, or "
                 "INFOMAX_DATABASE_URL to a PostgreSQL server that both share."
             ) from error
         return handle
@@ -202,7 +202,7 @@ def _unusable(folder: Path, reason: object) -> IndexStartError:
             "Start Infomax as the owner of that folder, or set INFOMAX_DATA_DIR to another one."
         )
     return IndexStartError(
-        f"The index cannot be kept under {folder} ({reason}); set INFOMAX_DATA_DIR to another folder."
+        f"The index cannot be kept under {folder} ({reason}). Set INFOMAX_DATA_DIR to another folder."
     )
 
 

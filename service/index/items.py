@@ -147,16 +147,16 @@ def check_id(value: object) -> str:
         raise _invalid("id", "The id of an item is a string of at least one character.")
     shown = ascii(value[:_SHOWN])
     if has_control(value):
-        raise _invalid("id", f"The id {shown} has a control character; leave it out.")
+        raise _invalid("id", f"The id {shown} has a control character. Leave it out.")
     size = len(value.encode())
     if size > MAX_ID_BYTES:
         raise _invalid(
             "id",
-            f"The id {shown}... has {size} bytes, the limit is {MAX_ID_BYTES}; shorten it.",
+            f"The id {shown}... has {size} bytes, the limit is {MAX_ID_BYTES}. Shorten it.",
             MAX_ID_BYTES,
         )
     if any(segment in (".", "..") for segment in value.split("/")):
-        raise _invalid("id", f"The id {shown} has a . or .. between slashes; write it without.")
+        raise _invalid("id", f"The id {shown} has a . or .. between slashes. Write it without.")
     return value
 
 
@@ -180,7 +180,7 @@ def check_object(value: object, name: str = "metadata") -> Metadata:
     if _depth(value) > MAX_METADATA_DEPTH:
         raise _invalid(
             name,
-            f"The {name} is nested deeper than {MAX_METADATA_DEPTH} levels; flatten it.",
+            f"The {name} is nested deeper than {MAX_METADATA_DEPTH} levels. Flatten it.",
             MAX_METADATA_DEPTH,
         )
     try:
@@ -192,11 +192,11 @@ def check_object(value: object, name: str = "metadata") -> Metadata:
     if len(text) > MAX_METADATA_BYTES:
         raise _invalid(
             name,
-            f"The {name} has {len(text):,} bytes as JSON, the limit is {MAX_METADATA_BYTES:,}; shorten it.",
+            f"The {name} has {len(text):,} bytes as JSON, the limit is {MAX_METADATA_BYTES:,}. Shorten it.",
             MAX_METADATA_BYTES,
         )
     if b"\\u0000" in text:
-        raise _invalid(name, f"The {name} has a character U+0000, which cannot be stored; leave it out.")
+        raise _invalid(name, f"The {name} has a character U+0000, which cannot be stored. Leave it out.")
     return cast("Metadata", value)
 
 

@@ -61,7 +61,7 @@ def connected(url: str) -> Iterator[BoundedSyncConnection]:
             raise
         # Nothing of the value itself: a part that cannot be told apart may be the password.
         raise IndexStartError(
-            "INFOMAX_DATABASE_URL is no PostgreSQL URL; write postgresql://user:password@host:5432/database."
+            "INFOMAX_DATABASE_URL is not a PostgreSQL URL. Write postgresql://user:password@host:5432/database."
         ) from error
     except psycopg.OperationalError as error:
         raise IndexStartError(

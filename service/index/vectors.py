@@ -10,7 +10,7 @@ from service.errors import ServiceError
 
 
 def pack(value: object) -> object:
-    """A list of numbers as an array, float64 [N], of a quarter of its size; any other value as it is."""
+    """Make an array of a list of numbers, float64 [N], in a quarter of its size; leave other values."""
     if not _is_list_of_numbers(value):
         return value
     try:
@@ -48,7 +48,7 @@ def check_vector(value: object, dimensions: int) -> NDArray[np.float32]:
 
 
 def check_vectors(values: Sequence[object], dimensions: int) -> list[NDArray[np.float32] | ServiceError]:
-    """As `check_vector` for each, at a fraction of the time where they are arrays; refusals are returned."""
+    """Check each as `check_vector` does, arrays in a fraction of the time; return refusals."""
     checked: list[NDArray[np.float32] | ServiceError | None] = [None] * len(values)
     places = [place for place, value in enumerate(values) if _has_shape(value, dimensions)]
     if places:

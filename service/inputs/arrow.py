@@ -17,6 +17,8 @@ from service.inputs.stream import BareVector, StreamLimits, StreamParser, damage
 ARROW = "application/vnd.apache.arrow.stream"
 COLUMNS = ("id", "vector", "image", "metadata")
 
+# Rows of a few bytes each become objects of some hundred.
+_MOST_ROWS = 2**16
 _END = b"\xff\xff\xff\xff\x00\x00\x00\x00"
 
 Content = bytes | BareVector | Failed
@@ -25,8 +27,8 @@ Content = bytes | BareVector | Failed
 class ArrowParser(StreamParser):
     """Columns `id`, `vector` or `image`, and `metadata`; a row that has neither of the two fails alone.
 
-    `vector` is a list of floats of any kind, `image` is binary, and `metadata` a struct or the text of a JSON
-    object. `id` and `metadata` may be left out.
+    `vector` is a list of floats of any kind, `image` is binary, and `metadata` a struct of plain values or
+    the text of a JSON object. `id` and `metadata` may be left out.
     """
 
     def __init__(self, limits: StreamLimits) -> None:
@@ -64,6 +66,11 @@ class ArrowParser(StreamParser):
                 _check(_opened(self._head + _END).schema)
 
     def _add_rows(self, batch: pa.RecordBatch) -> None:
+        if batch.num_rows > _MOST_ROWS:
+            raise damaged_stream(
+                f"A record batch has {batch.num_rows:,} rows, the limit is {_MOST_ROWS:,}. Write smaller "
+                "ones, as by write_table(table, max_chunksize=4096)."
+            )
         if self._count + batch.num_rows > self._limits.items:
             raise too_many_items(self._limits.items)
         columns: dict[str, Sequence[Any]] = {name: [None] * batch.num_rows for name in COLUMNS}
@@ -146,22 +153,37 @@ def _is_image(kind: Any) -> bool:
     return bool(pa.types.is_binary(kind) or pa.types.is_large_binary(kind))
 
 
+def _is_plain_struct(kind: Any) -> bool:
+    """Tell whether the values of a struct take the room that they have in the batch, or nearly so.
+
+    A list may hold a billion of what takes no room, such as null; dictionaries and runs repeat their values.
+    """
+    return bool(pa.types.is_struct(kind)) and all(_is_plain(member.type) for member in kind)
+
+
+def _is_plain(kind: Any) -> bool:
+    types = pa.types
+    if types.is_boolean(kind) or types.is_integer(kind) or types.is_float32(kind) or types.is_float64(kind):
+        return True
+    return _is_text(kind) or bool(types.is_null(kind)) or _is_plain_struct(kind)
+
+
 _TYPES: dict[str, Callable[[Any], bool]] = {
     "id": _is_text,
     "vector": _is_vector,
     "image": _is_image,
-    "metadata": lambda kind: _is_text(kind) or bool(pa.types.is_struct(kind)),
+    "metadata": lambda kind: _is_text(kind) or _is_plain_struct(kind),
 }
 _EXPECTED = {
     "id": "string",
     "vector": "a list of float32, float64 or float16",
     "image": "binary",
-    "metadata": "a struct, or the string of a JSON object",
+    "metadata": "a struct of strings, numbers and booleans, or the string of a JSON object",
 }
 
 
 def _values(column: Any) -> list[Any]:
-    """Each row's value; rows of a dictionary share theirs, which have no bound where they are written out."""
+    """Return each row's value; rows share those of a dictionary, as copies would have no bound."""
     if not pa.types.is_dictionary(column.type):
         return list(column.to_pylist())
     values = column.dictionary.to_pylist()
@@ -169,7 +191,7 @@ def _values(column: Any) -> list[Any]:
 
 
 def _vectors(column: Any) -> list[NDArray[Any] | None]:
-    """Each row's numbers, which lie side by side in the batch; None for a row without."""
+    """Return each row's numbers, which lie side by side in the batch; None for a row without."""
     numbers = column.values.to_numpy(zero_copy_only=False)
     if pa.types.is_fixed_size_list(column.type):
         size = column.type.list_size

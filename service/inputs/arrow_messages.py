@@ -37,7 +37,7 @@ class Message:
 
 
 class Messages:
-    """Cuts a stream into messages; one object reads one stream."""
+    """Cutter of one stream into messages."""
 
     def __init__(self, most_bytes: int) -> None:
         """`most_bytes` bounds a message."""
@@ -46,7 +46,7 @@ class Messages:
         self._ended = False
 
     def feed(self, data: bytes) -> Iterator[Message]:
-        """Take the next piece; the messages that it completes.
+        """Take the next piece; yield the messages that it completes.
 
         Raises:
             ServiceError: 422 `damaged_stream`; 413 `too_many_bytes` for a message beyond the limit.
@@ -63,7 +63,7 @@ class Messages:
             yield Message(kind, message)
 
     def finish(self) -> None:
-        """The stream is over; the end mark may be missing, as some writers leave it out.
+        """Take the end of the stream; the end mark may be missing, as some writers leave it out.
 
         Raises:
             ServiceError: 422 `damaged_stream` where it ended within a message.
@@ -72,7 +72,7 @@ class Messages:
             raise damaged_stream("The Arrow stream ends within a message. Send it whole.")
 
     def _measure(self) -> tuple[Kind, int] | None:
-        """Kind and size of the message in front, once its metadata are there."""
+        """Measure the message in front, once its metadata are there."""
         if len(self._buffer) < _PREFIX_BYTES:
             return None
         if self._buffer[:4] != _CONTINUATION:
@@ -102,7 +102,7 @@ class Messages:
 
 
 def _read_metadata(data: bytes) -> tuple[Kind, int]:
-    """Kind of a message, and bytes of its body."""
+    """Return the kind of a message, and the bytes of its body."""
     (root,) = struct.unpack_from("<I", data, 0)
     kind = Kind(data[_required(data, root, _HEADER_TYPE)])
     header = _follow(data, _required(data, root, _HEADER))
@@ -117,7 +117,7 @@ def _read_metadata(data: bytes) -> tuple[Kind, int]:
 
 
 def _slot(data: bytes, table: int, number: int) -> int:
-    """Where a field of a flatbuffers table stands; 0 where it has its default."""
+    """Find a field of a flatbuffers table; 0 where it has its default."""
     (distance,) = struct.unpack_from("<i", data, table)
     (size,) = struct.unpack_from("<H", data, table - distance)
     if 4 + 2 * number >= size:

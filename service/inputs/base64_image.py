@@ -8,7 +8,7 @@ _SHOWN = 32
 
 
 def decode_text(value: object, place: str) -> bytes:
-    """The image's encoded bytes.
+    """Return the image's encoded bytes.
 
     Args:
         value: as a JSON parser returned it.
@@ -28,7 +28,7 @@ def decode_text(value: object, place: str) -> bytes:
         raise ServiceError(
             422,
             "url_not_fetched",
-            f"{place} is a link, and this service fetches nothing; send the image itself, as base64.",
+            f"{place} is a link, and this service fetches nothing. Send the image itself, as base64.",
         )
     if "\n" in text:
         # The base64 program breaks its lines.
@@ -37,7 +37,7 @@ def decode_text(value: object, place: str) -> bytes:
         return binascii.a2b_base64(text, strict_mode=True)
     except ValueError as error:
         shown = ascii(value[:_SHOWN])
-        raise _invalid(place, f"(starting {shown}) is no base64 of an image: {error}") from error
+        raise _invalid(place, f"(starting {shown}) is not base64 of an image: {error}") from error
 
 
 def _invalid(place: str, reason: str) -> ServiceError:

@@ -8,7 +8,7 @@ from service.inputs.content_encoding import body_pieces
 
 
 def media_type(request: Request) -> str:
-    """The body's type in lower case, without parameters; empty where the client names none."""
+    """Return the body's type in lower case, without parameters; empty where the client names none."""
     return request.headers.get("content-type", "").split(";", 1)[0].strip().lower()
 
 
@@ -36,7 +36,7 @@ async def read_body(request: Request, limit: int) -> bytes:
 
 
 def client_gone() -> ServiceError:
-    """The end of a request whose client closed the connection; only the metrics get to see it."""
+    """End a request whose client closed the connection; only the metrics get to see it."""
     return ServiceError(499, "client_gone", "The client closed the connection before its answer.")
 
 
@@ -44,7 +44,7 @@ def _too_large(size: int, limit: int) -> ServiceError:
     return ServiceError(
         413,
         "request_too_large",
-        f"The body has {size:,} bytes or more, the limit is {limit:,}; send fewer images in one request, "
+        f"The body has {size:,} bytes or more, the limit is {limit:,}. Send fewer images in one request, "
         "use /v1/batch, or raise INFOMAX_MAX_REQUEST_BYTES.",
         limit=limit,
         setting="INFOMAX_MAX_REQUEST_BYTES",

@@ -51,7 +51,7 @@ _SHOWN = 64
 
 
 def reader_for(kind: str) -> Reader:
-    """The reader of a media type.
+    """Return the reader of a media type.
 
     Raises:
         ServiceError: 415 `unsupported_media_type`, with what to send instead.

@@ -30,7 +30,7 @@ def image_too_large(how_large: str, limit: int) -> Failed:
     """The failure of an image that was not held; `how_large` completes 'The image ...'."""
     return Failed(
         "image_too_large",
-        f"The image {how_large}, the limit is {limit:,}; "
-        "send a smaller file or raise INFOMAX_MAX_IMAGE_BYTES.",
+        f"The image {how_large}, the limit is {limit:,}. "
+        "Send a smaller file or raise INFOMAX_MAX_IMAGE_BYTES.",
         limit,
     )

@@ -80,7 +80,7 @@ async def read_payload(request: Request, layout: Layout, settings: Settings) -> 
     raise ServiceError(
         415,
         "unsupported_media_type",
-        f"A body of type {kind[:_FORM_START]!a} is not read; send an image as image/jpeg (or its own "
+        f"A body of type {kind[:_FORM_START]!a} is not read. Send an image as image/jpeg (or its own "
         "type, or application/octet-stream), several as multipart/form-data, or application/json.",
     )
 
@@ -103,7 +103,7 @@ def json_object(body: bytes) -> dict[str, Any]:
 
 
 def no_image(where: str) -> ServiceError:
-    """The refusal of a request that needs an image and has none."""
+    """Refuse a request that needs an image and has none."""
     return ServiceError(422, "no_image", f"The request holds no image: {where}.")
 
 
@@ -137,7 +137,7 @@ def _from_parts(parts: list[Part], layout: Layout, query: list[tuple[str, Text]]
 
 
 def one_image_expected(count: int, remedy: str) -> ServiceError:
-    """The refusal of several images where the answer is about one."""
+    """Refuse several images where the answer is about one."""
     return ServiceError(422, "one_image_expected", f"The request holds {count} images; {remedy}.", limit=1)
 
 

@@ -11,7 +11,7 @@ _SHOWN = 40
 
 
 def item_id_of(request: Request) -> str:
-    """The id behind `/v1/items/`, percent-decoded; slashes belong to it.
+    """Return the id behind `/v1/items/`, percent-decoded; slashes belong to it.
 
     Raises:
         ServiceError: 422 `invalid_id`.
@@ -20,13 +20,13 @@ def item_id_of(request: Request) -> str:
     if _REPLACEMENT in item_id:
         # Servers decode other bytes to this, so that different paths would name one item.
         raise ServiceError(
-            422, "invalid_id", "The id in the path is no UTF-8; encode it as UTF-8 before percent-encoding."
+            422, "invalid_id", "The id in the path is not UTF-8. Encode it as UTF-8 before percent-encoding."
         )
     return item_id
 
 
 def check_beginning(value: str, name: str) -> str:
-    """A text that ids may begin with; empty for all.
+    """Return a text that ids may begin with; empty for all.
 
     Args:
         value: as it came.

@@ -21,6 +21,6 @@ def member_id(name: str) -> str:
 
 
 def is_litter(name: str) -> bool:
-    """Whether a desktop system put the file beside the user's own: its views, icons and resource forks."""
+    """Tell whether a desktop system made the file: views, icons and resource forks."""
     parts = name.split("/")
     return parts[-1].startswith("._") or parts[-1] in _LITTER or "__MACOSX" in parts

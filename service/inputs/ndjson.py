@@ -102,7 +102,7 @@ class NdjsonParser(StreamParser):
     def _content(self, value: dict[str, object]) -> bytes | BareVector | Failed:
         unknown = [member for member in value if member not in MEMBERS]
         if unknown:
-            return self._invalid(f"has a member {unknown[0][:40]!r}; known are {', '.join(MEMBERS)}")
+            return self._invalid(f"has a member {unknown[0][:40]!r}: known are {', '.join(MEMBERS)}")
         image, vector = value.get("image"), value.get("vector")
         if (image is None) == (vector is None):
             return self._invalid("must have one of image and vector")

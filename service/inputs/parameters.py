@@ -116,7 +116,7 @@ def query_of(request: Request) -> list[tuple[str, Text]]:
 
 
 def merge(*sources: Iterable[tuple[str, T]]) -> dict[str, T]:
-    """The members of all sources together.
+    """Put the members of all sources together.
 
     Raises:
         ServiceError: 422 `invalid_parameter` for a name that comes twice.
@@ -125,7 +125,7 @@ def merge(*sources: Iterable[tuple[str, T]]) -> dict[str, T]:
     for source in sources:
         for name, value in source:
             if name in members:
-                raise refused(f"The parameter {name[:_SHOWN]!a} is given twice; give it once.")
+                raise refused(f"The parameter {name[:_SHOWN]!a} is given twice. Give it once.")
             members[name] = value
     return members
 
@@ -156,5 +156,5 @@ JsonVector = Annotated[
 
 
 def refused(message: str, limit: int | None = None) -> ServiceError:
-    """The refusal of a parameter."""
+    """Make the refusal of a parameter."""
     return ServiceError(422, "invalid_parameter", message, limit=limit)

@@ -137,7 +137,7 @@ class StreamParser(ABC):
 
 
 async def parsed(pieces: AsyncIterator[bytes], parser: StreamParser) -> Groups:
-    """The items of a body, each as soon as its last byte is there.
+    """Yield the items of a body, each as soon as its last byte is there.
 
     Raises:
         ServiceError: the stream cannot be read on; the items before the damage have been yielded.
@@ -162,7 +162,7 @@ def too_many_items(limit: int) -> ServiceError:
     return ServiceError(
         413,
         "too_many_items",
-        f"The stream holds more than {limit:,} items; send the rest in another request "
+        f"The stream holds more than {limit:,} items. Send the rest in another request "
         "or raise INFOMAX_MAX_STREAM_ITEMS.",
         limit=limit,
         setting="INFOMAX_MAX_STREAM_ITEMS",

@@ -20,7 +20,7 @@ _WITHOUT_PREFIX = (tarfile.GNUTYPE_LONGNAME, tarfile.GNUTYPE_LONGLINK, tarfile.G
 
 
 class TarHeaderError(Exception):
-    """A block that is no header, and why."""
+    """A block that is not a header, and why."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,15 +69,15 @@ def _number(field: bytes) -> int:
         return number - (1 << 8 * (len(field) - 1)) if field[0] == _NEGATIVE else number
     digits = _text(field).strip()
     if not digits.isdigit() and digits:
-        raise TarHeaderError("no octal number where there has to be one")
+        raise TarHeaderError("a number is not octal")
     try:
         return int(digits or b"0", 8)
     except ValueError:
-        raise TarHeaderError("no octal number where there has to be one") from None
+        raise TarHeaderError("a number is not octal") from None
 
 
 def _checksums(block: bytes) -> tuple[int, int]:
-    """The sum of all bytes, with blanks for itself; and as some old programs take it, of signed bytes."""
+    """Return the sum of all bytes, with blanks for itself; and of signed bytes, as some old programs do."""
     rest = block[: _CHECKSUM.start] + block[_CHECKSUM.stop :]
     middle = len(rest) // 2
     unsigned = 8 * ord(" ") + _sum(rest[:middle]) + _sum(rest[middle:])
@@ -87,7 +87,7 @@ def _checksums(block: bytes) -> tuple[int, int]:
 
 
 def _sum(few: bytes) -> int:
-    """The sum of at most 256 bytes, for a tenth of what `sum` takes.
+    """Return the sum of at most 256 bytes, for a tenth of what `sum` takes.
 
     Adler-32's lower half is one more than the sum, modulo 65,521, which so few bytes do not reach (RFC 1950).
     """

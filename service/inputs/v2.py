@@ -115,7 +115,7 @@ def parse_inference(body: bytes, json_bytes: str | None, most: int) -> Inference
     request = parse(_InferenceRequest, json_object(body[:split]))
     if len(request.inputs) > 1 or request.inputs[0].name != IMAGE:
         names = ", ".join(f"{one.name[:_SHOWN]!a}" for one in request.inputs[:_MOST_OUTPUTS])
-        raise _invalid(f"the request has the inputs {names}; there is one here, {IMAGE!a}")
+        raise _invalid(f"the request has the inputs {names}; here there is one, {IMAGE!a}")
     parameters = request.parameters
     return Inference(
         _images(request.inputs[0], body[split:], most),
@@ -140,7 +140,7 @@ def _wanted(output: _Output, parameters: _RequestParameters) -> WantedOutput:
 def _images(tensor: _Input, behind: bytes, most: int) -> list[bytes]:
     if tensor.datatype != DATATYPE:
         raise _invalid(
-            f"{IMAGE} has the datatype {tensor.datatype[:_SHOWN]!a}; send encoded images (JPEG, PNG, …) as "
+            f"{IMAGE} has the datatype {tensor.datatype[:_SHOWN]!a}. Send encoded images (JPEG, PNG, …) as "
             f"{DATATYPE}, in JSON as base64"
         )
     count = prod(tensor.shape)

@@ -47,7 +47,7 @@ _UNREADABLE = (
 
 
 async def zip_items(pieces: AsyncIterator[bytes], limits: StreamLimits) -> Groups:
-    """Files of the archive as items, in the order of its directory; a member's id is its path.
+    """Yield files of the archive as items, in the order of its directory; a member's id is its path.
 
     Directories and the litter of desktop systems are passed over. What a header says of a member's size is
     not believed: inflating stops at the limit of one image.
@@ -79,7 +79,7 @@ async def _keep(pieces: AsyncIterator[bytes], file: SpooledTemporaryFile[bytes],
             raise ServiceError(
                 413,
                 "archive_too_large",
-                f"The zip archive has more than {limit:,} bytes; send it as tar, which needs no limit, "
+                f"The zip archive has more than {limit:,} bytes. Send it as tar, which needs no limit, "
                 "or raise INFOMAX_MAX_ARCHIVE_BYTES.",
                 limit=limit,
                 setting="INFOMAX_MAX_ARCHIVE_BYTES",
@@ -101,7 +101,7 @@ def _write(file: SpooledTemporaryFile[bytes], data: bytes) -> None:
         raise ServiceError(
             507,
             "storage_full",
-            "The folder for temporary files has no room for the zip archive; send it as tar, "
+            "The folder for temporary files has no room for the zip archive. Send it as tar, "
             "or give TMPDIR more room.",
         ) from error
 
@@ -135,7 +135,7 @@ def _open(file: SpooledTemporaryFile[bytes], limits: StreamLimits) -> zipfile.Zi
         archive = zipfile.ZipFile(cast("IO[bytes]", source))
     except _UNREADABLE as error:
         raise damaged_stream(
-            f"The zip archive cannot be read ({error}); it may have been cut short, send all of it."
+            f"The zip archive cannot be read ({error}). It may have been cut short: send all of it."
         ) from error
     source.most = max(_DIRECTORY_BYTES, limits.image_bytes + 1)
     _check_apart(archive)
@@ -171,7 +171,7 @@ class _Reader:
         return next(self._wanted, None) is not None
 
     def next_group(self) -> list[StreamItem]:
-        """The next members; none at the end."""
+        """Return the next members; none at the end."""
         group: list[StreamItem] = []
         size = 0
         for index, info in self._numbered:

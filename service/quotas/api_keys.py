@@ -88,7 +88,7 @@ def table_of(
     """
     _check_id(name)
     if images_per_second is not None and not math.isfinite(images_per_second):
-        raise KeyFileError(f"{images_per_second} images per second is not a rate; leave it out for no limit.")
+        raise KeyFileError(f"{images_per_second} images per second is not a rate. Leave it out for no limit.")
     lines = [f"[keys.{name}]", f'sha256 = "{hashlib.sha256(key.encode()).hexdigest()}"']
     if images_per_second is not None:
         lines.append(f"images_per_second = {images_per_second!r}")

@@ -115,7 +115,7 @@ PIXELS = chunk(b"IDAT", zlib.compress(bytes(8 * 25)))
         (header() + chunk(b"IEND", b""), "no pixels"),
         (header(colour=3) + PIXELS + chunk(b"IEND", b""), "no chunk PLTE"),
         (header(colour=3) + chunk(b"PLTE", b"abc", 1) + PIXELS, "checksum of its chunk PLTE"),
-        (header() + b"\xff" * 40, "no chunk where one has to begin, at byte 33"),
+        (header() + b"\xff" * 40, "no chunk begins at byte 33"),
         (header() + chunk(b"tEXt", b"") * 70_000 + PIXELS, "more than 65,536 chunks"),
         (header() + chunk(b"IDAT", b"\xff" * 40) + chunk(b"IEND", b""), "The PNG cannot be decoded"),
     ],

@@ -66,7 +66,7 @@ def test_nobody_else_can_reach_it(postgres: EmbeddedPostgres) -> None:
 
 
 def test_a_folder_in_use_is_refused_and_left_alone(postgres: EmbeddedPostgres) -> None:
-    with pytest.raises(IndexStartError, match="in use by another Infomax; set INFOMAX_DATA_DIR"):
+    with pytest.raises(IndexStartError, match=r"in use by another Infomax\. Set INFOMAX_DATA_DIR"):
         EmbeddedPostgres(postgres.folder).start()
     assert scalar(postgres.url, "SELECT 1") == 1
 

@@ -122,6 +122,7 @@ def test_rows_that_are_none_fail_alone() -> None:
     assert codes == ["", "invalid_line", "invalid_line", "invalid_line"]
 
 
+REPEATED = pa.dictionary(pa.int32(), pa.string())
 GOOD = written(pa.table({"id": IDS, "vector": vectors(KINDS[0])}))
 
 
@@ -136,6 +137,11 @@ GOOD = written(pa.table({"id": IDS, "vector": vectors(KINDS[0])}))
         ({"vector": [[1.0]], "metadata": [1]}, "metadata has the type int64"),
         ({"vector": pa.array([[]], pa.list_(pa.float32(), 0))}, "vector has the type fixed_size_list"),
         ({"image": ["a"]}, "image has the type string. It must be binary"),
+        ({"vector": [[1.0]], "metadata": [{"tags": [None]}]}, "metadata has the type struct<tags: list"),
+        (
+            {"vector": [[1.0]], "metadata": pa.array([{"a": "x"}], pa.struct({"a": REPEATED}))},
+            "It must be a struct of strings, numbers and booleans",
+        ),
     ],
 )
 def test_columns_of_other_names_and_types_are_refused_by_name(columns: dict[str, Any], says: str) -> None:
@@ -201,6 +207,16 @@ def test_batches_and_rows_are_bounded() -> None:
     many = pa.array([f"{number:0500}" for number in range(10)]).dictionary_encode()
     _, failure = read(ARROW, [written(pa.table({"id": many, "vector": [[1.0]] * 10}), 1)], limits)
     assert failure is not None
+
+
+def test_a_batch_of_very_many_rows_is_refused() -> None:
+    limits = StreamLimits(LIMITS.image_bytes, items=10**6, archive_bytes=1)
+    empty = pa.array([[]], pa.list_(pa.float32()))
+    rows = pa.table({"vector": pa.chunked_array([empty]).take(pa.array([0] * 65_537))})
+    items, failure = read(ARROW, [written(rows, 10**6)], limits)
+    assert items == []
+    assert failure is not None
+    assert "has 65,537 rows, the limit is 65,536" in str(failure)
 
 
 def test_rows_of_a_dictionary_share_what_it_holds() -> None:

@@ -42,11 +42,11 @@ def test_a_line_holds_an_image_or_a_vector(kind: str) -> None:
         (b"\xff\xfe{}", "invalid_line", "is not JSON"),
         (b"{}", "invalid_line", "one of image and vector"),
         (b'{"image": "", "vector": []}', "invalid_line", "one of image and vector"),
-        (b'{"image": "AA==", "lable": "cat"}', "invalid_line", "'lable'; known are id, image"),
+        (b'{"image": "AA==", "lable": "cat"}', "invalid_line", "'lable': known are id, image"),
         (b'{"id": true, "image": "AA=="}', "invalid_line", "has the id true, which is not a string"),
         (b'{"id": 7, "image": "AA=="}', "invalid_line", "has the id 7, which is not a string"),
         (b'{"image": 7}', "invalid_base64", "image must be a string"),
-        (b'{"image": "not base64!"}', "invalid_base64", "is no base64"),
+        (b'{"image": "not base64!"}', "invalid_base64", "is not base64"),
         (b'{"image": "https://example.org/a.png"}', "url_not_fetched", "fetches nothing"),
     ],
 )

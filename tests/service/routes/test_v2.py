@@ -96,7 +96,7 @@ GOOD = tensor([b"a", b"b"])
     [
         ({}, "invalid_parameter", "inputs"),
         ({"inputs": []}, "invalid_parameter", "inputs"),
-        ({"inputs": [GOOD, GOOD]}, "invalid_tensor", "one here, 'image'"),
+        ({"inputs": [GOOD, GOOD]}, "invalid_tensor", "there is one, 'image'"),
         ({"inputs": [{**GOOD, "name": "x"}]}, "invalid_tensor", "'x'"),
         ({"inputs": [{**GOOD, "datatype": "UINT8"}]}, "invalid_tensor", "BYTES"),
         ({"inputs": [{**GOOD, "shape": [3]}]}, "invalid_tensor", "2 elements"),

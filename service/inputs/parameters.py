@@ -31,6 +31,7 @@ _EXPECTED = {
     "bool_type": "it must be true or false",
     "bool_parsing": "it must be true or false",
     "float_type": "it must be a number",
+    "too_short": "it must not be empty",
 }
 
 

@@ -18,20 +18,14 @@ ORIGINAL_PATH = "/v1/originals/{id}"
 
 router = APIRouter(tags=["index"])
 
-_PARAMETERS = {
-    "parameters": [
-        description.in_path("id"),
-        description.TIMEOUT,
-        *description.query(model=description.MODEL),
-    ]
-}
+_THUMBNAIL, _ORIGINAL = "/v1/thumbnails/{id:path}", "/v1/originals/{id:path}"
 
 
 @router.get(
-    "/v1/thumbnails/{id:path}",
+    _THUMBNAIL,
     summary="Small picture of an item's image",
     responses=description.answers("image/jpeg", "image/png"),
-    openapi_extra=_PARAMETERS,
+    openapi_extra=description.operation(_THUMBNAIL, Parameters, timed=True),
 )
 @within_deadline
 async def get_thumbnail(request: Request) -> Response:
@@ -45,10 +39,10 @@ async def get_thumbnail(request: Request) -> Response:
 
 
 @router.get(
-    "/v1/originals/{id:path}",
+    _ORIGINAL,
     summary="The image of an item as it came",
     responses=description.answers("image/*"),
-    openapi_extra=_PARAMETERS,
+    openapi_extra=description.operation(_ORIGINAL, Parameters, timed=True),
 )
 @within_deadline
 async def get_original(request: Request) -> Response:

@@ -33,7 +33,7 @@ def test_tables_of_a_newer_version_are_left_alone(index_url: str) -> None:
             "postgresql://me:secret@127.0.0.1:1/index",
             r"127\.0\.0\.1:1/index cannot be reached .*refused.*INFOMAX_DATABASE_URL",
         ),
-        ("mysql://me:secret@localhost/index", "INFOMAX_DATABASE_URL is no PostgreSQL URL"),
+        ("mysql://me:secret@localhost/index", "INFOMAX_DATABASE_URL is not a PostgreSQL URL"),
     ],
 )
 def test_a_server_that_is_not_there_is_named_without_its_password(url: str, says: str) -> None:

@@ -122,7 +122,7 @@ def test_rows_that_are_none_fail_alone() -> None:
     assert codes == ["", "invalid_line", "invalid_line", "invalid_line"]
 
 
-REPEATED = pa.dictionary(pa.int32(), pa.string())
+REPEATED: Any = pa.dictionary(pa.int32(), pa.string())
 GOOD = written(pa.table({"id": IDS, "vector": vectors(KINDS[0])}))
 
 

@@ -190,7 +190,7 @@ def test_a_picture_of_the_map_can_be_looked_at(tiny_models: Path, index_url: str
 
 def test_pictures_asked_for_together_are_those_asked_for_alone(tiny_models: Path, index_url: str) -> None:
     async def scenario() -> None:
-        async with client(tiny_models, index_url) as http:
+        async with client(tiny_models, index_url, queue_seconds=600) as http:
 
             async def picture(seed: int) -> bytes:
                 response = await http.post(ROUTE, content=photo(seed), headers={"accept": "image/png"})

@@ -96,7 +96,7 @@ def pictures(rule: Preprocessing, seed: int, count: int = _PICTURES) -> list[Pic
         # Mostly small images, and some photographs.
         side = rng.choice([1, 8, 32, 32, 32, 96, 224, 640, 1600])
         image = landscape(max(3, side), max(3, int(side * rng.uniform(0.5, 2))), number)
-        image_format = rng.choice(["JPEG", "JPEG", "JPEG", "PNG", "WEBP", "BMP", "GIF"])
+        image_format = rng.choice(["JPEG", "JPEG", "JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF", "AVIF"])
         data = bytearray(encoded(image, image_format))
         kind = rng.choice(["good", "good", "good", "good", "truncated", "changed", "text"])
         if kind == "truncated":

@@ -4,6 +4,7 @@ from io import BytesIO
 from typing import Any
 
 import numpy as np
+import pillow_heif
 from numpy.typing import NDArray
 from PIL import Image
 
@@ -20,7 +21,10 @@ def landscape(width: int, height: int, seed: int = 0) -> Image.Image:
 def encoded(picture: Image.Image, image_format: str = "PNG", **options: Any) -> bytes:
     """The file that Pillow writes for the picture."""
     file = BytesIO()
-    picture.save(file, image_format, **options)
+    if image_format == "HEIC":
+        pillow_heif.from_pillow(picture).save(file, **options)
+    else:
+        picture.save(file, image_format, **options)
     return file.getvalue()
 
 

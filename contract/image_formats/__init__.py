@@ -4,15 +4,27 @@ Each decoder is given the file without unused metadata. Damage in metadata then 
 """
 
 from contract.errors import ImageError
+from contract.image_formats.avif import AvifFile
 from contract.image_formats.bmp import BmpFile
 from contract.image_formats.encoded_file import EncodedFile
 from contract.image_formats.gif import GifFile
+from contract.image_formats.heic import HeicFile
 from contract.image_formats.jpeg import JpegFile
 from contract.image_formats.png import PngFile
+from contract.image_formats.tiff import TiffFile
 from contract.image_formats.webp import WebpFile
 
 # Their decoders run no outside program and are widely fuzzed.
-FORMATS: tuple[type[EncodedFile], ...] = (JpegFile, PngFile, WebpFile, BmpFile, GifFile)
+FORMATS: tuple[type[EncodedFile], ...] = (
+    JpegFile,
+    PngFile,
+    WebpFile,
+    BmpFile,
+    GifFile,
+    TiffFile,
+    AvifFile,
+    HeicFile,
+)
 ALLOWED_FORMATS = tuple(one.format for one in FORMATS)
 _SHOWN_BYTES = 8
 

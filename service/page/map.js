@@ -59,7 +59,7 @@ export function layout(card, { width, height }) {
   };
 }
 
-/** Draw `nats`, rows of numbers, over an image (ImageBitmap) on a canvas. */
+/** Draw `nats`, rows of numbers, over an image on a canvas: an ImageBitmap, or a size where it cannot be shown. */
 export function draw(canvas, image, nats, card) {
   const longer = Math.max(image.width, image.height);
   const scale = Math.min(Math.max(longer, SIDES[0]), SIDES[1]) / longer;
@@ -68,7 +68,7 @@ export function draw(canvas, image, nats, card) {
   const context = canvas.getContext("2d");
   context.imageSmoothingEnabled = scale < 1;
   context.filter = "grayscale(1)";
-  context.drawImage(image, 0, 0, canvas.width, canvas.height);
+  if (image instanceof ImageBitmap) context.drawImage(image, 0, 0, canvas.width, canvas.height);
   context.filter = "none";
   context.fillStyle = "rgba(255, 255, 255, 0.5)";
   context.fillRect(0, 0, canvas.width, canvas.height);

@@ -11,7 +11,7 @@ const SAMPLES = "samples/"; // what their ids begin with
 
 const part = (id) => document.getElementById(id);
 
-// What is shown: the card, the photo (name, file, bitmap), its own map, and the map on the canvas.
+// What is shown: the card, the photo (file, bitmap), its own map, and the map on the canvas.
 const shown = { card: null, photo: null, own: null, nats: null };
 let asked = 0; // photos, so that a late answer to an earlier one is not shown
 
@@ -93,12 +93,14 @@ async function answer(file) {
     const [own, neighbours] = await Promise.all([api.mapOf(file), api.neighboursOf(file, NEIGHBOURS)]);
     const bitmap = await reading;
     if (turn !== asked) return;
-    if (!bitmap) throw new Error(`The service has read ${file.name}, but this browser cannot show it.`);
-    Object.assign(shown, { photo: { file, bitmap }, own });
+    // Most browsers show neither HEIC nor TIFF; the map is then drawn over an empty area of the photo's shape.
+    const { width, height } = bitmap ?? own.image;
+    Object.assign(shown, { photo: { file, bitmap: bitmap ?? { width, height } }, own });
     URL.revokeObjectURL(part("original").src);
-    part("original").src = URL.createObjectURL(file);
-    part("original").classList.toggle("small", Math.max(bitmap.width, bitmap.height) < 256);
-    part("name").textContent = `${file.name}, ${bitmap.width} × ${bitmap.height}`;
+    part("original").hidden = !bitmap;
+    part("original").src = bitmap ? URL.createObjectURL(file) : "";
+    part("original").classList.toggle("small", Math.max(width, height) < 256);
+    part("name").textContent = `${file.name}, ${width} × ${height}${bitmap ? "" : " (this browser cannot show it)"}`;
     part("answer").hidden = false;
     showOwn();
     listNeighbours(neighbours);

@@ -31,7 +31,15 @@ def twin(picture: Image.Image) -> Image.Image:
 
 
 @pytest.mark.parametrize(
-    ("image_format", "options"), [("PNG", {}), ("WEBP", {"lossless": True}), ("JPEG", {"quality": 100})]
+    ("image_format", "options"),
+    [
+        ("PNG", {}),
+        ("WEBP", {"lossless": True}),
+        ("JPEG", {"quality": 100}),
+        ("TIFF", {}),
+        ("AVIF", {"quality": 100, "subsampling": "4:4:4"}),
+        ("HEIC", {"quality": -1, "chroma": 444}),
+    ],
 )
 def test_a_picture_in_display_p3_equals_its_twin_in_srgb(
     image_format: str, options: dict[str, object]

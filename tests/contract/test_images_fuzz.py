@@ -18,6 +18,15 @@ SEEDS = [
     encoded(landscape(40, 30), "JPEG", progressive=True),
     encoded(landscape(40, 30).quantize(16), "PNG", transparency=3),
     encoded(landscape(40, 30).convert("RGBA"), "WEBP", lossless=True),
+    *(encoded(landscape(40, 30).convert(mode), "TIFF") for mode in ("RGBA", "L", "P", "CMYK", "1")),
+    *(
+        encoded(landscape(40, 30), "TIFF", compression=name)
+        for name in ("tiff_lzw", "packbits", "tiff_deflate")
+    ),
+    encoded(landscape(40, 30).convert("RGBA"), "AVIF"),
+    encoded(landscape(40, 30), "AVIF", save_all=True, append_images=[landscape(40, 30, seed=1)]),
+    encoded(landscape(200, 150), "HEIC", tile_size=128),
+    encoded(landscape(40, 30).convert("RGBA"), "HEIC"),
     encoded(landscape(40, 30), "GIF", save_all=True, append_images=[landscape(40, 30, seed=1)]),
 ]
 
@@ -42,7 +51,7 @@ def test_any_bytes(data: bytes) -> None:
     check(data)
 
 
-@settings(max_examples=600)
+@settings(max_examples=1500)
 @given(
     seed=st.sampled_from(SEEDS),
     changes=st.lists(

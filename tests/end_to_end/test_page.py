@@ -155,6 +155,23 @@ def test_a_photo_can_be_dropped_anywhere_and_large_ones_turn_upright(
     assert errors == []
 
 
+@pytest.mark.parametrize("image_format", ["HEIC", "TIFF", "AVIF"])
+def test_a_photo_is_answered_whether_or_not_the_browser_can_show_it(
+    page: Page, tmp_path: Path, errors: list[str], image_format: str
+) -> None:
+    photo = tmp_path / f"photo.{image_format.lower()}"
+    photo.write_bytes(encoded(landscape(120, 80), image_format))
+    ask(page, photo)
+    shown = image_format == "AVIF"
+    remark = "" if shown else r" \(this browser cannot show it\)"
+    expect(page.locator("#name")).to_have_text(re.compile(rf"^{photo.name}, 120 . 80{remark}$"))
+    expect(page.locator("#original")).to_be_visible(visible=shown)
+    assert page.locator("#map").evaluate("canvas => [canvas.width, canvas.height]") == [320, 213]
+    page.set_input_files("#images", photo)
+    expect(page.locator("#status")).to_have_text("1 of 1 images added.")
+    assert errors == []
+
+
 def test_a_broken_photo_is_named_and_the_answer_before_it_stays(
     page: Page, photos: list[Path], tmp_path: Path
 ) -> None:

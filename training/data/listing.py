@@ -11,12 +11,14 @@ from contract.image_formats import FORMATS
 from training.data.files import displayed, first_bytes
 
 # Of formats that are read.
-SUFFIXES = frozenset({".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".bmp", ".gif"})
-# Of images in formats that are not: they count among the images, as unreadable ones.
-_OTHER_SUFFIXES = frozenset(
-    {".tif", ".tiff", ".heic", ".heif", ".avif", ".jp2", ".jxl", ".psd", ".dng", ".ico"}
+SUFFIXES = frozenset(
+    {".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".avif", ".heic"}
+    | {".heif"}
 )
-_TIFF = (b"II*\x00", b"MM\x00*")
+# Of images in formats that are not: they count among the images, as unreadable ones.
+_OTHER_SUFFIXES = frozenset({".jp2", ".jxl", ".psd", ".dng", ".ico"})
+# JPEG 2000, JPEG XL in a container, Photoshop.
+_OTHER_HEADS = (b"\0\0\0\x0cjP  ", b"\0\0\0\x0cJXL ", b"8BPS")
 _HEAD = 32
 _NAMED = 5
 
@@ -116,7 +118,7 @@ def _sort_by_content(root: Path, path: Path, found: Listing) -> None:
     except OSError as error:
         found.left_out[f"files that cannot be read: {error.strerror or error}"].append(path)
         return
-    if any(one.matches(head) for one in FORMATS) or head.startswith(_TIFF):
+    if any(one.matches(head) for one in FORMATS) or head.startswith(_OTHER_HEADS):
         found.images.append(path)
     else:
         found.left_out["not images"].append(path)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from contract.images import ImageLimits
+from contract.images import ALLOWED_FORMATS, ImageLimits
 from contract.preprocessing import Preprocessing
 from service.inference.decode_cost import DecodeCost, DecodeCosts, SizeClass
 from tests.pictures import photo, plain
@@ -27,7 +27,7 @@ def learn(
 
 
 def test_every_kind_is_measured_before_the_first_image_comes(costs: DecodeCosts) -> None:
-    for image_format in ("JPEG", "PNG", "WEBP", "GIF", "BMP"):
+    for image_format in ALLOWED_FORMATS:
         assert costs.of(photo(1, 640, 480, image_format)).microseconds > 0
 
 

@@ -75,13 +75,14 @@ def test_files_without_an_ending_are_known_by_their_bytes(tmp_path: Path) -> Non
 
 
 def test_images_of_other_formats_are_unreadable_ones(tmp_path: Path) -> None:
-    """Not files of no concern: a folder half of TIFFs is not trained on without a word."""
+    """Not files of no concern: a folder half of JPEG 2000 is not trained on without a word."""
     picture = Image.new("RGB", (40, 40))
     folder = files(
-        tmp_path, {"1.png": plain(1), "2.tif": encoded(picture, "TIFF"), "scan": encoded(picture, "TIFF")}
+        tmp_path,
+        {"1.png": plain(1), "2.jp2": encoded(picture, "JPEG2000"), "scan": encoded(picture, "JPEG2000")},
     )
     assert open_source(folder).count == 3
-    with pytest.raises(DataError, match=r"2 of the 3 images .* are unreadable.*2\.tif: .*scan: "):
+    with pytest.raises(DataError, match=r"2 of the 3 images .* are unreadable.*2\.jp2: .*scan: "):
         load(folder, RULE, max_unreadable=0.4)
     assert load(folder, RULE, max_unreadable=1.0).names == ("1.png",)
 

@@ -195,7 +195,8 @@ class Recipe(_Section):
         views: 1 trains on each image as its own partner (the paper), or on one random view of it where
             there is an augmentation; 2 on two random views.
         trunk_copies: random views of each image whose maps are computed once, where the whole trunk is
-            frozen (`encoder.frozen = [""]`); steps then train f and the critics alone.
+            frozen (`encoder.frozen = [""]`); steps then train f and the critics alone. The views take the
+            size of small_views where there is one; its share has to be 1.
         embedding_layer: layer that `embedding` of the exported encoder is made of (encoders/embedding.py).
         validation_share: share of the training images held out for every choice.
     """
@@ -291,8 +292,11 @@ class Recipe(_Section):
             raise ValueError(
                 "trunk_copies needs an [augmentation] section and at least as many copies as views"
             )
-        if self.small_views is not None:
-            raise ValueError("trunk_copies cannot be combined with small_views: the maps have one size")
+        if self.small_views is not None and self.small_views.share < 1:
+            raise ValueError(
+                f"small_views.share is {self.small_views.share:g}, and with trunk_copies all views have one "
+                "size; make it 1, or leave the section out"
+            )
 
 
 SECTIONS: dict[str | int, type] = {

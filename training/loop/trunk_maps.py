@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from torch import Generator, Tensor
 
 from training.data import ImageSet
-from training.data.views import apply_views, draw_views, to_unit
+from training.data.views import apply_views, draw_views
 from training.errors import TrainingError
 from training.model.encoders import Encoder, Maps
 from training.recipe import Recipe, ViewRecipe
@@ -81,7 +81,7 @@ def compute_trunk_maps(
     target = folder / _FOLDER
     target.mkdir(exist_ok=True)
     total = len(images) * copies
-    stores = _stores(encoder, images, target, total)
+    stores = _stores(encoder, recipe.view_size(0), target, total)
     done_file = target / "done"
     done = int(done_file.read_text()) if done_file.is_file() else 0
     encoder.eval()
@@ -108,14 +108,14 @@ def _encode(
     pixels = torch.from_numpy(images.pixels_for_crops[rows])
     device = encoder.mean.device
     draw = draw_views(len(rows), views, generator).map(lambda each: each.to(device))
-    seen = apply_views(pixels.to(device), draw, recipe.input_size)
+    seen = apply_views(pixels.to(device), draw, recipe.view_size(0))
     return Maps(*(each.half().cpu() for each in encoder.maps(seen)))
 
 
-def _stores(encoder: Encoder, images: ImageSet, folder: Path, total: int) -> list[np.memmap]:
+def _stores(encoder: Encoder, size: int, folder: Path, total: int) -> list[np.memmap]:
     with torch.no_grad():
         encoder.eval()
-        example = encoder.maps(to_unit(torch.from_numpy(images.pixels[:1])).to(encoder.mean.device))
+        example = encoder.maps(torch.zeros(1, 3, size, size, device=encoder.mean.device))
     shapes = [tuple(each.shape[1:]) for each in example]
     needed = sum(2 * total * int(np.prod(shape)) for shape in shapes)
     files = [folder / "features.npy", folder / "conv.npy"]

@@ -28,7 +28,7 @@ def _check_small_views(recipe: Recipe, encoder: Encoder) -> None:
     if small is not None and not takes(encoder, small.size):
         raise RecipeError(
             f"small_views.size is {small.size}, which {recipe.encoder.name} cannot encode; "
-            "take another size or residual32, or leave the section out."
+            "take another size, residual32 or residual128, or leave the section out."
         )
 
 

@@ -1,5 +1,6 @@
 """Samples show all classes, also of images that come sorted by class, as folders do."""
 
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
@@ -87,10 +88,11 @@ def test_a_sample_has_the_asked_number_of_rows_in_order_and_depends_on_the_seed_
 def test_whitening_sees_every_class(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     seen: list[set[int]] = []
 
-    def watched(layer: torch.nn.Conv2d, images: Tensor) -> None:
+    def watched(layer: torch.nn.Conv2d, batches: Iterable[Tensor]) -> None:
+        images = torch.cat(list(batches))
         mean, std = input_statistics.channel_statistics(trained.pixels, 0)
         seen.append(classes(images * std.view(1, 3, 1, 1) + mean.view(1, 3, 1, 1), 1 / 255))
-        whiten(layer, images)
+        whiten(layer, [images])
 
     trained, _ = sorted_images().split(0.1, 0)
     monkeypatch.setattr(input_statistics, "whiten", watched)

@@ -139,7 +139,7 @@ def test_too_little_room_is_said_before_anything_is_computed(
     [
         ({"encoder": {"name": "resnet18"}, "input_size": 64}, "needs a frozen trunk"),
         ({"trunk_copies": 2, "augmentation": None, "views": 1}, "needs an .augmentation. section"),
-        ({"small_views": {"size": 24, "share": 0.5}}, "cannot be combined with small_views"),
+        ({"small_views": {"size": 24, "share": 0.5}}, "with trunk_copies all views have one size"),
     ],
 )
 def test_what_contradicts_frozen_maps_is_refused(changes: dict[str, Any], said: str) -> None:

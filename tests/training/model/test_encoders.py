@@ -20,7 +20,7 @@ def test_layers_have_the_stated_shapes(name: str) -> None:
     side = 12 if name == "dim96" else 8
     assert encoding.features.shape[2:] == (grid.rows, grid.columns) == (side, side)
     assert encoding.conv.shape[2:] == (side // 2, side // 2)
-    assert encoding.fc.shape == (2, 512 if name == "residual32" else 1024)
+    assert encoding.fc.shape == (2, 512 if name.startswith("residual") else 1024)
     assert encoding.code.shape == (2, 64)
 
 

@@ -23,7 +23,7 @@ def test_outputs_are_uncorrelated_and_of_one_size() -> None:
     layer = nn.Conv2d(3, 16, 4, stride=4, bias=False)
     images = blurred(500)
     before = torch.corrcoef(outputs(layer, images)[:8])
-    whiten(layer, images)
+    whiten(layer, images.split(200))
     after = outputs(layer, images)[:8]
     off_diagonal = torch.corrcoef(after) - torch.eye(8)
     assert off_diagonal.abs().max() < 0.01 < (before - torch.eye(8)).abs().max()
@@ -33,7 +33,7 @@ def test_outputs_are_uncorrelated_and_of_one_size() -> None:
 def test_every_filter_has_its_opposite_and_the_rest_are_untouched() -> None:
     layer = nn.Conv2d(1, 9, 2, stride=2, bias=False)
     drawn = layer.weight.detach().clone()
-    whiten(layer, blurred(50)[:, :1])
+    whiten(layer, [blurred(50)[:, :1]])
     assert torch.equal(layer.weight[:4], -layer.weight[4:8])
     assert torch.equal(layer.weight[8], drawn[8])
 
@@ -41,3 +41,11 @@ def test_every_filter_has_its_opposite_and_the_rest_are_untouched() -> None:
 def test_the_first_convolution_is_the_one_that_sees_the_image() -> None:
     first = nn.Conv2d(3, 4, 3)
     assert first_convolution(nn.Sequential(nn.Sequential(first, nn.ReLU()), nn.Conv2d(4, 4, 3))) is first
+
+
+def test_images_in_parts_are_those_images() -> None:
+    whole, parts = (nn.Conv2d(3, 16, 4, bias=False) for _ in range(2))
+    parts.load_state_dict(whole.state_dict())
+    whiten(whole, [blurred(60)])
+    whiten(parts, blurred(60).split(7))
+    assert torch.allclose(whole.weight, parts.weight, atol=1e-5)

@@ -12,7 +12,7 @@ from training.model.encoders.dim import dim32, dim64, dim96, dim128
 from training.model.encoders.encoder import Encoder
 from training.model.encoders.encoding import Encoding, Maps
 from training.model.encoders.factory import make_module
-from training.model.encoders.residual import residual32
+from training.model.encoders.residual import residual32, residual128
 from training.model.encoders.resnet import resnet18, resnet50
 from training.model.encoders.shapes import layer_shapes, takes
 from training.recipe import EncoderRecipe
@@ -26,6 +26,7 @@ ENCODERS: dict[str, Callable[[int], Encoder]] = {
     "coarse96": coarse96,
     "coarse128": coarse128,
     "residual32": residual32,
+    "residual128": residual128,
 }
 
 

@@ -63,3 +63,21 @@ def residual32(code_units: int = 64) -> Encoder:
         code=nn.Linear(FC_UNITS, code_units),
         kernels=[HALVING, HALVING],
     )
+
+
+def residual128(code_units: int = 64) -> Encoder:
+    """Build for 128 x 128: strides of 4, 2 and 2 pixels with 64, 128 and 256 channels, then a residual block
+    on each of the two last maps.
+
+    C(x) is 256 x 8 x 8, patches of 44 pixels every 16, and the last map 256 x 4 x 4. fc sees that map in its
+    four quarters, as in `residual32`, so that views of fewer pixels can be encoded too.
+    """
+    first = (8, 4, 2)
+    return Encoder(
+        128,
+        local=nn.Sequential(convolution(3, 64, first), convolution(64, 128), convolution(128, 256)),
+        conv=nn.Sequential(Residual(256), convolution(256, 256), Residual(256)),
+        fc=nn.Sequential(Quarters(), hidden(256 * 2 * 2, FC_UNITS)),
+        code=nn.Linear(FC_UNITS, code_units),
+        kernels=[first, HALVING, HALVING],
+    )

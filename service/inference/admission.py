@@ -13,7 +13,7 @@ from service.inference.wait_estimate import WaitEstimate
 from service.metrics import QUEUE_DEPTH
 
 # Bulk calls may fill half of the limit, so that there is room when an interactive call comes.
-_BULK_SHARE = 0.5
+BULK_SHARE = 0.5
 # Waits that differ by less are told as one.
 _WAIT_STEP = 1 / 32
 _NOTHING = Resources(0, 0)
@@ -42,7 +42,7 @@ class Admission:
         self._estimate = estimate
         self._longest_wait = longest_wait
         self._limit = limit
-        self._bulk_limit = Resources(max(1, int(limit.items * _BULK_SHARE)), int(limit.bytes * _BULK_SHARE))
+        self._bulk_limit = Resources(max(1, int(limit.items * BULK_SHARE)), int(limit.bytes * BULK_SHARE))
         self._held = dict.fromkeys(Priority, _NOTHING)
         self._all_held = _NOTHING
         self._waiting: deque[tuple[Resources, asyncio.Future[None]]] = deque()

@@ -13,6 +13,7 @@ from time import perf_counter
 import numpy as np
 from numpy.typing import NDArray
 
+from contract.occlusion import covered
 from service.inference.calls import Call, Deliver, Delivery, Item
 from service.inference.model import Criticised, Encoded, Model
 from service.inference.priority_queue import PriorityQueue
@@ -28,6 +29,7 @@ _NOT_FINITE = Failed("inference_failed", "The model's answer to this image is no
 _CPU_PADDING = 0.25
 _GPU_PADDING = 1.0
 _MOST_DEATHS = 2
+_NO_EMBEDDING = np.empty(0, np.float32)
 # Minimum efficient batch. Smaller ones cost much more for each image: alone it takes 1.6 times as long as in
 # a batch of eight, and there 1.2 times as long as in one of 64 (docs/decisions/019).
 _EFFICIENT_BATCH = 8
@@ -184,16 +186,35 @@ class _Buffers:
         self._code = np.zeros((buckets[-1], shapes.code), np.float32)
 
     def run(self, group: list[Item]) -> list[Outcome]:
+        """Answer images, and covered copies of images that were encoded before."""
+        places: dict[bool, list[int]] = {False: [], True: []}
+        for place, item in enumerate(group):
+            places[item.copy is not None].append(place)
+        outcomes: list[Outcome] = [_FAILED] * len(group)
+        for run, chosen in ((self._run_images, places[False]), (self._run_copies, places[True])):
+            if chosen:
+                for place, outcome in zip(chosen, run([group[place] for place in chosen]), strict=True):
+                    outcomes[place] = outcome
+        return outcomes
+
+    def _run_images(self, group: list[Item]) -> list[Outcome]:
         """Run the encoder for all images, and the critic for those that want it."""
         images = self._images[: bucket_for(len(group), self._buckets)]
         for place, item in enumerate(group):
             images[place] = item.pixels
         # Rows of an earlier batch are cleared: an answer must not depend on other images.
         images[len(group) :] = 0
-        with_critic = [place for place, item in enumerate(group) if item.want > Want.EMBEDDING]
-        encoded = self._model.encode(images, features=bool(with_critic))
+        with_critic = [place for place, item in enumerate(group) if item.want.needs_critic]
+        with_features = any(item.want > Want.EMBEDDING for item in group)
+        encoded = self._model.encode(images, features=with_features)
         outcomes: list[Outcome] = [
-            Embedded(item.info, encoded.embedding[place], encoded.code[place])
+            Embedded(
+                item.info,
+                encoded.embedding[place],
+                encoded.code[place],
+                # A copy, because the rest of the batch is not needed any more.
+                features=encoded.features[place].copy() if item.want is Want.CONTRIBUTION else None,
+            )
             for place, item in enumerate(group)
         ]
         if with_critic:
@@ -203,10 +224,25 @@ class _Buffers:
                 outcomes[place] = _with_map(group[place], encoded, place, criticised, row)
         finite = _finite_rows(encoded.embedding, encoded.code)[: len(group)]
         if with_critic:
-            finite[with_critic] &= _finite_rows(criticised.mi_map)[: len(with_critic)]
+            maps = [criticised.mi_map]
+            maps += [] if criticised.standard_error is None else [criticised.standard_error]
+            finite[with_critic] &= _finite_rows(*maps)[: len(with_critic)]
         return [
             outcome if good and _finite_projections(outcome) else _NOT_FINITE
             for outcome, good in zip(outcomes, finite.tolist(), strict=True)
+        ]
+
+    def _run_copies(self, group: list[Item]) -> list[Outcome]:
+        """Run the part of the encoder behind its features; the answer to a copy is its code alone."""
+        features = self._features[: bucket_for(len(group), self._buckets)]
+        copies = [item.copy for item in group if item.copy is not None]
+        for place, copy in enumerate(copies):
+            features[place] = covered(copy.features, copy.keep)
+        features[len(copies) :] = 0
+        codes = self._model.encode_features(features)[: len(copies)]
+        return [
+            Embedded(item.info, _NO_EMBEDDING, code) if good else _NOT_FINITE
+            for item, code, good in zip(group, codes, _finite_rows(codes).tolist(), strict=True)
         ]
 
     def _criticise(self, encoded: Encoded, places: list[int], projections: bool) -> Criticised:
@@ -239,5 +275,6 @@ def _with_map(item: Item, encoded: Encoded, place: int, criticised: Criticised, 
         encoded.embedding[place],
         encoded.code[place],
         mi_map=criticised.mi_map[row],
+        standard_error=None if criticised.standard_error is None else criticised.standard_error[row],
         projections=criticised.projections[row] if item.want is Want.PROJECTIONS else None,
     )

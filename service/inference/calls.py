@@ -37,6 +37,19 @@ class Call:
     started: float = field(default_factory=perf_counter)
 
 
+@dataclass(frozen=True, slots=True)
+class CoveredCopy:
+    """Copy of an encoded image in which patches are replaced, of which only f is to be computed.
+
+    Attributes:
+        features: float32 [C, M, M], of the image; all of its copies share them.
+        keep: bool [M, M], the patches that stay.
+    """
+
+    features: NDArray[np.float32]
+    keep: NDArray[np.bool_]
+
+
 @dataclass(slots=True, eq=False)
 class Item:
     """One image of a call. At most one thread at a time has it.
@@ -49,6 +62,7 @@ class Item:
         data: encoded bytes; empty once decoded.
         cost: what decoding it was expected to take.
         pixels: uint8 [H, W, 3]; empty until decoded.
+        copy: covered copy of an image that was encoded, instead of an image.
         info: format and size; a placeholder until decoded.
         queued_at: time at which it began to wait for inference, by `perf_counter`.
         taken_at: time at which an inference thread took it.
@@ -64,6 +78,7 @@ class Item:
     data: bytes
     cost: DecodeCost
     pixels: NDArray[np.uint8] = field(default_factory=lambda: _NO_PIXELS)
+    copy: CoveredCopy | None = None
     info: ImageInfo = _NO_INFO
     queued_at: float = 0.0
     taken_at: float = 0.0

@@ -4,18 +4,24 @@ import base64
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from threading import Lock
 
 import numpy as np
+import onnx
 import onnxruntime as ort
 from numpy.typing import NDArray
 
 from contract.artefact import Artefact, open_artefact
+from contract.bank_error import STANDARD_ERROR, with_standard_error
 from contract.card import ModelCard
 from contract.errors import ArtefactError
 from contract.images import decode
+from contract.occlusion import GREY
 from contract.precision import Precision
+from contract.trunk import CODE, FEATURES, trunk_of
 from service.inference.execution_report import ExecutionReport, report
 from service.inference.gpu_options import GpuOptions
+from service.inference.io_binding import BoundSession
 from service.inference.precision import choose
 from service.inference.providers import DeviceChoice, bound, choose_device, open_session
 from service.inference.results import Projections
@@ -36,10 +42,14 @@ class Encoded:
 
 @dataclass(frozen=True, slots=True)
 class Criticised:
-    """Outputs of the critic for N images: float32 [N, M, M] in nats, and N projections where asked for."""
+    """Outputs of the critic for N images: float32 [N, M, M] in nats, and N projections where asked for.
+
+    `standard_error` is that of each patch by the bank; None where the critic has no bank.
+    """
 
     mi_map: NDArray[np.float32]
     projections: Sequence[Projections] = ()
+    standard_error: NDArray[np.float32] | None = None
 
 
 class Model:
@@ -66,12 +76,19 @@ class Model:
                 and the model has no int8 encoder.
         """
         self.card: ModelCard = artefact.card
+        self._artefact, self._device, self._threads = artefact, device, threads_per_run
+        self._opening = Lock()
+        self._trunk: ort.InferenceSession | BoundSession | None = None
+        self._grey: NDArray[np.float32] | None = None
         choice = choose(precision, artefact.card, on_gpu=device.on_gpu)
         self.precision: Precision = choice.active
         self._encoder = _load(artefact.encoder_of(choice.active), device, threads_per_run)
-        self._critic = _load(artefact.critic, device, threads_per_run)
+        critic = with_standard_error(onnx.load(artefact.critic), artefact.card.calibration.bank)
+        self._critic = _load(artefact.critic, device, threads_per_run, critic.SerializeToString())
         self._check_shapes()
-        self._has_normaliser = "local_log_normaliser" in {out.name for out in self._critic.get_outputs()}
+        critic_outputs = {out.name for out in self._critic.get_outputs()}
+        self._errors = [STANDARD_ERROR] if STANDARD_ERROR in critic_outputs else []
+        self._has_normaliser = "local_log_normaliser" in critic_outputs
         self.report: ExecutionReport = report(device, self._encoder, self._critic, threads_per_run, choice)
         # After the report, which reads the sessions themselves.
         self._encoder = bound(self._encoder, device)
@@ -82,6 +99,33 @@ class Model:
         names = ["embedding", "code", "features"] if features else ["embedding", "code"]
         embedding, code, *rest = self._encoder.run(names, {"image": images})
         return Encoded(embedding, code, rest[0] if features else _NO_FEATURES)
+
+    def open_trunk(self) -> NDArray[np.float32] | None:
+        """Load the part of the encoder behind its features, once, and return the code of a grey image, [Y].
+
+        It is in float32 whatever the encoder's precision. The result is None where the code needs more of the
+        image than its features.
+        """
+        with self._opening:
+            if self._trunk is None:
+                encoder = self._artefact.encoder_of("fp32")
+                graph = trunk_of(onnx.load(encoder))
+                if graph is None:
+                    return None
+                session = _load(encoder, self._device, self._threads, graph.SerializeToString())
+                self._trunk = bound(session, self._device)
+            if self._grey is None:
+                rule = self.card.preprocessing
+                image = np.full((1, rule.height, rule.width, 3), GREY, np.uint8)
+                self._grey = self.encode_features(self.encode(image, features=True).features)[0]
+            return self._grey
+
+    def encode_features(self, features: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Compute codes [N, Y] of features [N, C, M, M]; the trunk is open."""
+        assert self._trunk is not None  # noqa: S101 (`open_trunk` comes first)
+        (code,) = self._trunk.run([CODE], {FEATURES: features})
+        codes: NDArray[np.float32] = code
+        return codes
 
     def project(self, code: NDArray[np.float32]) -> NDArray[np.float32]:
         """Compute the critic's projections [N, U] of codes [N, Y] whose images are not at hand."""
@@ -95,18 +139,17 @@ class Model:
         self, features: NDArray[np.float32], code: NDArray[np.float32], *, projections: bool
     ) -> Criticised:
         """Run the critic on the encoder's features [N, C, M, M] and code [N, Y]."""
-        names = ["mi_map"]
+        names = ["mi_map", *self._errors]
         if projections:
             names += ["local", "global"]
             names += ["local_log_normaliser"] if self._has_normaliser else []
-        mi_map, *rest = self._critic.run(names, {"features": features, "code": code})
+        outputs = dict(zip(names, self._critic.run(names, {"features": features, "code": code}), strict=True))
+        mi_map, standard_error = outputs["mi_map"], outputs.get(STANDARD_ERROR)
         if not projections:
-            return Criticised(mi_map)
-        local, global_, *normaliser = rest
-        normalisers = normaliser[0] if normaliser else np.zeros_like(mi_map)
-        return Criticised(
-            mi_map, [Projections(*row) for row in zip(local, global_, normalisers, strict=True)]
-        )
+            return Criticised(mi_map, standard_error=standard_error)
+        normalisers = outputs.get("local_log_normaliser", np.zeros_like(mi_map))
+        rows = zip(outputs["local"], outputs["global"], normalisers, strict=True)
+        return Criticised(mi_map, [Projections(*row) for row in rows], standard_error)
 
     def self_test(self, batch: int = 1) -> None:
         """Decode the card's golden image and compare the outputs, for every row of a batch of it.
@@ -188,9 +231,12 @@ def locate(models_dir: Path, model: str) -> Path:
     return matching[-1]
 
 
-def _load(graph: Path, device: DeviceChoice, threads: int) -> ort.InferenceSession:
+def _load(
+    graph: Path, device: DeviceChoice, threads: int, content: bytes | None = None
+) -> ort.InferenceSession:
+    """Open a session over a graph's file, or over `content` where that was made of it."""
     try:
-        return open_session(graph, device, threads)
+        return open_session(content or graph, device, threads)
     except Exception as error:
         raise ArtefactError(f"ONNX Runtime cannot load {graph}: {error}") from error
 

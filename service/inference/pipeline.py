@@ -13,6 +13,7 @@ from service.inference.admission import Admission, shutting_down
 from service.inference.batching import Batcher
 from service.inference.calls import Call, Delivery, Item, settle
 from service.inference.calls_in_flight import CallsInFlight
+from service.inference.contributions import Contributions
 from service.inference.deadline import Deadline
 from service.inference.decode_cost import DecodeCost, DecodeCosts, SizeClass
 from service.inference.decoding import Decoder, SmallDecoder
@@ -22,7 +23,7 @@ from service.inference.priority_queue import PriorityQueue
 from service.inference.quota import Quota
 from service.inference.readiness import Readiness
 from service.inference.resources import Resources, resources_of
-from service.inference.results import Outcome, Priority, Stages, Want
+from service.inference.results import Embedded, Outcome, Priority, Stages, Want
 from service.inference.threads import ThreadPool
 from service.inference.wait_estimate import WaitEstimate
 from service.inference.warm_up import warm_up
@@ -81,6 +82,7 @@ class Pipeline:
         self._longest_wait = settings.queue_seconds
         self._admission: Admission | None = None
         self._calls = CallsInFlight()
+        self._contributions = Contributions(self._model)
         self._peers = peers
         self._state = "The model is not warm yet."
 
@@ -180,14 +182,31 @@ class Pipeline:
         """
         if self._admission is None or any(threads.failed for threads in self._thread_pools):
             raise not_ready(self.readiness.reason)
+        if want is Want.CONTRIBUTION:
+            part = self._contributions.part(self._limit)
+            if priority is Priority.BULK and len(images) > part:
+                # A stream's chunk would hold all the room there is.
+                parts = [images[start : start + part] for start in range(0, len(images), part)]
+                return [
+                    outcome
+                    for one in parts
+                    for outcome in await self.embed(one, want, priority, stages, deadline, quota)
+                ]
+            self._contributions.check(len(images), self._limit)
+            await self._contributions.open()
         if quota is None:
             return await self._admit(self._admission, images, want, priority, stages, deadline)
-        await self._charge(self._admission, quota, len(images), priority)
+        charge = len(images) * self.cost_of(want)
+        await self._charge(self._admission, quota, charge, priority)
         try:
             return await self._admit(self._admission, images, want, priority, stages, deadline)
         except ServiceError:
-            quota.give_back(len(images))
+            quota.give_back(charge)
             raise
+
+    def cost_of(self, want: Want) -> int:
+        """Count the images that are encoded to answer one."""
+        return self._contributions.cost if want is Want.CONTRIBUTION else 1
 
     async def project(self, code: NDArray[np.float32]) -> NDArray[np.float32]:
         """Compute the critic's projections [N, U] of codes [N, Y] that were kept without their images.
@@ -217,7 +236,11 @@ class Pipeline:
         rule = self.card.preprocessing
         costs = list(map(self._costs.of, images))
         needed = resources_of(images, costs, rule.height * rule.width * 3)
+        if want is Want.CONTRIBUTION:
+            needed = self._contributions.needed(needed)
         async with admission.admit(needed, priority, deadline):
+            if want is Want.CONTRIBUTION:
+                return await self._contribute(images, costs, priority, stages or Stages(), deadline)
             if priority is Priority.BULK and (outcomes := await self._ask_peers(images, want)) is not None:
                 return outcomes
             return await self._answer(images, costs, want, priority, stages or Stages(), deadline)
@@ -248,11 +271,36 @@ class Pipeline:
         stages: Stages,
         deadline: Deadline | None,
     ) -> list[Outcome]:
-        call = Call([None] * len(images), len(images), self._loop.create_future(), stages)
-        items = [
-            Item(call, position, want, priority, data, cost)
-            for position, (data, cost) in enumerate(zip(images, costs, strict=True))
-        ]
+        call = self._new_call(len(images), stages)
+        items = _items(call, images, costs, want, priority)
+        return await self._outcomes(call, items, deadline)
+
+    async def _contribute(
+        self,
+        images: Sequence[bytes],
+        costs: Sequence[DecodeCost],
+        priority: Priority,
+        stages: Stages,
+        deadline: Deadline | None,
+    ) -> list[Outcome]:
+        """Answer images with contribution maps: first the images, then their covered copies."""
+        call = self._new_call(len(images), stages)
+        items = _items(call, images, costs, Want.CONTRIBUTION, priority)
+        outcomes = await self._outcomes(call, items, deadline)
+        encoded = [place for place, outcome in enumerate(outcomes) if isinstance(outcome, Embedded)]
+        copies_call = self._new_call(len(encoded) * self._contributions.copies_of_one, stages)
+        copies = self._contributions.copies(outcomes, copies_call)
+        found = await self._outcomes(copies_call, copies, deadline)
+        for place, of_one in zip(encoded, self._contributions.by_image(found), strict=True):
+            image = outcomes[place]
+            assert isinstance(image, Embedded)  # noqa: S101 (the others have no copies)
+            outcomes[place] = self._contributions.outcome(image, of_one)
+        return outcomes
+
+    def _new_call(self, images: int, stages: Stages) -> Call:
+        return Call([None] * images, images, self._loop.create_future(), stages)
+
+    async def _outcomes(self, call: Call, items: list[Item], deadline: Deadline | None) -> list[Outcome]:
         if not items:
             return []
         self._enqueue(items)
@@ -290,3 +338,12 @@ class Pipeline:
                 if threads.failed:
                     self._calls.refuse("not_ready", threads.reason)
             await asyncio.sleep(_WATCH_SECONDS)
+
+
+def _items(
+    call: Call, images: Sequence[bytes], costs: Sequence[DecodeCost], want: Want, priority: Priority
+) -> list[Item]:
+    return [
+        Item(call, position, want, priority, data, cost)
+        for position, (data, cost) in enumerate(zip(images, costs, strict=True))
+    ]

@@ -92,11 +92,12 @@ def _choose_without_metrics(requested: RequestedDevice, encoder: Path, options: 
     return choose_device(requested, encoder, options)
 
 
-def open_session(graph: Path, device: DeviceChoice, threads: int) -> ort.InferenceSession:
+def open_session(graph: Path | bytes, device: DeviceChoice, threads: int) -> ort.InferenceSession:
     """Load one graph where the choice says; each run takes `threads` CPU threads."""
     if device.requested == "tensorrt" and device.options.tensorrt_cache is not None:
         device.options.tensorrt_cache.mkdir(parents=True, exist_ok=True)
-    return ort.InferenceSession(str(graph), _options(threads), providers=device.providers)
+    source = graph if isinstance(graph, bytes) else str(graph)
+    return ort.InferenceSession(source, _options(threads), providers=device.providers)
 
 
 def bound(session: ort.InferenceSession, device: DeviceChoice) -> ort.InferenceSession | BoundSession:

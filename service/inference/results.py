@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 
 class Want(IntEnum):
-    """How much of the model an image needs; each level includes the ones before it."""
+    """How much of the model an image needs; each level but the last includes the ones before it."""
 
     EMBEDDING = 0
     """The encoder alone: embedding and code."""
@@ -16,6 +16,13 @@ class Want(IntEnum):
     """Encoder and critic: also the MI map."""
     PROJECTIONS = 2
     """Encoder and critic: also the critic's projections, from which cross MI maps are made."""
+    CONTRIBUTION = 3
+    """Encoder alone, then its part behind the features on copies that are covered in part."""
+
+    @property
+    def needs_critic(self) -> bool:
+        """Whether the critic is run."""
+        return self in (Want.MAP, Want.PROJECTIONS)
 
 
 class Priority(IntEnum):
@@ -76,14 +83,20 @@ class Embedded:
         embedding: float32 [D], of length one.
         code: float32 [Y], E(x).
         mi_map: float32 [M, M], pointwise MI in nats; from `Want.MAP` on.
+        standard_error: float32 [M, M], of the map by its bank, in nats; None where the critic has no bank.
         projections: from `Want.PROJECTIONS` on.
+        contribution: float32 [M, M], of each patch to the code; for `Want.CONTRIBUTION` alone.
+        features: float32 [C, M, M]; from the batch to the pipeline, for `Want.CONTRIBUTION` alone.
     """
 
     image: ImageInfo
     embedding: NDArray[np.float32]
     code: NDArray[np.float32]
     mi_map: NDArray[np.float32] | None = None
+    standard_error: NDArray[np.float32] | None = None
     projections: Projections | None = None
+    contribution: NDArray[np.float32] | None = None
+    features: NDArray[np.float32] | None = None
 
 
 @dataclass(frozen=True, slots=True)

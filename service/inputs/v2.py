@@ -10,6 +10,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from contract.map_kinds import MapKind
 from service.errors import ServiceError
 from service.inputs.base64_image import decode_text
 from service.inputs.images import json_object, no_image
@@ -43,6 +44,7 @@ class Inference:
         binary: whether outputs that are not named come as bytes.
         id: the client's name for the request, to be returned.
         seconds: how long the client waits; None without limit.
+        kind: of the maps.
     """
 
     images: list[bytes]
@@ -50,6 +52,7 @@ class Inference:
     binary: bool = False
     id: str | None = None
     seconds: float | None = None
+    kind: MapKind = MapKind.INFORMATION
 
 
 class _Strict(BaseModel):
@@ -73,6 +76,7 @@ class _OutputParameters(_Strict):
 class _RequestParameters(_Strict):
     content_type: _InputCodec | None = None
     binary_data_output: bool = False
+    kind: Literal["information", "contribution", "contrast"] = "information"
     # In microseconds, as Triton has it; 0 is none.
     timeout: int = Field(default=0, ge=0, le=600_000_000)
 
@@ -123,6 +127,7 @@ def parse_inference(body: bytes, json_bytes: str | None, most: int) -> Inference
         parameters.binary_data_output,
         request.id,
         parameters.timeout / 1e6 or None,
+        MapKind(parameters.kind),
     )
 
 

@@ -10,6 +10,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from contract.card import ModelCard
+from contract.map_kinds import MapKind
 from service.errors import ServiceError
 from service.outputs.accept import ARROW
 from service.outputs.arrays import MODEL_KEY
@@ -27,8 +28,8 @@ class AnswerBatches:
 
     media_type = ARROW
 
-    def __init__(self, card: ModelCard, outputs: Sequence[str]) -> None:
-        """Begin the stream; `outputs` may name `embedding` and `mi_map`."""
+    def __init__(self, card: ModelCard, outputs: Sequence[str], kind: MapKind = MapKind.INFORMATION) -> None:
+        """Begin the stream; `outputs` may name `embedding` and `mi_map`, a map of this kind."""
         grid = card.patch_grid
         sizes = {"embedding": card.shapes.embedding, "mi_map": grid.rows * grid.columns}
         self._sizes = {name: sizes[name] for name in sizes if name in outputs}
@@ -44,6 +45,9 @@ class AnswerBatches:
             MODEL_KEY: card.id.encode(),
             b"infomax.mi_map": f"{grid.rows}x{grid.columns}".encode(),
         }
+        if "mi_map" in outputs:
+            metadata[b"infomax.mi_map.kind"] = kind.encode()
+            metadata[b"infomax.mi_map.unit"] = kind.meaning.unit.encode()
         self._schema = pa.schema(fields, metadata=metadata)
         self._sink = BytesIO()
         self._writer = pa.ipc.new_stream(self._sink, self._schema)
@@ -71,7 +75,7 @@ class AnswerBatches:
             pa.array([None if failed is None else failed.code for failed in failures], pa.string()),
             pa.array([None if failed is None else failed.message for failed in failures], pa.string()),
             *(
-                _column([getattr(answer, name) for answer in answers], size)
+                _column([_numbers(answer, name) for answer in answers], size)
                 for name, size in self._sizes.items()
             ),
         ]
@@ -82,6 +86,12 @@ class AnswerBatches:
         self._sink.seek(0)
         self._sink.truncate()
         return data
+
+
+def _numbers(answer: Answer, name: str) -> NDArray[np.float32] | None:
+    if name == "embedding":
+        return answer.embedding
+    return None if answer.mi_map is None else answer.mi_map.values
 
 
 def _column(arrays: Sequence[NDArray[np.float32] | None], size: int) -> "pa.Array[Any]":

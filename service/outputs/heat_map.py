@@ -1,4 +1,4 @@
-"""MI map as a picture: the image, and the map over it with its scale in nats.
+"""Map as a picture: the image, and the map over it with its scale.
 
 Between the centres of patches, colours are interpolated linearly. Beyond the outermost centres, the nearest
 patch counts, so that no colour lies outside of the values that the model gave. What the model does not see of
@@ -45,10 +45,12 @@ class Picture:
 
     Attributes:
         image: RGB, upright, at full size.
-        mi_map: float32 [rows, columns] in nats.
+        mi_map: float32 [rows, columns].
         grid: the patches of the map.
         placement: position of the image in the model's input.
         label: label of the scale.
+        unit: of the values.
+        ceiling: the largest value that is told apart; larger ones have its colour.
     """
 
     image: Image.Image
@@ -56,6 +58,27 @@ class Picture:
     grid: PatchGrid
     placement: Placement
     label: str
+    unit: str = "nats"
+    ceiling: float | None = None
+
+    @property
+    def shown(self) -> NDArray[np.float32]:
+        """The map, with its values capped."""
+        return self.mi_map if self.ceiling is None else np.minimum(self.mi_map, np.float32(self.ceiling))
+
+    @property
+    def title(self) -> str:
+        """What stands above the map."""
+        title = f"mean {self.mi_map.mean(dtype=np.float64):.2f} {self.unit}"
+        above = 0 if self.ceiling is None else int((self.mi_map > self.ceiling).sum())
+        return f"{title}, {above} above {self.ceiling:.1f}" if above else title
+
+    @property
+    def scale(self) -> tuple[float, float]:
+        """Ends of the scale: as far on both sides of zero, or on the one side that has values."""
+        reach = max(float(np.abs(self.shown).max()), _LEAST_RANGE)
+        low, high = float(self.shown.min()), float(self.shown.max())
+        return (-reach if low < 0 else 0.0), (reach if high > 0 or low >= 0 else 0.0)
 
 
 class _Panel(NamedTuple):
@@ -75,18 +98,17 @@ def draw_heat_map(picture: Picture) -> bytes:
     """Draw the PNG: image on the left, overlay and scale bar on the right."""
     sheet = Image.new("RGB", SIZE, "white")
     pen = ImageDraw.Draw(sheet)
-    reach = max(float(np.abs(picture.mi_map).max()), _LEAST_RANGE)
-    mean = picture.mi_map.mean(dtype=np.float64)
+    scale = picture.scale
     original, overlay = (_panel(box, picture.image.size) for box in (_ORIGINAL_BOX, OVERLAY_BOX))
     shown = _fit(picture.image, original.size)
     sheet.paste(shown, original[:2])
-    sheet.paste(_overlay(picture, shown, reach), overlay[:2])
+    sheet.paste(_overlay(picture, shown, max(map(abs, scale))), overlay[:2])
     _draw_dots(pen, overlay, picture)
-    for box, title in ((original, "image"), (overlay, f"mean {mean:.2f} nats")):
+    for box, title in ((original, "image"), (overlay, picture.title)):
         _draw_axes(pen, box, picture.image.size)
         middle = (box.left + box.right) / 2
         pen.text((middle, box.top - _GAP), title, _BLACK, _font(_TITLE), anchor="ms")
-    _draw_bar(sheet, pen, reach, picture.label)
+    _draw_bar(sheet, pen, scale, picture.label)
     file = BytesIO()
     sheet.save(file, "PNG", compress_level=_DEFLATE)
     return file.getvalue()
@@ -147,7 +169,7 @@ def _seen(places: NDArray[np.float64], axis: Axis) -> NDArray[np.bool_]:
 def _field(picture: Picture, xs: NDArray[np.float64], ys: NDArray[np.float64]) -> NDArray[np.float64]:
     """Interpolate the map at every shown pixel: float64 [height, width] of the shown picture."""
     across, down = _centres(picture)
-    rows = np.stack([np.interp(xs, across, row) for row in picture.mi_map])
+    rows = np.stack([np.interp(xs, across, row) for row in picture.shown])
     return np.stack([np.interp(ys, down, column) for column in rows.T], axis=1)
 
 
@@ -177,19 +199,20 @@ def _draw_axes(pen: ImageDraw.ImageDraw, box: _Panel, original: tuple[int, int])
         pen.text((box.left - _GAP, y), label(value), _BLACK, font, anchor="rm")
 
 
-def _draw_bar(sheet: Image.Image, pen: ImageDraw.ImageDraw, reach: float, caption: str) -> None:
+def _draw_bar(sheet: Image.Image, pen: ImageDraw.ImageDraw, scale: tuple[float, float], caption: str) -> None:
     """Draw the scale bar: colours as they look over white, values, and the caption."""
     left, top, right, bottom = (round(share * side) for share, side in zip(_BAR_BOX, SIZE * 2, strict=True))
     height = bottom - top
-    shares = 1 - 2 * (np.arange(height) + 0.5) / height
+    low, high = scale
+    shares = (high - (high - low) * (np.arange(height) + 0.5) / height) / max(-low, high)
     column = 255 + _OVERLAY * (colors(shares) - 255)
     bar = np.repeat(column.round().astype(np.uint8)[:, None], right - left, axis=1)
     sheet.paste(Image.fromarray(bar), (left, top))
     pen.rectangle((left - 1, top - 1, right, bottom), outline=_BLACK)
     font, numbers = _font(_NUMBER), right + _GAP
-    values = ticks(-reach, reach, height // _ALONG_BAR)
+    values = ticks(low, high, height // _ALONG_BAR)
     for value in values:
-        y = top + round((1 - value / reach) / 2 * height)
+        y = top + round((high - value) / (high - low) * height)
         pen.line((right, y, right + _TICK, y), _BLACK)
         pen.text((numbers, y), label(value), _BLACK, font, anchor="lm")
     widest = max(font.getlength(label(value)) for value in values)

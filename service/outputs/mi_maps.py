@@ -1,21 +1,35 @@
-"""MI maps as JSON: the grid in nats, and the boxes of its patches in the image."""
+"""Maps as JSON: the grid in its unit, and the boxes of its patches in the image."""
 
 from collections.abc import Sequence
 
 import numpy as np
-from numpy.typing import NDArray
 
 from contract.card import ModelCard
 from contract.placement import place
+from service.inference.maps import PatchMap
 from service.inference.results import Embedded, ImageInfo
 from service.outputs.json import dump
 
 
-def map_json(mi_map: NDArray[np.float32]) -> dict[str, object]:
-    """Return one map [rows, columns] in nats, for `service.outputs.json.dump`."""
-    rows, columns = mi_map.shape
-    nats = np.ascontiguousarray(mi_map)
-    return {"rows": rows, "columns": columns, "nats": nats, "mean": float(nats.mean(dtype=np.float64))}
+def map_json(patch_map: PatchMap) -> dict[str, object]:
+    """Return one map, for `service.outputs.json.dump`: `nats`, or `values` in another unit."""
+    rows, columns = patch_map.values.shape
+    meaning = patch_map.kind.meaning
+    values = np.ascontiguousarray(patch_map.values)
+    members: dict[str, object] = {
+        "kind": patch_map.kind,
+        "unit": meaning.unit,
+        "rows": rows,
+        "columns": columns,
+        "nats" if meaning.in_nats else "values": values,
+        "mean": float(values.mean(dtype=np.float64)),
+    }
+    if patch_map.standard_error is not None:
+        members["standard_error"] = np.ascontiguousarray(patch_map.standard_error)
+    if patch_map.ceiling is not None:
+        members["ceiling"] = patch_map.ceiling
+        members["above_ceiling"] = patch_map.above_ceiling
+    return members
 
 
 def image_json(image: ImageInfo) -> dict[str, object]:
@@ -26,7 +40,7 @@ def image_json(image: ImageInfo) -> dict[str, object]:
 def maps_json(
     card: ModelCard,
     embedded: Sequence[Embedded],
-    maps: Sequence[NDArray[np.float32]],
+    maps: Sequence[PatchMap],
     reference: ImageInfo | None = None,
 ) -> bytes:
     """Write the answer to a request.
@@ -35,20 +49,23 @@ def maps_json(
         card: card of the model that made the maps.
         embedded: the images.
         maps: one map for each image.
-        reference: the image whose code all maps are against; None where each is against its own.
+        reference: the image that all maps are against; None where there is none.
     """
     data = [
         {
             "index": index,
-            **map_json(mi_map),
+            **map_json(patch_map),
             "image": image_json(one.image),
             "boxes": _boxes(card, one.image),
         }
-        for index, (one, mi_map) in enumerate(zip(embedded, maps, strict=True))
+        for index, (one, patch_map) in enumerate(zip(embedded, maps, strict=True))
     ]
+    kind = maps[0].kind
     answer: dict[str, object] = {
         "model": card.id,
-        "unit": "nats",
+        "kind": kind,
+        "question": kind.meaning.question,
+        "unit": kind.meaning.unit,
         "estimator": card.calibration.estimator,
         "joint": card.calibration.joint,
         "data": data,

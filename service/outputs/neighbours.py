@@ -6,8 +6,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from contract.map_kinds import MapKind
 from service.index.items import Neighbour
 from service.index.pictures import Source
+from service.inference.maps import PatchMap
 from service.inference.results import ImageInfo
 from service.outputs.mi_maps import image_json, map_json
 
@@ -77,4 +79,5 @@ def _explanation_json(explanation: Explanation) -> dict[str, object]:
 
 
 def _cross_json(mi_map: NDArray[np.float32]) -> dict[str, object]:
-    return {**map_json(mi_map), "contrast": contrast(np.ascontiguousarray(mi_map))}
+    patch_map = PatchMap(MapKind.INFORMATION, mi_map)
+    return {**map_json(patch_map), "contrast": contrast(np.ascontiguousarray(mi_map))}

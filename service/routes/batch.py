@@ -6,6 +6,7 @@ from fastapi import APIRouter, Request, Response
 from pydantic import Field, WithJsonSchema, field_validator
 
 from contract.card import ModelCard
+from contract.map_kinds import MapKind
 from service.http.request_context import context_of
 from service.inputs.parameters import merge, parse, query_of, refused
 from service.outputs import accept
@@ -13,9 +14,11 @@ from service.outputs.answer_batches import AnswerBatches
 from service.outputs.embeddings import VectorEncoding
 from service.outputs.lines import NDJSON, Lines
 from service.routes import description
+from service.routes.map_parameters import KindName
 from service.routes.search_parameters import SearchParameters
 from service.routes.streams import REQUEST_BODY, stream_response
 from service.runtime import served_for
+from service.streaming.maps import Maps
 from service.streaming.outputs import OUTPUTS, Outputs, Search
 from service.streaming.response import AnswerFormat
 
@@ -36,6 +39,7 @@ class BatchParameters(SearchParameters):
         json_schema_extra={"default": OUTPUTS[0]},
     )
     encoding_format: VectorEncoding = Field(default="float", description="how NDJSON writes a vector")
+    kind: KindName = "information"
 
     @field_validator("outputs", mode="before")
     @classmethod
@@ -60,7 +64,8 @@ async def answer_batch(request: Request) -> Response:
     search = Search(
         served.index, parameters.k, parameters.condition, parameters.thoroughness, parameters.min_score
     )
-    handler = Outputs(served.pipeline, parameters.outputs, search, context_of(request).quota)
+    maps = Maps(MapKind(parameters.kind), served.pipeline, served.index)
+    handler = Outputs(served.pipeline, parameters.outputs, search, context_of(request).quota, maps)
     return stream_response(request, PATH, handler, _format(media_type, parameters, served.pipeline.card))
 
 
@@ -69,4 +74,4 @@ def _format(media_type: str, parameters: BatchParameters, card: ModelCard) -> An
         return Lines(parameters.encoding_format)
     if "neighbours" in parameters.outputs:
         raise refused(f"outputs=neighbours cannot be written as {media_type}. Accept {NDJSON}.")
-    return AnswerBatches(card, parameters.outputs)
+    return AnswerBatches(card, parameters.outputs, MapKind(parameters.kind))

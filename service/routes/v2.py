@@ -16,7 +16,8 @@ from fastapi import APIRouter, Request, Response
 from contract.card import ModelCard
 from service.errors import not_ready
 from service.http.deadlines import Route, until, within_deadline
-from service.inference.results import Embedded, Stages, Want
+from service.inference.maps import WANTS
+from service.inference.results import Stages, Want
 from service.inputs import v2 as inputs
 from service.inputs.body import read_body
 from service.inputs.parameters import refused
@@ -27,8 +28,9 @@ from service.outputs.json import json_response
 from service.outputs.timing import server_timing
 from service.routes import description
 from service.routes.early_refusal import refuse_early
-from service.routes.whole import embed_all
+from service.routes.whole import embed_all, map_all
 from service.runtime import runtime_of, served_for
+from service.streaming.maps import Maps
 
 router = APIRouter(prefix="/v2", tags=["Open Inference Protocol"])
 
@@ -157,15 +159,22 @@ async def infer(request: Request) -> Response:
     split = request.headers.get(inputs.HEADER)
     asked = inputs.parse_inference(body, split, runtime.settings.max_request_items)
     wanted = asked.outputs or tuple(inputs.WantedOutput(name, asked.binary) for name in _shapes(card))
-    want = _want(wanted, card)
+    with_maps = _with_maps(wanted, card)
+    want = WANTS[asked.kind] if with_maps else Want.EMBEDDING
     stages = Stages()
     route = request.scope["route"].path_format
     limit = until(request, asked.seconds, "the parameter timeout") if asked.seconds else nullcontext()
     with limit:
         embedded = await embed_all(request, served.pipeline, route, asked.images, want, stages)
+        maps = await map_all(Maps(asked.kind, served.pipeline, served.index), embedded) if with_maps else []
     started = perf_counter()
+    rows = {_EMBEDDING: [one.embedding for one in embedded], _MI_MAP: [one.values for one in maps]}
+    shapes = _shapes(card)
     tensors = [
-        outputs.OutputTensor(one.name, _values(one.name, embedded, card), one.binary) for one in wanted
+        outputs.OutputTensor(
+            one.name, np.array(rows[one.name], np.float32).reshape(-1, *shapes[one.name]), one.binary
+        )
+        for one in wanted
     ]
     return outputs.answer(card, tensors, asked.id, server_timing(stages, serialise=perf_counter() - started))
 
@@ -189,8 +198,8 @@ def _shapes(card: ModelCard) -> dict[str, tuple[int, ...]]:
     return {_EMBEDDING: (card.shapes.embedding,), _MI_MAP: (grid.rows, grid.columns)}
 
 
-def _want(wanted: Sequence[inputs.WantedOutput], card: ModelCard) -> Want:
-    """Decide how much of the model the outputs need.
+def _with_maps(wanted: Sequence[inputs.WantedOutput], card: ModelCard) -> bool:
+    """Tell whether the outputs need maps.
 
     Raises:
         ServiceError: 422 `invalid_parameter` for an unknown output.
@@ -199,12 +208,4 @@ def _want(wanted: Sequence[inputs.WantedOutput], card: ModelCard) -> Want:
     for one in wanted:
         if one.name not in shapes:
             raise refused(f"There is no output {one.name[:40]!a}. There are {', '.join(shapes)}.")
-    return Want.MAP if any(one.name == _MI_MAP for one in wanted) else Want.EMBEDDING
-
-
-def _values(
-    name: str, embedded: Sequence[Embedded], card: ModelCard
-) -> np.ndarray[Any, np.dtype[np.float32]]:
-    """Return an output of all images, [N, …]."""
-    rows = [one.mi_map if name == _MI_MAP else one.embedding for one in embedded]
-    return np.array(rows, np.float32).reshape(len(rows), *_shapes(card)[name])
+    return any(one.name == _MI_MAP for one in wanted)

@@ -1,4 +1,4 @@
-"""Embedding of a request's images, all of them or none."""
+"""Embeddings and maps of a request's images, all of them or none."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -8,9 +8,11 @@ from fastapi import Request
 from service.errors import ServiceError, item_error
 from service.http.disconnect import while_connected
 from service.http.request_context import context_of
+from service.inference.maps import PatchMap
 from service.inference.outcome_counters import count_outcomes
 from service.inference.pipeline import Pipeline
 from service.inference.results import Embedded, Failed, Priority, Stages, Want
+from service.streaming.maps import Maps
 
 
 async def embed_all(
@@ -56,3 +58,21 @@ def _refusal(failed: Failed, position: int, count: int, names: Mapping[int, str]
     if position in names:
         return item_error(replace(failed, message=f"{names[position]}: {failed.message}"))
     return item_error(failed, position if count - len(names) > 1 else None)
+
+
+async def map_all(
+    maps: Maps, embedded: Sequence[Embedded], reference: Embedded | None = None
+) -> list[PatchMap]:
+    """Return one map for each image.
+
+    Raises:
+        ServiceError: 500 `inference_failed` for a map that is not finite, 422 `no_neighbours`, 503
+            `index_unavailable`.
+    """
+    made: list[PatchMap] = []
+    for position, one in enumerate(embedded):
+        result = await maps.map(one, reference)
+        if isinstance(result, Failed):
+            raise item_error(result, position if len(embedded) > 1 else None)
+        made.append(result)
+    return made

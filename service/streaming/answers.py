@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from service.index.items import Neighbour
+from service.inference.maps import PatchMap
 from service.inference.results import Failed
 
 
@@ -20,7 +21,7 @@ class Answer:
         id: id of the item.
         failed: why it has no outputs.
         embedding: float32 [D].
-        mi_map: float32 [M, M], pointwise MI in nats.
+        mi_map: map of the kind that was asked for.
         neighbours: best first.
     """
 
@@ -28,7 +29,7 @@ class Answer:
     id: str
     failed: Failed | None = None
     embedding: NDArray[np.float32] | None = None
-    mi_map: NDArray[np.float32] | None = None
+    mi_map: PatchMap | None = None
     neighbours: Sequence[Neighbour] | None = None
 
 

@@ -12,11 +12,13 @@ from service.index.items import Neighbour
 from service.index.search import Query
 from service.index.search_plan import Recall
 from service.index.store import Index
+from service.inference.maps import WANTS, PatchMap
 from service.inference.pipeline import Pipeline
 from service.inference.quota import Quota
 from service.inference.results import Failed, Outcome, Priority, Want
 from service.inputs.stream import StreamItem
 from service.streaming.answers import Answer
+from service.streaming.maps import Maps
 
 OUTPUTS = ("embedding", "mi_map", "neighbours")
 
@@ -51,13 +53,18 @@ class Outputs:
         outputs: Sequence[str],
         search: Search | None = None,
         quota: Quota | None = None,
+        maps: Maps | None = None,
     ) -> None:
-        """Take `outputs` of `OUTPUTS`; neighbours need `search`, and images are charged to `quota`."""
+        """Take `outputs` of `OUTPUTS`; images are charged to `quota`.
+
+        Neighbours need `search`, and maps need `maps`.
+        """
         self._quota = quota
         self._pipeline = pipeline
         self._outputs = outputs
         self._search = search if "neighbours" in outputs else None
-        self._want = Want.MAP if "mi_map" in outputs else Want.EMBEDDING
+        self._maps = maps if "mi_map" in outputs else None
+        self._want = Want.EMBEDDING if self._maps is None else WANTS[self._maps.kind]
 
     async def prepare(self, items: Sequence[StreamItem]) -> list[Answer]:
         """Embed the images, and search for their neighbours if asked to.
@@ -73,22 +80,29 @@ class Outputs:
         found: Sequence[_SearchOutcome] = [None] * len(items)
         if self._search is not None:
             found = await _neighbours(self._search, outcomes)
-        return list(map(self._answer, items, outcomes, found))
+        mapped: Sequence[PatchMap | Failed | None] = [None] * len(items)
+        if self._maps is not None:
+            mapped = await self._maps.all(outcomes)
+        return list(map(self._answer, items, outcomes, found, mapped))
 
     async def conclude(self, _items: Sequence[StreamItem], prepared: list[Answer]) -> list[Answer]:
         """Return the prepared answers; nothing depends on the order."""
         return prepared
 
-    def _answer(self, item: StreamItem, outcome: Outcome, found: _SearchOutcome) -> Answer:
+    def _answer(
+        self, item: StreamItem, outcome: Outcome, found: _SearchOutcome, mapped: PatchMap | Failed | None
+    ) -> Answer:
         if isinstance(outcome, Failed):
             return Answer(item.index, item.id, outcome)
         if isinstance(found, Failed):
             return Answer(item.index, item.id, found)
+        if isinstance(mapped, Failed):
+            return Answer(item.index, item.id, mapped)
         return Answer(
             item.index,
             item.id,
             embedding=outcome.embedding if "embedding" in self._outputs else None,
-            mi_map=outcome.mi_map,
+            mi_map=mapped,
             neighbours=found,
         )
 

@@ -75,7 +75,8 @@ def _rows(embedded: Sequence[Embedded]) -> list[list[NDArray[np.float32]]]:
     """Return the arrays of all images, field by field, in the order of `Embedded`."""
     fields = [[one.embedding for one in embedded], [one.code for one in embedded]]
     maps = [one.mi_map for one in embedded if one.mi_map is not None]
-    return [*fields, maps] if maps else fields
+    errors = [one.standard_error for one in embedded if one.standard_error is not None]
+    return [*fields, *filter(None, (maps, errors))]
 
 
 def _head_of(outcome: Outcome) -> list[object]:

@@ -16,6 +16,9 @@ def _command(target: str, summary: str) -> Command:
 COMMANDS = {
     "train": _command("train:train", "Train an encoder."),
     "probe": _command("probe:probe", "Measure what a run's encoder or an exported model is worth."),
+    "validate-maps": _command(
+        "validate_maps:validate_maps", "Validate what the maps of an exported model claim."
+    ),
     "measure": _command("measure:measure", "Measure what a frozen encoder's code says."),
     "report": _command("report:report", "Write report.html into a run's folder."),
     "utility": _command("utility:utility", "Say what pretraining is worth in labels."),

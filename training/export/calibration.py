@@ -11,7 +11,8 @@ from training.evaluation.frozen import FrozenEncoder
 Floats = NDArray[np.float32]
 JOINT = "a patch C_i(x) and the code E(x) of the same unaugmented image"
 _BATCH = 500
-_BANK = 1024
+# The standard error of a patch falls with the root of the bank, and its ceiling rises with the logarithm.
+_BANK = 4096
 
 
 def bank_size(training_images: int) -> int:

@@ -117,4 +117,4 @@ def test_banks_are_apart_fixed_by_the_seed_and_no_larger_than_the_images_allow()
     assert not set(own) & set(other)
     assert np.array_equal(own, bank_rows(1000, 250, seed=0)[0])
     assert not np.array_equal(own, bank_rows(1000, 250, seed=1)[0])
-    assert bank_size(45_000) == 1024
+    assert bank_size(45_000) == 4096

@@ -8,7 +8,14 @@ from torch import Tensor
 from training.data.views import to_unit
 from training.model.encoders import Encoder, Encoding
 
-_BATCH = 512
+# Of larger images fewer are encoded at once: the maps of a network are many times as large as its images.
+_MOST_IMAGES = 512
+_MOST_PIXELS = 512 * 64 * 64
+
+
+def images_at_once(height: int, width: int) -> int:
+    """Choose how many images of that size are encoded at once, so that memory does not grow with it."""
+    return max(1, min(_MOST_IMAGES, _MOST_PIXELS // (height * width)))
 
 
 @torch.no_grad()
@@ -17,7 +24,7 @@ def encodings(encoder: Encoder, pixels: Tensor) -> Iterator[Encoding]:
     was_training = encoder.training
     encoder.eval()
     try:
-        for chunk in pixels.split(_BATCH):
+        for chunk in pixels.split(images_at_once(*pixels.shape[1:3])):
             images = to_unit(chunk.to(encoder.mean.device)).contiguous(memory_format=torch.channels_last)
             # Not by way of a compiled call, which would be compiled anew for evaluation.
             yield Encoding(*(layer.cpu() for layer in encoder.forward(images)))

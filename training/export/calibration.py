@@ -10,7 +10,8 @@ from training.evaluation.frozen import FrozenEncoder
 
 Floats = NDArray[np.float32]
 JOINT = "a patch C_i(x) and the code E(x) of the same unaugmented image"
-_BATCH = 500
+# Each patch is scored against the whole bank.
+_PATCHES_AT_ONCE = 32_000
 # The standard error of a patch falls with the root of the bank, and its ceiling rises with the logarithm.
 _BANK = 4096
 
@@ -53,8 +54,9 @@ def measure(
     others = plain["code"][other_rows(len(pixels), seed)]
     other_global = _project_codes(critic, other_bank, plain["features"][:1])
     maps, shuffled, bank_shift, flip_error = [], [], [], []
-    for start in range(0, len(pixels), _BATCH):
-        rows = slice(start, start + _BATCH)
+    size = max(1, _PATCHES_AT_ONCE // int(np.prod(plain["features"].shape[2:])))
+    for start in range(0, len(pixels), size):
+        rows = slice(start, start + size)
         features = plain["features"][rows]
         own, local, normaliser = critic.run(
             ["mi_map", "local", "local_log_normaliser"], {"features": features, "code": plain["code"][rows]}

@@ -57,22 +57,25 @@ class Progress:
         else:
             sys.stderr.write(f"{line}\n")
 
-    def update(self, done: int, total: int, status: str = "", share: float | None = None) -> None:
+    def update(self, done: int, total: int | None, status: str = "", share: float | None = None) -> None:
         """Show the state; without a terminal at most one line in 15 seconds, and the last one.
 
         Args:
-            done, total: steps.
+            done, total: steps; no total where it is not known.
             status: a few words.
             share: of the work that is done, where steps do not cost the same; `done / total` by default.
         """
         now = time.monotonic()
-        left = self._left(now, done / max(total, 1) if share is None else share)
+        if share is None:
+            share = 0.0 if total is None else done / max(total, 1)
+        left = self._left(now, share)
         if self._bar is not None:
             self._bar.update(self._task, completed=done, total=total, left=left, status=status)
             return
         if done == total or now - self._lined_at >= _SECONDS_BETWEEN_LINES:
             self._lined_at = now
-            sys.stderr.write(f"{self._title}: {done}/{total} {', '.join(filter(None, (left, status)))}\n")
+            steps = f"{done}" if total is None else f"{done}/{total}"
+            sys.stderr.write(f"{self._title}: {steps} {', '.join(filter(None, (left, status)))}\n")
             sys.stderr.flush()
 
     def _left(self, now: float, share: float) -> str:

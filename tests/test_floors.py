@@ -24,7 +24,7 @@ FLOORS: dict[str, tuple[tuple[str, ...], ...]] = {
         ("inputs", "models"),
         ("streaming", "http"),
         ("outputs", "runtime"),
-        ("routes",),
+        ("routes", "corpus"),
         ("app",),
         ("processes",),
         ("cli",),

@@ -16,8 +16,6 @@ COMMANDS = {
         "service.cli.doctor:doctor",
         "Check whether this machine can serve the model, and say what to do where it cannot.",
     ),
-    "embed": Command(
-        "service.cli.embed:embed", "Embed the images of a folder into a file, without a server."
-    ),
+    "embed": Command("service.cli.embed:embed", "Embed images into files, in this process or by a service."),
     "key": Command("service.cli.key:key", "API keys for those who may use the service."),
 }

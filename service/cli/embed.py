@@ -1,47 +1,23 @@
-"""`infomax embed`: embeddings of a folder of images in a file, without a server."""
+"""`infomax embed`: embeddings of any number of images in files, by this process or by a service."""
 
-import asyncio
-import os
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from time import perf_counter
 
-import numpy as np
 import typer
-from numpy.typing import NDArray
 
 from contract.errors import InfomaxError
-from contract.progress import Progress
 from service.cli.setting_options import with_settings
-from service.inference.pipeline import Pipeline
-from service.inputs.folder import FolderFile, Hidden, files_under, folder_items
-from service.inputs.names import text_of
-from service.outputs.vector_files import VECTOR_FILES, VectorFile, own_files
+from service.corpus.assembly import Output
+from service.corpus.run import Finished, StoppedError, run_here
+from service.corpus.sources import Sources
+from service.inputs.names import shown_path
 from service.settings import Settings
-from service.streaming.answers import Answer, Tally
-from service.streaming.outputs import Outputs
-from service.streaming.stream import Stream, Window
 from service.system.cpu_count import usable_cores
 
+IMAGES_FAILED = 3
+"""Exit status with `--fail-on-error`: the output is complete, and some images failed."""
 
-class EmbedError(InfomaxError):
-    """The images cannot be read, the file cannot be written, or there is nothing to write."""
-
-
-@dataclass(frozen=True)
-class EmbeddingRun:
-    """Result of a run.
-
-    Attributes:
-        tally: images by outcome.
-        seconds: time from the first image to the last, without the start of the model.
-        hidden: files and folders that were not looked into.
-    """
-
-    tally: Tally
-    seconds: float
-    hidden: Hidden
+STOPPED = 75
+"""Exit status of a run that the same command goes on with; EX_TEMPFAIL of sysexits.h."""
 
 
 @with_settings(
@@ -58,117 +34,74 @@ class EmbeddingRun:
 )
 def embed(
     settings: Settings,
-    path: Path = typer.Argument(help="a folder, with all that lies below it, or one image"),
-    out: Path = typer.Option(
-        help="file to write: .npy (with the names in a .txt beside it), .parquet or .ndjson"
+    sources: list[str] = typer.Argument(
+        help="folders, patterns, lists (.txt: a path a line, and a label behind a tab), tar archives and "
+        "WebDataset shards, Parquet files, or images"
     ),
+    out: Path = typer.Option(
+        help="file (.parquet, .arrow, .ndjson, or .npy with the ids in a .txt beside it) or folder of shards"
+    ),
+    form: str | None = typer.Option(
+        None, "--format", help="of the shards: parquet, arrow, ndjson or npy", show_default="parquet"
+    ),
+    shard_images: int | None = typer.Option(
+        None, min=1, help="images of one shard", show_default="100000 where --out is a folder"
+    ),
+    rejects: Path | None = typer.Option(None, help="file to list the images that failed in, as NDJSON"),
+    fail_on_error: bool = typer.Option(
+        False, "--fail-on-error", help=f"end with status {IMAGES_FAILED} if an image failed"
+    ),
+    overwrite: bool = typer.Option(False, "--overwrite", help="replace what is at --out"),
+    restart: bool = typer.Option(False, "--restart", help="throw away what a stopped run has done"),
+    url: str | None = typer.Option(None, help="address of a service that embeds, instead of this process"),
+    api_key_file: Path | None = typer.Option(None, help="file with the API key for --url"),
 ) -> None:
-    """Embed the images of a folder into a file, without a server.
+    """Embed images into files, in this process or by a service.
 
+    A run that was stopped or killed goes on where it was when the same command is run again. Exit status:
+    0 done; 1 an error; 2 a wrong option; 3 done, but images failed (with --fail-on-error); 75 stopped, run it
+    again.
     Further settings are INFOMAX_... variables.
     """
-    done = run(path, out, _for_one_process(settings))
-    tally = done.tally
-    rate = tally.ok / done.seconds if done.seconds else 0.0
+    output = Output.of(out, form, shard_images, rejects, overwrite=overwrite)
+    corpus = Sources.of(sources, output.foreign())
+    try:
+        if url is None:
+            done = run_here(corpus, output, _for_one_process(settings), restart=restart)
+        else:
+            # The client is not needed otherwise.
+            from service.corpus.remote_run import run_by_service
+
+            done = run_by_service(corpus, output, settings, url, _key(api_key_file), restart=restart)
+    except StoppedError as error:
+        typer.secho(str(error), err=True, fg="yellow")
+        raise typer.Exit(STOPPED) from None
+    _report(done, output, corpus)
+    if fail_on_error and done.summary.failures:
+        raise typer.Exit(IMAGES_FAILED)
+
+
+def _report(done: Finished, output: Output, sources: Sources) -> None:
+    failed = done.summary.failures
+    rate = done.images / done.seconds if done.seconds else 0.0
+    codes = ", ".join(f"{code} {count:,}" for code, count in sorted(failed.items()))
     typer.echo(
-        f"{tally.ok:,} embeddings in {_shown(out)}, {tally.errors:,} files left out, {rate:,.0f} images/s."
+        f"{done.summary.ok:,} embeddings in {shown_path(output.path)}, {failed.total():,} files left out"
+        f"{f' ({codes})' if codes else ''}, {rate:,.0f} images/s."
     )
-    if done.hidden.count:
-        typer.echo(f"{done.hidden.count:,} hidden files or folders were not read: {done.hidden}.")
+    if sources.hidden.count:
+        typer.echo(f"{sources.hidden.count:,} hidden files or folders were not read: {sources.hidden}.")
 
 
-def run(path: Path, out: Path, settings: Settings) -> EmbeddingRun:
-    """Write the embeddings of all images below `path` to `out`; name the files that are left out on stderr.
-
-    Raises:
-        EmbedError: there is no file, no file is an image, or `out` cannot be written.
-        ArtefactError: the model is missing or breaks a rule of the contract.
-        SettingsError: the demanded device does not work.
-    """
-    path, out = path.absolute(), out.resolve()
-    kind = VECTOR_FILES.get(out.suffix)
-    if kind is None:
-        raise EmbedError(f"{_shown(out)} has no known ending. End it in one of {', '.join(VECTOR_FILES)}.")
-    if not _exists(path):
-        raise EmbedError(f"There is nothing at {_shown(path)}. Name a folder of images, or an image.")
-    if not out.parent.is_dir():
-        raise EmbedError(f"{_shown(out)} cannot be written: there is no folder {_shown(out.parent)}.")
-    # Counted first, so that the progress has a total; the names are not kept.
-    hidden = Hidden()
-    total = sum(1 for _ in _files(path, out, hidden))
-    if not total:
-        raise EmbedError(
-            f"{_shown(path)} holds no file{f' but hidden ones: {hidden}' if hidden.count else ''}."
-        )
+def _key(path: Path | None) -> str | None:
+    if path is None:
+        return None
     try:
-        tally, seconds = asyncio.run(_embed_all(path, out, kind, total, settings))
+        return path.read_text().strip()
     except OSError as error:
-        raise EmbedError(f"{_shown(out)} cannot be written: {error.strerror or error}.") from error
-    return EmbeddingRun(tally, seconds, hidden)
-
-
-async def _embed_all(
-    path: Path, out: Path, kind: type[VectorFile], total: int, settings: Settings
-) -> tuple[Tally, float]:
-    """Return the images by outcome, and the seconds that they took."""
-    pipeline = Pipeline(settings)
-    await pipeline.start()
-    started = perf_counter()
-    try:
-        with Progress("embedding") as progress, kind(out, pipeline.card) as file:
-            writer = _VectorWriter(file, progress, total)
-            groups = folder_items(_files(path, out, Hidden()), settings.max_image_bytes)
-            stream = Stream(groups, Outputs(pipeline, ("embedding",)), Window.of(settings))
-            failure = await stream.run(writer.write)
-            if failure is not None:
-                raise failure
-            if not writer.tally.ok:
-                raise EmbedError(
-                    f"None of the {total:,} files at {_shown(path)} is an image that can be read."
-                )
-            return writer.tally, perf_counter() - started
-    finally:
-        await pipeline.stop(0)
-
-
-class _VectorWriter:
-    """Writer of the answers: vectors to the file, failures to the terminal."""
-
-    def __init__(self, file: VectorFile, progress: Progress, total: int) -> None:
-        self.tally = Tally()
-        self._file = file
-        self._progress = progress
-        self._total = total
-
-    async def write(self, answers: Sequence[Answer]) -> None:
-        self.tally.add(answers)
-        names: list[str] = []
-        vectors: list[NDArray[np.float32]] = []
-        for answer in answers:
-            if answer.embedding is not None:
-                names.append(answer.id)
-                vectors.append(answer.embedding)
-            elif answer.failed is not None:
-                self._progress.note(f"left out {answer.id}: {answer.failed.message}")
-        if names:
-            await asyncio.to_thread(self._file.write, names, np.stack(vectors))
-        self._progress.update(self.tally.items, self._total)
-
-
-def _files(path: Path, out: Path, hidden: Hidden) -> Iterator[FolderFile]:
-    """List the files to embed, without those that this run writes."""
-    own = own_files(out)
-    return (file for file in files_under(path, hidden) if file.path not in own)
-
-
-def _exists(path: Path) -> bool:
-    """Tell whether there is anything, a link that leads nowhere included."""
-    return os.path.lexists(path)
-
-
-def _shown(path: Path) -> str:
-    """Return a path that any terminal can print."""
-    return text_of(os.fsencode(path))
+        raise InfomaxError(
+            f"{shown_path(path)} cannot be read: {error.strerror or error}. Name a file with the key."
+        ) from error
 
 
 def _for_one_process(settings: Settings) -> Settings:

@@ -1,10 +1,9 @@
-"""Files of a folder as a stream, read no further ahead than they are needed.
+"""Files of a folder, read no further ahead than they are needed.
 
 Nothing that lies there is left out in silence: what cannot be read is an item that fails, and what is hidden
 is counted and named.
 """
 
-import asyncio
 import os
 import stat
 from collections.abc import Iterator
@@ -14,11 +13,7 @@ from pathlib import Path
 from service.inference.results import Failed
 from service.inputs.image_buffer import image_too_large
 from service.inputs.names import is_litter, text_of
-from service.inputs.stream import Groups, StreamItem
 
-# Files per trip to a thread.
-_GROUP_ITEMS = 64
-_GROUP_BYTES = 4 * 2**20
 _NAMED = 3
 _KINDS = {
     stat.S_IFIFO: "a named pipe",
@@ -100,26 +95,8 @@ def files_under(path: Path, hidden: Hidden) -> Iterator[FolderFile]:
         waiting += reversed(below)
 
 
-async def folder_items(files: Iterator[FolderFile], limit: int) -> Groups:
-    """Yield the files as items; `limit` is the most bytes of one."""
-    numbered = enumerate(files)
-    while group := await asyncio.to_thread(_next_group, numbered, limit):
-        yield group
-
-
-def _next_group(files: Iterator[tuple[int, FolderFile]], limit: int) -> list[StreamItem]:
-    group: list[StreamItem] = []
-    size = 0
-    for index, file in files:
-        item = StreamItem(index, file.id, file.failed or _content(file.path, limit))
-        group.append(item)
-        size += item.size
-        if len(group) == _GROUP_ITEMS or size >= _GROUP_BYTES:
-            break
-    return group
-
-
-def _content(path: Path, limit: int) -> bytes | Failed:
+def content_of(path: Path, limit: int) -> bytes | Failed:
+    """Read a file of at most `limit` bytes; what is not a regular file is refused unopened."""
     try:
         # Opening a device may do something to it, and a pipe waits for its other end.
         if failed := _special(path.stat()):

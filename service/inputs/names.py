@@ -1,11 +1,19 @@
 """Names of files as senders wrote them, turned into ids that JSON can carry."""
 
+import os
+from pathlib import Path
+
 _LITTER = (".DS_Store", "Thumbs.db", "desktop.ini")
 
 
 def text_of(name: bytes) -> str:
     """A name as text: UTF-8, with bytes that are none as `\\xNN`, so that no two names become one."""
     return name.decode("utf-8", "backslashreplace")
+
+
+def shown_path(path: Path) -> str:
+    """A path that any terminal and any JSON can carry."""
+    return text_of(os.fsencode(path))
 
 
 def member_id(name: str) -> str:

@@ -1,29 +1,35 @@
-"""Files of embeddings: NumPy, Parquet or NDJSON. They appear under their name when they are complete."""
+"""Files of embeddings: NumPy, Parquet, Arrow or NDJSON, written row group by row group."""
 
+import os
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
+from typing import IO, Any
 
 import numpy as np
 import orjson
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
-
-from contract.card import ModelCard
-from service.outputs.arrays import MODEL_KEY
 
 _ROWS_PER_GROUP = 8192
 
 
 class VectorFile(ABC):
-    """File that is being written. Where an exception ends the writing, no file is left."""
+    """File that is being written, of batches with the columns `id`, `embedding` and others.
 
-    def __init__(self, out: Path, card: ModelCard) -> None:
-        """Begin the file `out` of vectors of the model of this card."""
-        self._out = out
-        self._card = card
+    Its bytes depend on the rows alone, not on how they are divided into batches.
+    """
+
+    def __init__(self, path: Path, schema: pa.Schema) -> None:
+        """Begin a file of rows of this schema."""
+        self._schema = schema
+        # Opened here: Arrow opens no file whose name is not UTF-8.
+        self._sink = path.open("wb")
+        self._files: list[IO[Any]] = [self._sink]
+        self._waiting: list[pa.RecordBatch] = []
+        self._waiting_rows = 0
 
     def __enter__(self) -> "VectorFile":
         return self
@@ -31,132 +37,129 @@ class VectorFile(ABC):
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        complete = False
         try:
-            self.close()
-            complete = kind is None
+            if kind is None:
+                self._write_group(self._waiting_rows)
+                self._end()
+                for file in self._files:
+                    file.flush()
+                    os.fsync(file.fileno())
         finally:
-            for part, whole in self.parts.items():
-                if complete:
-                    part.replace(whole)
-                else:
-                    part.unlink(missing_ok=True)
+            for file in self._files:
+                file.close()
 
-    @property
-    def parts(self) -> dict[Path, Path]:
-        """List the temporary files, and the names that they get."""
-        return {_part(self._out): self._out}
+    @staticmethod
+    def companions(_path: Path) -> tuple[Path, ...]:
+        """List further files that belong to the one at a path."""
+        return ()
+
+    def write(self, batch: pa.RecordBatch) -> None:
+        """Append rows."""
+        self._waiting.append(batch)
+        self._waiting_rows += batch.num_rows
+        while self._waiting_rows >= _ROWS_PER_GROUP:
+            self._write_group(_ROWS_PER_GROUP)
+
+    def _write_group(self, rows: int) -> None:
+        if not rows:
+            return
+        table = pa.Table.from_batches(self._waiting, self._schema)
+        self._group(table.slice(0, rows).combine_chunks())
+        rest = table.slice(rows)
+        self._waiting, self._waiting_rows = rest.to_batches(), rest.num_rows
 
     @abstractmethod
-    def write(self, names: Sequence[str], vectors: NDArray[np.float32]) -> None:
-        """Append the vectors [N, D], with a name for each."""
+    def _group(self, group: pa.Table) -> None:
+        """Write the next rows."""
 
-    @abstractmethod
-    def close(self) -> None:
-        """Complete the file."""
+    def _end(self) -> None:  # noqa: B027 (not every format has an end)
+        """Write what belongs behind the last row."""
 
 
 class NpyFile(VectorFile):
-    """`out.npy` with float32 [N, D], and `out.txt` with the N names, one per line."""
+    """`out.npy` with float32 [N, D], and `out.txt` with the N ids, one per line, without the failures."""
 
-    def __init__(self, out: Path, card: ModelCard) -> None:
-        super().__init__(out, card)
+    def __init__(self, path: Path, schema: pa.Schema) -> None:
+        super().__init__(path, schema)
         self._rows = 0
-        self._vectors = _part(out).open("wb")
-        self._names = _part(out.with_suffix(".txt")).open("w", encoding="utf-8", newline="\n")
+        (names,) = self.companions(path)
+        self._files.append(names.open("w", encoding="utf-8", newline="\n"))
         self._write_header()
 
-    @property
-    def parts(self) -> dict[Path, Path]:
-        names = self._out.with_suffix(".txt")
-        # The vectors last: where they exist, their names do.
-        return {_part(names): names, **super().parts}
+    @staticmethod
+    def companions(_path: Path) -> tuple[Path, ...]:
+        return (_path.with_suffix(".txt"),)
 
-    def write(self, names: Sequence[str], vectors: NDArray[np.float32]) -> None:
-        self._rows += len(names)
-        self._vectors.write(vectors.astype("<f4", copy=False).tobytes())
-        self._names.writelines(_one_line(name) for name in names)
+    def _group(self, group: pa.Table) -> None:
+        vectors, names = self._files
+        ids, values = embedded(group)
+        self._rows += len(ids)
+        vectors.write(values.astype("<f4", copy=False).tobytes())
+        names.writelines(_one_line(name) for name in ids)
 
-    def close(self) -> None:
-        self._vectors.seek(0)
+    def _end(self) -> None:
+        self._files[0].seek(0)
         self._write_header()
-        self._vectors.close()
-        self._names.close()
 
     def _write_header(self) -> None:
         """Write the header. NumPy leaves space in it for any number of rows."""
-        shape = (self._rows, self._card.shapes.embedding)
+        shape = (self._rows, self._schema.field("embedding").type.list_size)
         header = {"descr": "<f4", "fortran_order": False, "shape": shape}
-        np.lib.format.write_array_header_1_0(self._vectors, header)
+        np.lib.format.write_array_header_1_0(self._sink, header)
 
 
 class ParquetFile(VectorFile):
-    """Columns `id` string and `embedding` fixed_size_list<float32>[D]; the schema names the model."""
+    """All columns of all rows, in row groups of 8192."""
 
-    def __init__(self, out: Path, card: ModelCard) -> None:
-        super().__init__(out, card)
-        self._schema = pa.schema(
-            [
-                pa.field("id", pa.string(), nullable=False),
-                pa.field("embedding", pa.list_(pa.float32(), card.shapes.embedding), nullable=False),
-            ],
-            metadata={MODEL_KEY: card.id.encode()},
-        )
-        # Opened here: Arrow opens no file whose name is not UTF-8.
-        self._file = _part(out).open("wb")
-        self._writer = pq.ParquetWriter(self._file, self._schema)
-        self._waiting: list[pa.RecordBatch] = []
+    def __init__(self, path: Path, schema: pa.Schema) -> None:
+        super().__init__(path, schema)
+        self._writer = pq.ParquetWriter(self._sink, schema)
 
-    def write(self, names: Sequence[str], vectors: NDArray[np.float32]) -> None:
-        values = pa.array(vectors.ravel())
-        embeddings = pa.FixedSizeListArray.from_arrays(values, self._card.shapes.embedding)
-        self._waiting.append(pa.record_batch([pa.array(names, pa.string()), embeddings], schema=self._schema))
-        if sum(batch.num_rows for batch in self._waiting) >= _ROWS_PER_GROUP:
-            self._write_group()
+    def _group(self, group: pa.Table) -> None:
+        self._writer.write_table(group)
 
-    def close(self) -> None:
-        self._write_group()
+    def _end(self) -> None:
         self._writer.close()
-        self._file.close()
 
-    def _write_group(self) -> None:
-        if self._waiting:
-            self._writer.write_table(pa.Table.from_batches(self._waiting, self._schema))
-            self._waiting.clear()
+
+class ArrowFile(VectorFile):
+    """All columns of all rows as an Arrow IPC file, which can be mapped into memory."""
+
+    def __init__(self, path: Path, schema: pa.Schema) -> None:
+        super().__init__(path, schema)
+        self._writer = pa.ipc.new_file(self._sink, schema)
+
+    def _group(self, group: pa.Table) -> None:
+        self._writer.write_table(group)
+
+    def _end(self) -> None:
+        self._writer.close()
 
 
 class NdjsonFile(VectorFile):
-    """NDJSON with a line `{"id", "embedding"}` for each image."""
+    """NDJSON with a line `{"id", "embedding"}` for each image that did not fail."""
 
-    def __init__(self, out: Path, card: ModelCard) -> None:
-        super().__init__(out, card)
-        self._file = _part(out).open("wb")
-
-    def write(self, names: Sequence[str], vectors: NDArray[np.float32]) -> None:
+    def _group(self, group: pa.Table) -> None:
         options = orjson.OPT_SERIALIZE_NUMPY | orjson.OPT_APPEND_NEWLINE
-        for name, vector in zip(names, vectors, strict=True):
-            self._file.write(orjson.dumps({"id": name, "embedding": vector}, option=options))
-
-    def close(self) -> None:
-        self._file.close()
+        for name, vector in zip(*embedded(group), strict=True):
+            self._files[0].write(orjson.dumps({"id": name, "embedding": vector}, option=options))
 
 
 VECTOR_FILES: dict[str, type[VectorFile]] = {
     ".npy": NpyFile,
     ".parquet": ParquetFile,
+    ".arrow": ArrowFile,
     ".ndjson": NdjsonFile,
 }
 """By the suffix of the file's name."""
 
 
-def own_files(out: Path) -> frozenset[Path]:
-    """List the files that writing `out` may make or replace."""
-    files = (out, out.with_suffix(".txt"))
-    return frozenset((*files, *map(_part, files)))
-
-
-def _part(path: Path) -> Path:
-    return path.with_name(path.name + ".part")
+def embedded(rows: pa.Table) -> tuple[list[str], NDArray[np.float32]]:
+    """Take the ids and vectors [N, D] of the images that did not fail."""
+    found = rows.filter(rows["embedding"].is_valid())
+    values: NDArray[np.float32] = pc.list_flatten(found["embedding"]).to_numpy()
+    dimensions = rows.schema.field("embedding").type.list_size
+    return [str(one) for one in found["id"].to_pylist()], values.reshape(-1, dimensions)
 
 
 def _one_line(name: str) -> str:

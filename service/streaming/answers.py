@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from service.index.items import Neighbour
 from service.inference.maps import PatchMap
-from service.inference.results import Failed
+from service.inference.results import Failed, ImageInfo
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +23,7 @@ class Answer:
         embedding: float32 [D].
         mi_map: map of the kind that was asked for.
         neighbours: best first.
+        image: format and size of the image.
     """
 
     index: int
@@ -31,6 +32,7 @@ class Answer:
     embedding: NDArray[np.float32] | None = None
     mi_map: PatchMap | None = None
     neighbours: Sequence[Neighbour] | None = None
+    image: ImageInfo | None = None
 
 
 @dataclass(slots=True)

@@ -104,6 +104,7 @@ class Outputs:
             embedding=outcome.embedding if "embedding" in self._outputs else None,
             mi_map=mapped,
             neighbours=found,
+            image=outcome.image,
         )
 
 

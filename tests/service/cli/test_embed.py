@@ -16,13 +16,14 @@ from numpy.typing import NDArray
 from typer.testing import CliRunner
 
 from contract.errors import InfomaxError
-from service.cli.embed import EmbedError, embed, run
+from service.cli.embed import embed
+from service.corpus.assembly import Output
+from service.corpus.run import Finished, run_here
+from service.corpus.sources import Sources
 from service.inference.results import Embedded, Want
-from service.outputs.vector_files import NpyFile
 from service.settings import Settings
 from tests.pictures import photo
 from tests.service.faults import running, settings
-from tests.service.index_session import tiny_card
 
 BROKEN = {"003.jpg": b"not an image", "cats/017.jpg": b"", "cats/deep/099.jpg": photo(99)[:-200]}
 
@@ -47,13 +48,24 @@ def small(tiny_models: Path) -> Settings:
     return settings(tiny_models, workers=1)
 
 
+def run(path: Path, out: Path, chosen: Settings, *, overwrite: bool = False) -> tuple[Finished, Sources]:
+    """What the command does with one source."""
+    output = Output.of(out, None, None, None, overwrite=overwrite)
+    sources = Sources.of([str(path)], output.foreign())
+    return run_here(sources, output, chosen), sources
+
+
+def failures(done: Finished) -> int:
+    return done.summary.failures.total()
+
+
 def names_and_vectors(out: Path) -> tuple[list[str], NDArray[np.float32]]:
     if out.suffix == ".npy":
         return out.with_suffix(".txt").read_text().splitlines(), np.load(out)
     if out.suffix == ".parquet":
         table = pq.read_table(io.BytesIO(out.read_bytes()))
         assert table.schema.metadata[b"infomax.model"] == b"tiny/1"
-        found = table.to_pylist()
+        found = [row for row in table.to_pylist() if row["embedding"] is not None]
         return [row["id"] for row in found], np.array([row["embedding"] for row in found], np.float32)
     rows = [orjson.loads(line) for line in out.read_bytes().splitlines()]
     return [row["id"] for row in rows], np.array([row["embedding"] for row in rows], np.float32)
@@ -64,8 +76,8 @@ def test_every_readable_image_gets_its_vector_under_its_name(
     suffix: str, folder: Path, small: Settings, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     out = tmp_path / f"vectors{suffix}"
-    done = run(folder, out, small)
-    assert (done.tally.ok, done.tally.errors) == (97, 3)
+    done, _ = run(folder, out, small)
+    assert (done.summary.ok, failures(done)) == (97, 3)
     names, vectors = names_and_vectors(out)
     files = sorted(str(file.relative_to(folder)) for file in folder.rglob("[0-9]*.jpg"))
     assert sorted(names) == [name for name in files if name not in BROKEN]
@@ -96,7 +108,8 @@ def test_one_image_is_a_folder_of_one(folder: Path, small: Settings, tmp_path: P
 
 def test_a_run_may_write_into_the_folder_of_its_images_repeatedly(folder: Path, small: Settings) -> None:
     for _ in range(2):
-        assert run(folder, folder / "vectors.npy", small).tally.items == 100
+        done, _ = run(folder, folder / "vectors.npy", small, overwrite=True)
+        assert (done.summary.ok, failures(done)) == (97, 3)
 
 
 def test_names_without_encoding_or_with_line_breaks_stay_one_line_each(
@@ -112,19 +125,21 @@ def test_names_without_encoding_or_with_line_breaks_stay_one_line_each(
 
 def test_an_image_over_the_limit_is_left_out(folder: Path, tiny_models: Path, tmp_path: Path) -> None:
     (folder / "huge.jpg").write_bytes(bytes(20_000))
-    done = run(folder, tmp_path / "vectors.npy", settings(tiny_models, workers=1, max_image_bytes=10_000))
-    assert done.tally.failures["image_too_large"] == 1
+    small = settings(tiny_models, workers=1, max_image_bytes=10_000)
+    done, _ = run(folder, tmp_path / "vectors.npy", small)
+    assert done.summary.failures["image_too_large"] == 1
 
 
 @pytest.mark.parametrize(
     ("path", "out", "says"),
     [
-        ("images", "vectors.csv", "End it in one of .npy, .parquet, .ndjson"),
+        ("images", "vectors.csv", "End it in one of .npy, .parquet, .arrow, .ndjson"),
         ("nowhere", "vectors.npy", "There is nothing at"),
         ("images", "nowhere/vectors.npy", "there is no folder"),
         ("empty", "vectors.npy", "holds no file"),
         ("text", "vectors.npy", "None of the 1 files"),
-        ("images", "taken.npy", "cannot be written: Is a directory"),
+        ("images", "taken.npy", "cannot be written: File exists"),
+        ("images", "there.npy", "exists. Choose another name, or pass --overwrite"),
     ],
 )
 def test_a_run_that_cannot_start_gives_a_sentence_and_leaves_nothing(
@@ -133,21 +148,12 @@ def test_a_run_that_cannot_start_gives_a_sentence_and_leaves_nothing(
     (tmp_path / "empty").mkdir()
     (tmp_path / "text").mkdir()
     (tmp_path / "text" / "a.txt").write_text("not an image")
-    (tmp_path / "taken.npy.part").mkdir()
+    (tmp_path / "taken.npy.partial").write_bytes(b"a file")
+    (tmp_path / "there.npy").write_bytes(b"old")
     before = sorted(tmp_path.iterdir())
-    with pytest.raises(EmbedError, match=says):
+    with pytest.raises(InfomaxError, match=says):
         run(tmp_path / path, tmp_path / out, small)
     assert sorted(tmp_path.iterdir()) == before
-
-
-def test_an_old_file_stays_until_the_new_one_is_complete(tiny_models: Path, tmp_path: Path) -> None:
-    out = tmp_path / "vectors.npy"
-    out.write_bytes(b"old")
-    with pytest.raises(ZeroDivisionError), NpyFile(out, tiny_card(tiny_models)) as file:
-        file.write(["a"], np.ones((1, 20), np.float32))
-        raise ZeroDivisionError
-    assert out.read_bytes() == b"old"
-    assert list(tmp_path.iterdir()) == [out]
 
 
 def test_the_command_sums_up(
@@ -189,9 +195,9 @@ def test_links_are_followed_but_not_round_in_circles(
     (images / "itself").symlink_to(images / "itself")
     (images / "nowhere.jpg").symlink_to(tmp_path / "missing")
     out = tmp_path / "vectors.npy"
-    done = run(images, out, small)
+    done, _ = run(images, out, small)
     assert names_and_vectors(out)[0] == ["b.jpg", "file.jpg", "folder/deep/a.jpg"]
-    assert (done.tally.ok, done.tally.errors) == (3, 3)
+    assert (done.summary.ok, failures(done)) == (3, 3)
     reasons = left_out(capsys)
     assert sorted(reasons) == ["folder/back", "itself", "nowhere.jpg"]
     assert "folder that it lies in" in reasons["folder/back"]
@@ -212,8 +218,8 @@ def test_pipes_sockets_and_devices_are_named_and_hang_nothing(
         os.chdir(images)
         listening.bind("socket")
         os.chdir(here)
-        done = run(images, tmp_path / "vectors.npy", small)
-    assert (done.tally.ok, done.tally.failures["unreadable_file"]) == (1, 3)
+        done, _ = run(images, tmp_path / "vectors.npy", small)
+    assert (done.summary.ok, done.summary.failures["unreadable_file"]) == (1, 3)
     reasons = left_out(capsys)
     assert "a named pipe" in reasons["pipe"]
     assert "a device" in reasons["endless"]
@@ -222,7 +228,7 @@ def test_pipes_sockets_and_devices_are_named_and_hang_nothing(
 
 def test_a_pipe_in_place_of_a_folder_is_refused_and_not_waited_for(small: Settings, tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe")
-    with pytest.raises(EmbedError, match="None of the 1 files"):
+    with pytest.raises(InfomaxError, match="None of the 1 files"):
         run(tmp_path / "pipe", tmp_path / "vectors.npy", small)
 
 
@@ -234,20 +240,20 @@ def test_every_ending_is_tried_and_every_failure_named(
     (images / "without_ending").write_bytes(photo(1))
     (images / "picture.tif").write_bytes(photo(2, image_format="TIFF"))
     (images / "list.txt").write_text("a list")
-    done = run(images, tmp_path / "vectors.npy", small)
-    assert (done.tally.ok, done.tally.errors) == (1, 2)
+    done, _ = run(images, tmp_path / "vectors.npy", small)
+    assert (done.summary.ok, failures(done)) == (1, 2)
     assert set(left_out(capsys)) == {"picture.tif", "list.txt"}
 
 
 def test_hidden_files_are_counted_and_named(folder: Path, small: Settings, tmp_path: Path) -> None:
     (folder / "cats" / "Thumbs.db").write_bytes(b"views")
-    done = run(folder, tmp_path / "vectors.npy", small)
-    assert done.hidden.count == 3
-    assert str(done.hidden) == "._003.jpg, .cache, cats/Thumbs.db"
+    _, sources = run(folder, tmp_path / "vectors.npy", small)
+    assert sources.hidden.count == 3
+    assert str(sources.hidden) == "._003.jpg, .cache, cats/Thumbs.db"
     hidden = tmp_path / "hidden"
     (hidden / ".a").mkdir(parents=True)
-    with pytest.raises(EmbedError, match=r"holds no file but hidden ones: \.a"):
-        run(hidden, tmp_path / "vectors.npy", small)
+    with pytest.raises(InfomaxError, match=r"holds no file but hidden ones: \.a"):
+        run(hidden, tmp_path / "others.npy", small)
 
 
 def test_a_folder_that_cannot_be_read_is_named(
@@ -260,12 +266,12 @@ def test_a_folder_that_cannot_be_read_is_named(
 
     def closed(path: Path) -> Iterator[os.DirEntry[str]]:
         """As for a user without the right; the tests may run as one who has every right."""
-        if Path(path).name == "closed":
+        if isinstance(path, Path) and path.name == "closed":
             raise PermissionError(13, "Permission denied")
         return scan(path)
 
     monkeypatch.setattr(os, "scandir", closed)
-    assert run(images, tmp_path / "vectors.npy", small).tally.errors == 1
+    assert failures(run(images, tmp_path / "vectors.npy", small)[0]) == 1
     assert left_out(capsys)["closed"] == "The folder cannot be read: Permission denied."
 
 
@@ -277,7 +283,7 @@ def test_paths_without_encoding_can_be_read_written_and_told(small: Settings, tm
         out = tmp_path / (os.fsdecode(b"vectors-\xe9") + suffix)
         run(images, out, small)
         assert names_and_vectors(out)[0] == ["a.jpg"]
-    with pytest.raises(EmbedError) as caught:
+    with pytest.raises(InfomaxError) as caught:
         run(tmp_path / os.fsdecode(b"nowhere-\xe9"), tmp_path / "vectors.npy", small)
     assert "nowhere-\\xe9" in str(caught.value)
     str(caught.value).encode()

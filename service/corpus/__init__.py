@@ -1,0 +1,1 @@
+"""A corpus of images to files of embeddings: what `infomax embed` does, in pieces that survive a kill."""

@@ -14,7 +14,7 @@ import httpx
 from infomax.client import calls, fetching
 from infomax.client.calls import Call, Filter, Recall, SearchOptions
 from infomax.client.chunks import Chunk, Entry, Job, Part, chunks_of
-from infomax.client.connection import Options, own_errors, refusal_of, request_arguments, stream_timeout
+from infomax.client.connection import ClientOptions, own_errors, refusal_of, request_arguments, stream_timeout
 from infomax.client.errors import ImageInputError
 from infomax.client.image_input import ImageInput, encoded, is_link
 from infomax.client.jobs import BatchJob, UploadItem, UploadJob, image_entries, upload_entries
@@ -57,8 +57,8 @@ class Client:
         concurrency: int = 4,
         max_image_bytes: int = 64 * 2**20,
     ) -> None:
-        """Take the options of `infomax.client.connection.Options`; nothing is sent yet."""
-        self._options = Options(url, api_key, timeout, retry or Retry(), concurrency, max_image_bytes)
+        """Take the options of `infomax.client.connection.ClientOptions`; nothing is sent yet."""
+        self._options = ClientOptions(url, api_key, timeout, retry or Retry(), concurrency, max_image_bytes)
         self._http = httpx.Client(**self._options.http())
         self._fetcher = httpx.Client(follow_redirects=True, timeout=fetching.TIMEOUT)
         self._closed = Event()

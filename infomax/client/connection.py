@@ -24,8 +24,8 @@ _STREAM_SILENCE_SECONDS = 300.0
 
 
 @dataclass(frozen=True)
-class Options:
-    """Options of a client.
+class ClientOptions:
+    """ClientOptions of a client.
 
     Attributes:
         url: address of the service.

@@ -12,7 +12,7 @@ import pyarrow as pa
 
 from contract.errors import InfomaxError
 from service.corpus.image import CorpusImage
-from service.corpus.rows import Row, batch_of
+from service.corpus.rows import CorpusRow, batch_of
 from service.inputs.names import shown_path
 
 _IDENTITY, _LOCK, _DIGEST = "run.json", "lock", b"infomax.ids_sha256"
@@ -81,7 +81,7 @@ class Checkpoint:
                 "Pass --restart to begin anew."
             )
 
-    def commit(self, rows: list[Row], schema: pa.Schema) -> None:
+    def commit(self, rows: list[CorpusRow], schema: pa.Schema) -> None:
         """Put further rows on the disk."""
         for row in rows:
             self._add(row.id)

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from contract.progress import Progress
 from service.corpus.checkpoint import Checkpoint
 from service.corpus.image import CorpusImage
-from service.corpus.rows import Row
+from service.corpus.rows import CorpusRow
 from service.inference.results import Failed
 
 _ROWS = 2048
@@ -39,7 +39,7 @@ class Recorder:
         self._progress = progress
         self._total = total
         self._expected: deque[_Expected] = deque()
-        self._rows: list[Row] = []
+        self._rows: list[CorpusRow] = []
         self._committed_at = monotonic()
         self._shown = checkpoint.images
         self.images = 0
@@ -55,7 +55,7 @@ class Recorder:
     ) -> None:
         """Take the outcome of the first image that is expected."""
         one = self._expected.popleft()
-        self._rows.append(Row(one.id, one.path, one.label, one.bytes, outcome, width, height))
+        self._rows.append(CorpusRow(one.id, one.path, one.label, one.bytes, outcome, width, height))
         self.images += 1
         if isinstance(outcome, Failed):
             self._progress.note(f"left out {one.id}: {outcome.message}")

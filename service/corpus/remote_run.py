@@ -18,7 +18,7 @@ from infomax.client import (
 from service.corpus.assembly import Output
 from service.corpus.image import CorpusImage
 from service.corpus.recorder import Recorder
-from service.corpus.run import Encoder, Finished, StoppedError, run
+from service.corpus.run import CorpusEncoder, Finished, StoppedError, run
 from service.corpus.sources import Sources
 from service.inference.results import Failed
 from service.settings import Settings
@@ -67,7 +67,7 @@ def run_by_service(
         return run(
             sources,
             output,
-            Encoder(served.id, int(card["shapes"]["embedding"]), key, embed),
+            CorpusEncoder(served.id, int(card["shapes"]["embedding"]), key, embed),
             settings,
             restart=restart,
         )

@@ -13,7 +13,7 @@ from service.outputs.arrays import MODEL_KEY
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class CorpusRow:
     """One image.
 
     Attributes:
@@ -48,7 +48,7 @@ def schema_of(dimensions: int, model: str) -> pa.Schema:
     return pa.schema(fields, metadata={MODEL_KEY: model.encode()})
 
 
-def batch_of(rows: Sequence[Row], schema: pa.Schema) -> pa.RecordBatch:
+def batch_of(rows: Sequence[CorpusRow], schema: pa.Schema) -> pa.RecordBatch:
     """Gather rows as a record batch."""
     failures = [row.outcome if isinstance(row.outcome, Failed) else None for row in rows]
     columns: list[pa.Array[Any]] = [
@@ -65,7 +65,7 @@ def batch_of(rows: Sequence[Row], schema: pa.Schema) -> pa.RecordBatch:
     return pa.record_batch(columns, schema=schema)
 
 
-def _embeddings(rows: Sequence[Row], dimensions: int) -> "pa.Array[Any]":
+def _embeddings(rows: Sequence[CorpusRow], dimensions: int) -> "pa.Array[Any]":
     values = np.zeros((len(rows), dimensions), np.float32)
     missing = np.zeros(len(rows), np.bool_)
     for place, row in enumerate(rows):

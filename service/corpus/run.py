@@ -46,7 +46,7 @@ class Finished:
 
 
 @dataclass(frozen=True)
-class Encoder:
+class CorpusEncoder:
     """What makes the vectors.
 
     Attributes:
@@ -79,7 +79,7 @@ def run_here(sources: Sources, output: Output, settings: Settings, *, restart: b
             await pipeline.stop(0)
 
     pipeline = Pipeline(settings)
-    encoder = Encoder(
+    encoder = CorpusEncoder(
         pipeline.card.id,
         pipeline.card.shapes.embedding,
         pipeline.key,
@@ -88,7 +88,9 @@ def run_here(sources: Sources, output: Output, settings: Settings, *, restart: b
     return run(sources, output, encoder, settings, restart=restart)
 
 
-def run(sources: Sources, output: Output, encoder: Encoder, settings: Settings, *, restart: bool) -> Finished:
+def run(
+    sources: Sources, output: Output, encoder: CorpusEncoder, settings: Settings, *, restart: bool
+) -> Finished:
     """Embed what no earlier start has embedded, and write the output.
 
     Raises:
@@ -121,7 +123,7 @@ def run(sources: Sources, output: Output, encoder: Encoder, settings: Settings, 
 
 
 def _embed_rest(
-    sources: Sources, checkpoint: Checkpoint, encoder: Encoder, schema: pa.Schema, total: int | None
+    sources: Sources, checkpoint: Checkpoint, encoder: CorpusEncoder, schema: pa.Schema, total: int | None
 ) -> int:
     """Embed what is not on the disk yet; the number of those images."""
     images = sources.images()
@@ -146,7 +148,9 @@ def _embed_rest(
     return recorder.images
 
 
-def _identity(sources: Sources, output: Output, encoder: Encoder, settings: Settings) -> dict[str, object]:
+def _identity(
+    sources: Sources, output: Output, encoder: CorpusEncoder, settings: Settings
+) -> dict[str, object]:
     """List what decides the rows of a run, by names that a message can hold."""
     return {
         "version of the work folder": 1,

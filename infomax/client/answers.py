@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from infomax.client.results import Hit, ImageSize, IndexedItem, MiMap, ServedModel, Vector
+from infomax.client.results import Hit, HitExplanation, ImageSize, IndexedItem, MiMap, ServedModel, Vector
 
 
 def vector_of_base64(text: str) -> Vector:
@@ -17,10 +17,12 @@ def vector_of_base64(text: str) -> Vector:
 
 def mi_map_of(answer: Mapping[str, Any]) -> MiMap:
     """Read one map."""
-    boxes = answer.get("boxes")
+    boxes, error = answer.get("boxes"), answer.get("standard_error")
     return MiMap(
-        np.asarray(answer["nats"], np.float32),
+        np.asarray(answer["nats"] if "nats" in answer else answer["values"], np.float32),
         float(answer["mean"]),
+        answer["kind"],
+        answer["unit"],
         size_of(answer["image"]) if "image" in answer else None,
         None
         if boxes is None
@@ -28,7 +30,17 @@ def mi_map_of(answer: Mapping[str, Any]) -> MiMap:
             [[(box["left"], box["top"], box["right"], box["bottom"]) for box in row] for row in boxes],
             np.float64,
         ),
+        None if error is None else np.asarray(error, np.float32),
+        answer.get("ceiling"),
     )
+
+
+def explanation_of(answer: Mapping[str, Any]) -> HitExplanation:
+    """Read the explanation of one neighbour."""
+    hit = answer["hit"]
+    if hit is None:
+        return HitExplanation(mi_map_of(answer), None, None)
+    return HitExplanation(mi_map_of(answer), mi_map_of(hit), hit["from"])
 
 
 def size_of(answer: Mapping[str, Any]) -> ImageSize | None:
@@ -45,7 +57,7 @@ def hit_of(answer: Mapping[str, Any]) -> Hit:
         answer["id"],
         answer["score"],
         answer["metadata"],
-        None if explanation is None else mi_map_of(explanation),
+        None if explanation is None else explanation_of(explanation),
     )
 
 

@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 import httpx
 
 from infomax.client import calls, fetching
-from infomax.client.calls import Call, Filter, Recall, SearchOptions
+from infomax.client.calls import Call, Filter, MapKind, Recall, SearchOptions
 from infomax.client.chunks import Chunk, Entry, Job, Part, chunks_of
 from infomax.client.connection import ClientOptions, own_errors, refusal_of, request_arguments, stream_timeout
 from infomax.client.errors import ImageInputError
@@ -81,11 +81,16 @@ class AsyncClient:
         return await self._call(calls.embeddings(await self._load_all(images), dimensions, model))
 
     async def mi_maps(
-        self, images: Sequence[ImageInput], *, reference: ImageInput | None = None, model: str | None = None
+        self,
+        images: Sequence[ImageInput],
+        *,
+        reference: ImageInput | None = None,
+        kind: MapKind | None = None,
+        model: str | None = None,
     ) -> MiMaps:
-        """Map a few images in nats, against their own codes or that of `reference`."""
+        """Map a few images, against their own codes or that of `reference`; `kind` chooses the question."""
         against = None if reference is None else await self._load(reference)
-        return await self._call(calls.mi_maps(await self._load_all(images), against, model))
+        return await self._call(calls.mi_maps(await self._load_all(images), against, kind, model))
 
     async def neighbours(
         self,
@@ -164,6 +169,7 @@ class AsyncClient:
         filter: Filter | None = None,  # noqa: A002
         recall: Recall | None = None,
         min_score: float | None = None,
+        kind: MapKind | None = None,
         model: str | None = None,
         timeout: float | None = None,
         progress: ProgressCallback | bool = False,
@@ -174,12 +180,13 @@ class AsyncClient:
             images: of `ImageInput`, or pairs of an id and one. Read no further ahead than they are sent.
             outputs: of `embedding`, `mi_map` and `neighbours`.
             k, filter, recall, min_score: of the neighbours.
+            kind: of the maps.
             model: that answers.
             timeout: seconds for all; None for no limit.
             progress: called with a `BatchState` after each chunk; True writes lines to standard error.
         """
         search = SearchOptions(k, filter, recall, min_score)
-        job = BatchJob(outputs, search, model, self._options.max_image_bytes)
+        job = BatchJob(outputs, search, kind, model, self._options.max_image_bytes)
         return self._results(image_entries(images), job, timeout, Reporter(progress, images))
 
     def index(

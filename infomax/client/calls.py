@@ -18,6 +18,7 @@ from infomax.client.results import Embeddings, Hit, IndexedItem, MiMaps, ServedM
 
 T = TypeVar("T")
 Recall = Literal["exact", "high", "fast"]
+MapKind = Literal["information", "contribution", "contrast"]
 Filter = Mapping[str, Any]
 Part = tuple[str, tuple[str, bytes, str]]
 _BINARY = "application/octet-stream"
@@ -85,13 +86,16 @@ def embeddings(images: Sequence[bytes], dimensions: int | None, model: str | Non
     )
 
 
-def mi_maps(images: Sequence[bytes], reference: bytes | None, model: str | None) -> Call[MiMaps]:
+def mi_maps(
+    images: Sequence[bytes], reference: bytes | None, kind: MapKind | None, model: str | None
+) -> Call[MiMaps]:
     def read(answer: httpx.Response) -> MiMaps:
         body = answer.json()
-        return MiMaps([*map(mi_map_of, body["data"])], body["model"], body["estimator"], body["joint"])
+        maps = [*map(mi_map_of, body["data"])]
+        return MiMaps(maps, body["model"], body["kind"], body["estimator"], body["joint"])
 
     parts = _parts("image", images) + ([] if reference is None else _parts("reference", [reference]))
-    return Call("POST", "/v1/mi-maps", read, _given(model=model), parts=parts)
+    return Call("POST", "/v1/mi-maps", read, _given(kind=kind, model=model), parts=parts)
 
 
 def neighbours(

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from infomax.client.answers import hit_of, mi_map_of, vector_of_base64
-from infomax.client.calls import SearchOptions
+from infomax.client.calls import MapKind, SearchOptions
 from infomax.client.chunks import Entry
 from infomax.client.image_input import default_id
 from infomax.client.results import ImageResult, ItemStored
@@ -45,6 +45,7 @@ class BatchJob:
 
     outputs: Sequence[str]
     search: SearchOptions
+    kind: MapKind | None
     model: str | None
     most_bytes: int
     path: str = "/v1/batch"
@@ -59,6 +60,8 @@ class BatchJob:
         query = {"outputs": ",".join(self.outputs), "encoding_format": "base64"}
         if "neighbours" in self.outputs:
             query |= self.search.query()
+        if "mi_map" in self.outputs and self.kind is not None:
+            query["kind"] = self.kind
         return query | ({} if self.model is None else {"model": self.model})
 
     def body(self, entries: Sequence[tuple[Entry, bytes]]) -> bytes:

@@ -34,20 +34,28 @@ class ImageSize:
 
 @dataclass(frozen=True)
 class MiMap:
-    """Pointwise mutual information of each patch of an image and a code.
+    """Map of the patches of an image.
 
     Attributes:
-        nats: float32 [rows, columns].
-        mean: mean over the patches, in nats.
-        image: size of the image; None in streams and explanations.
+        values: float32 [rows, columns], in `unit`.
+        mean: mean over the patches.
+        kind: `information`, `contribution` or `contrast`: which question it answers.
+        unit: `nats`, or as docs/api.md says of the kind.
+        image: size of the image; None in streams, and for the query of an explanation.
         boxes: float64 [rows, columns, 4], the left, top, right and bottom of each patch in pixels of the
             image; None in streams and explanations.
+        standard_error: float32 [rows, columns], where it is known.
+        ceiling: most that a value can show, where there is such a bound.
     """
 
-    nats: Vector
+    values: Vector
     mean: float
+    kind: str
+    unit: str
     image: ImageSize | None = None
     boxes: NDArray[np.float64] | None = None
+    standard_error: Vector | None = None
+    ceiling: float | None = None
 
 
 @dataclass(frozen=True)
@@ -57,14 +65,31 @@ class MiMaps:
     Attributes:
         maps: one for each image, in order.
         model: `name/version` that made them.
+        kind: which question they answer.
         estimator: the estimator that they are calibrated by.
         joint: what the information is about, in a sentence.
     """
 
     maps: Sequence[MiMap]
     model: str
+    kind: str
     estimator: str
     joint: str
+
+
+@dataclass(frozen=True)
+class HitExplanation:
+    """Why a hit is near: maps of both images against each other's code.
+
+    Attributes:
+        query: the query's patches.
+        hit: the hit's patches; None if no picture of it is kept.
+        source: the picture that the hit's map was made of, `original` or `thumbnail`.
+    """
+
+    query: MiMap
+    hit: MiMap | None
+    source: str | None
 
 
 @dataclass(frozen=True)
@@ -75,13 +100,13 @@ class Hit:
         id: id of the item.
         score: cosine, from -1 to 1.
         metadata: as it was stored.
-        explanation: map of the query's patches against the item, if it was asked for and the item has a code.
+        explanation: if it was asked for, and the item was stored with an image.
     """
 
     id: str
     score: float
     metadata: Mapping[str, Any]
-    explanation: MiMap | None = None
+    explanation: HitExplanation | None = None
 
 
 @dataclass(frozen=True)

@@ -109,7 +109,7 @@ def test_a_batch_answers_what_is_asked_for(kind: Kind, server: Server) -> None:
     assert (first.id, second.id) == ("first", "second")
     assert first.embedding is None
     assert first.mi_map is not None
-    assert first.mi_map.nats.shape == (8, 8)
+    assert first.mi_map.values.shape == (8, 8)
     assert first.neighbours is not None
     assert first.neighbours[0].id == "batch/1.jpg"
     assert first.neighbours[0].score == pytest.approx(1, abs=1e-5)
@@ -124,7 +124,7 @@ def test_whole_requests_and_items(server: Server, paths: list[Path]) -> None:
         assert same.shape == (3, 8)
         np.testing.assert_array_equal(same[0], same[1])
         maps = client.mi_maps([paths[0], paths[1]], reference=paths[2])
-        assert [one.nats.shape for one in maps.maps] == [(8, 8), (8, 8)]
+        assert [one.values.shape for one in maps.maps] == [(8, 8), (8, 8)]
         assert maps.maps[0].boxes is not None
         assert maps.maps[0].boxes.shape == (8, 8, 4)
         assert maps.maps[0].image is not None
@@ -135,6 +135,11 @@ def test_whole_requests_and_items(server: Server, paths: list[Path]) -> None:
         assert (item.metadata, item.model) == ({"label": "ä"}, "tiny/1")
         (hit,) = client.neighbours(paths[0], k=1, explain=True, filter={"label": "ä"}, min_score=0.5)
         assert hit.explanation is not None
+        assert hit.explanation.query.unit == "nats"
+        assert hit.explanation.hit is not None
+        assert hit.explanation.source == "thumbnail"
+        contribution = client.mi_maps([paths[0]], kind="contribution")
+        assert (contribution.kind, contribution.maps[0].kind) == ("contribution", "contribution")
         assert client.neighbours(id="whole/a b.jpg", k=1, recall="exact")[0].score == pytest.approx(
             1, abs=1e-5
         )
@@ -158,7 +163,7 @@ def test_asynchronous_requests(server: Server, paths: list[Path]) -> None:
         async with AsyncClient(server.url) as client:
             answers = await asyncio.gather(*(client.embeddings([path]) for path in paths[:3]))
             assert all(one.vectors.shape == (1, 20) for one in answers)
-            assert (await client.mi_maps([paths[0]])).maps[0].nats.shape == (8, 8)
+            assert (await client.mi_maps([paths[0]])).maps[0].values.shape == (8, 8)
             await client.put_item("async/1", paths[0])
             assert (await client.get_item("async/1")).vector is not None
             assert (await client.neighbours(paths[0], k=1, recall="exact"))[0].score == pytest.approx(

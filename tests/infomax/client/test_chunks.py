@@ -15,7 +15,7 @@ from infomax.client.results import ImageFailure, ImageResult
 from infomax.client.tables import to_numpy
 
 MOST = 10_000
-JOB = BatchJob(("embedding",), SearchOptions(), None, MOST)
+JOB = BatchJob(("embedding",), SearchOptions(), None, None, MOST)
 VECTOR = "AACAPwAAAEA="
 """float32 [1, 2]."""
 
@@ -125,7 +125,7 @@ def test_links_are_sent_as_what_was_fetched() -> None:
 
 
 def test_a_request_has_few_bytes_however_large_the_images_are() -> None:
-    job = BatchJob(("embedding",), SearchOptions(), None, 2**22)
+    job = BatchJob(("embedding",), SearchOptions(), None, None, 2**22)
     chunk = Chunk([*image_entries([bytes(3 * 2**20)] * 4)], job, ChunkSize())
     sizes = []
     while (part := chunk.next_part()) is not None:

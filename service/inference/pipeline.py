@@ -182,6 +182,11 @@ class Pipeline:
         """
         if self._admission is None or any(threads.failed for threads in self._thread_pools):
             raise not_ready(self.readiness.reason)
+        if not images:
+            # A chunk of vectors, or of lines that failed: it waits for no room, and for no rate of images.
+            if self._admission.closed:
+                raise shutting_down()
+            return []
         if want is Want.CONTRIBUTION:
             part = self._contributions.part(self._limit)
             if priority is Priority.BULK and len(images) > part:

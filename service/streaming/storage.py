@@ -1,7 +1,7 @@
 """Storage of a stream's items in the index: embedded, stored in order, then acknowledged."""
 
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import cast
 
 import numpy as np
@@ -49,12 +49,7 @@ class Storage:
         """
         checked = self._check_all(items)
         images = [one for one in checked if isinstance(one, bytes)]
-        # Vectors need no model: they wait for none, and for no rate of images.
-        embedded: Iterator[Outcome] = iter(())
-        if images:
-            embedded = iter(
-                await self._pipeline.embed(images, Want.EMBEDDING, Priority.BULK, quota=self._quota)
-            )
+        embedded = iter(await self._pipeline.embed(images, Want.EMBEDDING, Priority.BULK, quota=self._quota))
         return [
             await self._new(item, one, next(embedded)) if isinstance(one, bytes) else _new(item, one)
             for item, one in zip(items, checked, strict=True)

@@ -9,7 +9,7 @@ import pytest
 
 from service.errors import ServiceError
 from service.inference.pipeline import Pipeline
-from service.inference.results import Embedded, Failed, Outcome, Stages, Want
+from service.inference.results import Embedded, Failed, Outcome, Priority, Stages, Want
 from tests.pictures import encoded, landscape, photo
 from tests.service.faults import FragileModel, running, settings
 
@@ -132,10 +132,27 @@ def test_a_call_reports_the_times_of_its_stages(tiny_models: Path) -> None:
     asyncio.run(scenario())
 
 
-def test_no_images_get_no_answers(tiny_models: Path) -> None:
+class Spent:
+    """Quota that allows nothing more."""
+
+    def charge(self, images: int, priority: Priority) -> float:
+        raise AssertionError(images, priority)
+
+    def give_back(self, images: int) -> None:
+        raise AssertionError(images)
+
+
+def test_no_images_get_no_answers_and_cost_nothing(tiny_models: Path) -> None:
+    model = FragileModel(tiny_models)
+
     async def scenario() -> None:
-        async with running(tiny_models) as pipeline:
-            assert await pipeline.embed([], Want.MAP) == []
+        async with running(tiny_models, model, queue_items=1) as pipeline:
+            model.gate.clear()
+            full = asyncio.create_task(pipeline.embed([photo()], Want.MAP))
+            await asyncio.sleep(0)
+            assert await pipeline.embed([], Want.MAP, Priority.BULK, quota=Spent()) == []
+            model.gate.set()
+            await full
 
     asyncio.run(scenario())
 

@@ -25,7 +25,7 @@ _SPARE_PIXELS = 2**22
 
 
 @dataclass(slots=True)
-class Item:
+class BoxedItem:
     """One coded image, or a rule that puts others together.
 
     Attributes:
@@ -72,7 +72,7 @@ class ItemBoxes:
 
     def __init__(self, data: bytes, image_format: str) -> None:
         self._data, self._format = data, image_format
-        self._items: dict[int, Item] = {}
+        self._items: dict[int, BoxedItem] = {}
         self._alpha_of: dict[int, list[int]] = {}
         self._item_data = (0, 0)
         self._metadata_at: list[int] = []
@@ -92,7 +92,7 @@ class ItemBoxes:
         self.width, self.height = primary.size or (0, 0)
         self.parts = self._found_parts(number)
 
-    def content(self, item: Item) -> bytes:
+    def content(self, item: BoxedItem) -> bytes:
         """Return the coded bytes of an item."""
         return b"".join(self._data[start:stop] for start, stop in item.extents)
 
@@ -129,7 +129,7 @@ class ItemBoxes:
             file[at : at + 4] = _UNKNOWN
         return bytes(file)
 
-    def _found_parts(self, primary: int) -> list[Item]:
+    def _found_parts(self, primary: int) -> list[BoxedItem]:
         parts = list(self._leaves(primary, 0))
         for alpha in self._alpha_of.get(primary, ()):
             parts += self._leaves(alpha, 0)
@@ -141,7 +141,7 @@ class ItemBoxes:
                 raise truncated(self._format, f"{missing:,} of the announced bytes are missing")
         return parts
 
-    def _leaves(self, number: int, depth: int) -> Iterator[Item]:
+    def _leaves(self, number: int, depth: int) -> Iterator[BoxedItem]:
         item = self._items.get(number)
         self._spend()
         if item is None or depth > _MOST_DEPTH:
@@ -193,7 +193,7 @@ class ItemBoxes:
         offset_size, length_size, base_size = sizes >> 12, sizes >> 8 & 15, sizes >> 4 & 15
         index_size = sizes & 15 if version else 0
         id_size = 4 if version > 1 else 2
-        reader = _Reader(self._data, start + _FULL_BOX_BYTES + 2, stop)
+        reader = _BoxReader(self._data, start + _FULL_BOX_BYTES + 2, stop)
         for _ in range(reader.integer(id_size)):
             self._spend()
             item = self._item(reader.integer(id_size))
@@ -213,7 +213,7 @@ class ItemBoxes:
     def _read_references(self, start: int, stop: int) -> None:
         width = 4 if self._data[start] else 2
         for name, at, end in self._boxes(start + _FULL_BOX_BYTES, stop):
-            reader = _Reader(self._data, at, end)
+            reader = _BoxReader(self._data, at, end)
             number, count = reader.integer(width), reader.integer(2)
             self._spend(count)
             targets = [reader.integer(width) for _ in range(count)]
@@ -236,7 +236,7 @@ class ItemBoxes:
     def _read_associations(self, start: int, stop: int, sizes: list[tuple[int, int] | None]) -> None:
         id_size = 4 if self._data[start] else 2
         index_size = 2 if self._data[start + 3] & 1 else 1
-        reader = _Reader(self._data, start + _FULL_BOX_BYTES, stop)
+        reader = _BoxReader(self._data, start + _FULL_BOX_BYTES, stop)
         for _ in range(reader.integer(4)):
             item = self._item(reader.integer(id_size))
             count = reader.integer(1)
@@ -247,10 +247,10 @@ class ItemBoxes:
                 if index < len(sizes) and sizes[index] is not None and item.size is None:
                     item.size = sizes[index]
 
-    def _item(self, number: int) -> Item:
+    def _item(self, number: int) -> BoxedItem:
         if len(self._items) > _MOST_ITEMS:
             raise corrupt(self._format, f"it lists more than {_MOST_ITEMS:,} items")
-        return self._items.setdefault(number, Item())
+        return self._items.setdefault(number, BoxedItem())
 
     def _number(self, at: int, width: int) -> int:
         return int.from_bytes(self._data[at : at + width], "big")
@@ -282,7 +282,7 @@ class ItemBoxes:
             raise corrupt(self._format, f"its boxes have more than {_MOST_STEPS:,} entries")
 
 
-class _Reader:
+class _BoxReader:
     """Whole numbers one after the other, up to the end of a box."""
 
     def __init__(self, data: bytes, at: int, stop: int) -> None:

@@ -81,7 +81,7 @@ class Contributions:
     def copies(self, images: Sequence[Outcome], call: Call) -> list[Item]:
         """Make the covered copies of encoded images, image by image.
 
-        They have the priority of streams whoever asks: other images need not wait for them.
+        They have the priority of streams in every call: other images need not wait for them.
         """
         encoded = [image for image in images if isinstance(image, Embedded) and image.features is not None]
         return [

@@ -18,7 +18,7 @@ from service.routes.map_parameters import KindName
 from service.routes.search_parameters import SearchParameters
 from service.routes.streams import REQUEST_BODY, stream_response
 from service.runtime import served_for
-from service.streaming.maps import Maps
+from service.streaming.maps import ModelMaps
 from service.streaming.outputs import OUTPUTS, Outputs, Search
 from service.streaming.response import AnswerFormat
 
@@ -64,7 +64,7 @@ async def answer_batch(request: Request) -> Response:
     search = Search(
         served.index, parameters.k, parameters.condition, parameters.thoroughness, parameters.min_score
     )
-    maps = Maps(MapKind(parameters.kind), served.pipeline, served.index)
+    maps = ModelMaps(MapKind(parameters.kind), served.pipeline, served.index)
     handler = Outputs(served.pipeline, parameters.outputs, search, context_of(request).quota, maps)
     return stream_response(request, PATH, handler, _format(media_type, parameters, served.pipeline.card))
 

@@ -28,7 +28,7 @@ from service.routes.early_refusal import refuse_early
 from service.routes.map_parameters import MapParameters
 from service.routes.whole import embed_all, map_all
 from service.runtime import runtime_of, served_for
-from service.streaming.maps import Maps
+from service.streaming.maps import ModelMaps
 
 PATH = "/v1/mi-maps"
 
@@ -69,7 +69,7 @@ async def create_mi_maps(request: Request) -> Response:
     card = served.pipeline.card
     stages = Stages()
     embedded, reference = await _embed(request, served.pipeline, payload, WANTS[kind], stages)
-    maps = await map_all(Maps(kind, served.pipeline, served.index), embedded, reference)
+    maps = await map_all(ModelMaps(kind, served.pipeline, served.index), embedded, reference)
     started = perf_counter()
     if media_type == accept.NPY:
         content = npy(np.stack([one.values for one in maps]))

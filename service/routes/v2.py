@@ -30,7 +30,7 @@ from service.routes import description
 from service.routes.early_refusal import refuse_early
 from service.routes.whole import embed_all, map_all
 from service.runtime import runtime_of, served_for
-from service.streaming.maps import Maps
+from service.streaming.maps import ModelMaps
 
 router = APIRouter(prefix="/v2", tags=["Open Inference Protocol"])
 
@@ -166,7 +166,9 @@ async def infer(request: Request) -> Response:
     limit = until(request, asked.seconds, "the parameter timeout") if asked.seconds else nullcontext()
     with limit:
         embedded = await embed_all(request, served.pipeline, route, asked.images, want, stages)
-        maps = await map_all(Maps(asked.kind, served.pipeline, served.index), embedded) if with_maps else []
+        maps = (
+            await map_all(ModelMaps(asked.kind, served.pipeline, served.index), embedded) if with_maps else []
+        )
     started = perf_counter()
     rows = {_EMBEDDING: [one.embedding for one in embedded], _MI_MAP: [one.values for one in maps]}
     shapes = _shapes(card)

@@ -12,7 +12,7 @@ from service.inference.maps import PatchMap
 from service.inference.outcome_counters import count_outcomes
 from service.inference.pipeline import Pipeline
 from service.inference.results import Embedded, Failed, Priority, Stages, Want
-from service.streaming.maps import Maps
+from service.streaming.maps import ModelMaps
 
 
 async def embed_all(
@@ -61,7 +61,7 @@ def _refusal(failed: Failed, position: int, count: int, names: Mapping[int, str]
 
 
 async def map_all(
-    maps: Maps, embedded: Sequence[Embedded], reference: Embedded | None = None
+    maps: ModelMaps, embedded: Sequence[Embedded], reference: Embedded | None = None
 ) -> list[PatchMap]:
     """Return one map for each image.
 

@@ -28,7 +28,7 @@ _NO_NEIGHBOURS = Failed(
 
 
 @dataclass(frozen=True)
-class Maps:
+class ModelMaps:
     """Maps of one kind, by one model.
 
     Attributes:

@@ -18,7 +18,7 @@ from service.inference.quota import Quota
 from service.inference.results import Failed, Outcome, Priority, Want
 from service.inputs.stream import StreamItem
 from service.streaming.answers import Answer
-from service.streaming.maps import Maps
+from service.streaming.maps import ModelMaps
 
 OUTPUTS = ("embedding", "mi_map", "neighbours")
 
@@ -53,7 +53,7 @@ class Outputs:
         outputs: Sequence[str],
         search: Search | None = None,
         quota: Quota | None = None,
-        maps: Maps | None = None,
+        maps: ModelMaps | None = None,
     ) -> None:
         """Take `outputs` of `OUTPUTS`; images are charged to `quota`.
 

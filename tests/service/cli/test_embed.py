@@ -238,11 +238,11 @@ def test_every_ending_is_tried_and_every_failure_named(
     images = tmp_path / "images"
     images.mkdir()
     (images / "without_ending").write_bytes(photo(1))
-    (images / "picture.tif").write_bytes(photo(2, image_format="TIFF"))
+    (images / "picture.ppm").write_bytes(photo(2, image_format="PPM"))
     (images / "list.txt").write_text("a list")
     done, _ = run(images, tmp_path / "vectors.npy", small)
     assert (done.summary.ok, failures(done)) == (1, 2)
-    assert set(left_out(capsys)) == {"picture.tif", "list.txt"}
+    assert set(left_out(capsys)) == {"picture.ppm", "list.txt"}
 
 
 def test_hidden_files_are_counted_and_named(folder: Path, small: Settings, tmp_path: Path) -> None:

@@ -23,8 +23,8 @@ from contract.precision import Precision
 from contract.progress import Progress
 
 _ROOT = Path(__file__).parents[2]
-CURL = "tar | curl"
-_BASE64 = "tar | curl, base64"
+CURL = "tar to curl"
+_BASE64 = "tar to curl, base64"
 _QUERIES = {CURL: "", _BASE64: "?encoding_format=base64"}
 
 

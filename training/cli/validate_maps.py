@@ -30,7 +30,10 @@ def validate_maps(
     markdown: Annotated[Path | None, typer.Option(help="Write the tables into this file.")] = None,
     skip_unreadable: SkipUnreadable = False,
 ) -> None:
-    """Validate the maps of an exported model; a bar that is missed is printed and changes no status."""
+    """Validate what the maps of an exported model claim.
+
+    A bar that is missed is printed and changes no status.
+    """
     with plain_failures():
         artefact = open_artefact(model)
         pixels = decoded.load_images(

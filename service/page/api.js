@@ -41,9 +41,9 @@ export async function indexed() {
   return spaces.find((space) => space.model === model)?.items ?? 0;
 }
 
-/** What each patch of an image tells about the image, in nats: {nats, mean}. */
+/** What each patch of an image contributes to its code: {values, mean}. */
 export async function mapOf(image) {
-  const { data } = await ask("POST", "v1/mi-maps", image);
+  const { data } = await ask("POST", "v1/mi-maps?kind=contribution", image);
   return data[0];
 }
 

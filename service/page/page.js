@@ -12,7 +12,7 @@ const SAMPLES = "samples/"; // what their ids begin with
 const part = (id) => document.getElementById(id);
 
 // What is shown: the card, the photo (file, bitmap), its own map, and the map on the canvas.
-const shown = { card: null, photo: null, own: null, nats: null };
+const shown = { card: null, photo: null, own: null, values: null, unit: "" };
 let asked = 0; // photos, so that a late answer to an earlier one is not shown
 
 /** A number as it is printed, with a minus sign. */
@@ -30,19 +30,20 @@ function fail(error) {
   tell(error.message);
 }
 
-function show(nats, mean, meaning) {
-  shown.nats = nats;
-  draw(part("map"), shown.photo.bitmap, nats, shown.card);
-  const sentence = `${meaning}: ${printed(mean, 2)} nats on average.`;
+/** Show a map; `unit` is written behind its numbers, with a space before it, where it has one. */
+function show(values, mean, meaning, unit) {
+  Object.assign(shown, { values, unit });
+  draw(part("map"), shown.photo.bitmap, values, shown.card);
+  const sentence = `${meaning}: ${printed(mean, 2)}${unit} on average.`;
   part("meaning").textContent = sentence;
   part("map").setAttribute("aria-label", sentence);
-  part("least").textContent = `−${reach(nats).toFixed(1)}`;
-  part("most").textContent = `+${reach(nats).toFixed(1)} nats`;
+  part("least").textContent = `−${reach(values).toFixed(1)}`;
+  part("most").textContent = `+${reach(values).toFixed(1)}${unit}`;
   part("patch").textContent = "";
 }
 
 function showOwn() {
-  show(shown.own.nats, shown.own.mean, "How typical each patch is of this photo");
+  show(shown.own.values, shown.own.mean, "How far the code moves without each patch", "");
 }
 
 function showNeighbour(button, neighbour) {
@@ -51,7 +52,7 @@ function showNeighbour(button, neighbour) {
   if (pressed) return showOwn();
   button.setAttribute("aria-pressed", "true");
   const { nats, mean } = neighbour.explanation;
-  show(nats, mean, `Which patches of your photo speak for ${neighbour.id}`);
+  show(nats, mean, `Which patches of your photo speak for ${neighbour.id}`, " nats");
 }
 
 function entry(neighbour) {
@@ -235,10 +236,10 @@ part("key").addEventListener("submit", (event) => {
 part("map").addEventListener("pointermove", (event) => {
   const { width, height } = part("map").getBoundingClientRect();
   const place = { across: event.offsetX / width, down: event.offsetY / height };
-  const patch = patchAt(place, shown.photo.bitmap, shown.nats, shown.card);
+  const patch = patchAt(place, shown.photo.bitmap, shown.values, shown.card);
   if (!patch) return void (part("patch").textContent = "The model does not see this part of the photo.");
   const [row, column] = patch;
-  part("patch").textContent = `Patch ${row + 1}, ${column + 1}: ${printed(shown.nats[row][column], 2)} nats`;
+  part("patch").textContent = `Patch ${row + 1}, ${column + 1}: ${printed(shown.values[row][column], 2)}${shown.unit}`;
 });
 part("map").addEventListener("pointerleave", () => {
   part("patch").textContent = "";

@@ -63,10 +63,6 @@ def photos(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
     return sorted(folder.iterdir())
 
 
-def printed(nats: float) -> str:
-    return f"{nats:.2f} nats".replace("-", "\N{MINUS SIGN}")
-
-
 def ask(page: Page, photo: Path) -> None:
     """Choose a photo and wait for its answer."""
     page.set_input_files("#photo", photo)
@@ -78,20 +74,21 @@ def test_a_photo_is_answered_with_its_map(
     page: Page, server: Server, photos: list[Path], errors: list[str]
 ) -> None:
     ask(page, photos[0])
-    answer = httpx.post(f"{server.url}/v1/mi-maps", content=photos[0].read_bytes()).json()["data"][0]
-    nats = [
-        (value, row, column) for row, line in enumerate(answer["nats"]) for column, value in enumerate(line)
+    route = f"{server.url}/v1/mi-maps?kind=contribution"
+    answer = httpx.post(route, content=photos[0].read_bytes()).json()["data"][0]
+    values = [
+        (value, row, column) for row, line in enumerate(answer["values"]) for column, value in enumerate(line)
     ]
     expect(page.locator("#meaning")).to_have_text(
-        f"How typical each patch is of this photo: {printed(answer['mean'])} on average."
+        f"How far the code moves without each patch, relative to its length: {answer['mean']:.2f} on average."
     )
     canvas = page.locator("#map")
     box = canvas.bounding_box()
     assert box is not None
-    for value, row, column in (max(nats), min(nats)):
+    for value, row, column in (max(values), min(values)):
         across, down = (column + 0.5) / answer["columns"], (row + 0.5) / answer["rows"]
         page.mouse.move(box["x"] + across * box["width"], box["y"] + down * box["height"])
-        expect(page.locator("#patch")).to_have_text(f"Patch {row + 1}, {column + 1}: {printed(value)}")
+        expect(page.locator("#patch")).to_have_text(f"Patch {row + 1}, {column + 1}: {value:.2f}")
         red, _, blue = canvas.evaluate(
             """(canvas, [across, down]) => {
                 const [x, y] = [Math.floor(across * canvas.width), Math.floor(down * canvas.height)];
@@ -126,7 +123,7 @@ def test_images_are_added_and_found_and_a_neighbour_is_explained(
     )
     expect(neighbours.nth(2)).to_have_attribute("aria-pressed", "true")
     neighbours.nth(2).click()
-    expect(page.locator("#meaning")).to_have_text(re.compile("^How typical each patch is"))
+    expect(page.locator("#meaning")).to_have_text(re.compile("^How far the code moves without each patch"))
     stored = httpx.get(f"{server.url}/v1/items/photo%201.jpg").json()["metadata"]["thumbnail"]
     picture = Image.open(io.BytesIO(base64.b64decode(stored.removeprefix("data:image/jpeg;base64,"))))
     assert picture.size == (32, 32)

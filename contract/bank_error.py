@@ -56,5 +56,4 @@ def with_standard_error(critic: onnx.ModelProto, bank: int) -> onnx.ModelProto:
     graph.node.append(helper.make_node("Sqrt", [_PREFIX + "mean_variance"], [STANDARD_ERROR]))
     shape = [dim.dim_param or dim.dim_value for dim in outputs[NORMALISER].type.tensor_type.shape.dim]
     graph.output.append(helper.make_tensor_value_info(STANDARD_ERROR, TensorProto.FLOAT, shape))
-    onnx.checker.check_model(extended)
     return extended

@@ -80,7 +80,7 @@ def test_a_photo_is_answered_with_its_map(
         (value, row, column) for row, line in enumerate(answer["values"]) for column, value in enumerate(line)
     ]
     expect(page.locator("#meaning")).to_have_text(
-        f"How far the code moves without each patch, relative to its length: {answer['mean']:.2f} on average."
+        f"How far the code moves without each patch: {answer['mean']:.2f} on average."
     )
     canvas = page.locator("#map")
     box = canvas.bounding_box()

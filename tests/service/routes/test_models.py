@@ -27,7 +27,7 @@ def test_the_list_holds_the_card_and_what_really_runs(tiny_models: Path, index_u
             "requested": "cpu",
             "active": "CPUExecutionProvider",
             "providers": ["CPUExecutionProvider"],
-            "nodes": {"CPUExecutionProvider": 23},
+            "nodes": {"CPUExecutionProvider": 34},
             "why_not_gpu": None,
             "gpu": {"asked": {}, "active": {}},
             "processes": 2,

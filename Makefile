@@ -9,7 +9,7 @@ MINUTES ?= 120
 INSTALL := $(BIN)/python -m pip --disable-pip-version-check install --quiet
 PIP := $(INSTALL) --constraint constraints.txt
 
-.PHONY: help setup serve test lint types unit test-serving coverage test-wheel lint-ops pictures page-picture samples reproduce audit sbom lock bench-serving bench-client bench-training soak overload kill-rounds clean
+.PHONY: help setup serve test lint types unit test-serving coverage test-wheel lint-ops pictures page-picture samples reproduce audit sbom lock bench-serving bench-client bench-training bench-neighbours soak overload kill-rounds clean
 
 help:
 	@echo "make serve   serve the shipped model on http://localhost:8000"
@@ -29,6 +29,7 @@ help:
 	@echo "make bench-serving   this service beside LitServe, BentoML, MLServer and mosec (ARGS=--help)"
 	@echo "make bench-client   the Python client beside curl's stream on one server (ARGS=--help)"
 	@echo "make bench-training   the whole training step against the bare encoder (ARGS=--help)"
+	@echo "make bench-neighbours   the index beside usearch, FAISS, LanceDB, Qdrant Edge and a bare pgvector (ARGS=--help)"
 	@echo "make soak   random clients for an hour (SOAK_SECONDS): no failure, flat memory"
 	@echo "make kill-rounds   kill the server and its PostgreSQL again and again (ROUNDS): nothing acknowledged is lost"
 	@echo "make overload   ten times full load: latency, refusals, whether Retry-After is true"
@@ -170,6 +171,20 @@ bench-client: .venv/serving
 bench-training: .venv/complete
 	$(BIN)/python -m bench.training $(ARGS)
 
+# usearch, FAISS and LanceDB bring libraries of their own for threads; they stay out of this service's environment.
+NEIGHBOURS_PIP := bench/.venv-neighbours/bin/python -m pip --disable-pip-version-check install --quiet \
+  --constraint bench/requirements-neighbours.txt
+
+bench/.venv-neighbours/ready: bench/requirements-neighbours.txt
+	$(PYTHON) -m venv bench/.venv-neighbours
+	$(NEIGHBOURS_PIP) numpy psutil
+	@for peer in usearch faiss-cpu lancedb qdrant-edge-py; do \
+	  $(NEIGHBOURS_PIP) $$peer || echo "skipped: $$peer cannot be installed here"; done
+	touch $@
+
+bench-neighbours: .venv/complete bench/.venv-neighbours/ready
+	$(BIN)/python -m bench.neighbours $(ARGS)
+
 soak: .venv/complete
 	$(BIN)/python -m bench.soak --seconds $(SOAK_SECONDS)
 
@@ -180,4 +195,4 @@ overload: .venv/complete
 	$(BIN)/python -m bench.overload
 
 clean:
-	rm -rf bench/.venv-peers .venv .tools .infomax runs
+	rm -rf bench/.venv-peers bench/.venv-neighbours .venv .tools .infomax runs

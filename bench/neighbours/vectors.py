@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -104,13 +105,9 @@ def prepare(folder: Path, queries: NDArray[np.float32], seed: int = 0) -> None:
         np.stack([rng.integers(0, values, count, dtype=np.int32) for values in _VALUES], axis=1)
         for count in (len(vectors), len(queries))
     )
-    np.savez(
-        folder / "rest.npz",
-        labels=labels,
-        queries=queries,
-        wanted=wanted,
-        **{case.name: _true_neighbours(vectors, labels, queries, wanted, case.field) for case in CASES},
-    )
+    truth = {case.name: _true_neighbours(vectors, labels, queries, wanted, case.field) for case in CASES}
+    rest: dict[str, NDArray[Any]] = {"labels": labels, "queries": queries, "wanted": wanted, **truth}
+    np.savez(folder / "rest.npz", allow_pickle=False, **rest)
 
 
 def read(folder: Path) -> Data:

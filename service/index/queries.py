@@ -19,6 +19,8 @@ ON CONFLICT (space, id) DO UPDATE SET
 
 GET = sql.SQL("SELECT embedding, metadata, width, height, format, updated FROM {table} WHERE id = %s")
 
+VECTORS = sql.SQL("SELECT id, embedding FROM {table} WHERE id = ANY (%s)")
+
 PICTURES = sql.SQL("""
 SELECT id, width, height, format, thumbnail, original, original_sha256 FROM {table} WHERE id = ANY (%s)
 """)
@@ -75,7 +77,7 @@ WITH nearest AS MATERIALIZED (
 SELECT id, metadata, code, embedding <#> %(vector)s AS distance FROM nearest ORDER BY distance, id LIMIT {k}
 """)
 
-# Looked up with each search: a graph that another process has built or dropped is noticed at once.
+# Read with each search until there is a graph: one that another process has built is used at once.
 EXTENT = """
 SELECT coalesce((SELECT indisvalid FROM pg_index WHERE indexrelid = to_regclass(%(graph)s)), false),
        (SELECT coalesce(sum(change), 0) FROM infomax.item_counts WHERE space = %(space)s)::bigint,

@@ -1,6 +1,7 @@
 """One search: its statements, and the hits that they find."""
 
 from dataclasses import dataclass
+from time import monotonic
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,7 @@ from service.index.search_plan import SPARE_CANDIDATES, Recall, Walk, filtered, 
 from service.index.space import Space
 
 _SAMPLE_ROWS = 600
+_REMEMBERED_SECONDS = 5.0
 
 Rows = list[tuple[Any, ...]]
 
@@ -47,9 +49,38 @@ class _Extent:
     blocks: int
 
 
-async def find(connection: AsyncConnection, space: Space, query: Query) -> list[Neighbour]:
+class ExtentMemory:
+    """Extent of a space with a graph, remembered for a few seconds: a search then takes one exchange.
+
+    A graph that appears is noticed at once, because the lack of one is not remembered. One that is dropped
+    meanwhile costs a few searches their speed.
+    """
+
+    def __init__(self) -> None:
+        """Remember nothing yet."""
+        self._extent: _Extent | None = None
+        self._until = 0.0
+
+    async def read(self, connection: AsyncConnection, space: Space) -> _Extent | None:
+        """The extent, remembered or read; None where there is no graph."""
+        if self._extent is not None and monotonic() < self._until:
+            return self._extent
+        names = {
+            "graph": f"infomax.{space.graph}",
+            "table": f"infomax.items_{space.number}",
+            "space": space.number,
+        }
+        row = await (await connection.execute(queries.EXTENT, names)).fetchone()
+        self._extent = _Extent(int(row[1]), int(row[2])) if row is not None and row[0] else None
+        self._until = monotonic() + _REMEMBERED_SECONDS
+        return self._extent
+
+
+async def find(
+    connection: AsyncConnection, space: Space, query: Query, memory: ExtentMemory
+) -> list[Neighbour]:
     """The k items with the highest cosine similarity, best first, equal ones by id."""
-    statements = _Statements(connection, space, query)
+    statements = _Statements(connection, space, query, memory)
     walk = None if query.recall is Recall.EXACT else await statements.choose_walk()
     rows: Rows = [] if walk is None else await statements.approximate(walk)
     if len(rows) < query.k:
@@ -62,8 +93,9 @@ async def find(connection: AsyncConnection, space: Space, query: Query) -> list[
 class _Statements:
     """The statements of one search, all of which answer with the same columns."""
 
-    def __init__(self, connection: AsyncConnection, space: Space, query: Query) -> None:
+    def __init__(self, connection: AsyncConnection, space: Space, query: Query, memory: ExtentMemory) -> None:
         self._connection = connection
+        self._memory = memory
         self._space = space
         self._query = query
         self._values = {"vector": query.vector, **(query.condition.values if query.condition else {})}
@@ -75,15 +107,9 @@ class _Statements:
 
     async def choose_walk(self) -> Walk | None:
         """How to walk the graph; None where there is none, or rows are faster."""
-        names = {
-            "graph": f"infomax.{self._space.graph}",
-            "table": f"infomax.items_{self._space.number}",
-            "space": self._space.number,
-        }
-        row = await (await self._connection.execute(queries.EXTENT, names)).fetchone()
-        if row is None or not row[0]:
+        query, extent = self._query, await self._memory.read(self._connection, self._space)
+        if extent is None:
             return None
-        query, extent = self._query, _Extent(int(row[1]), int(row[2]))
         if query.condition is None:
             return unfiltered(query.recall, query.k)
         share = await self._share(query.condition, extent)

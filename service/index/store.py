@@ -3,6 +3,8 @@
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
+import numpy as np
+from numpy.typing import NDArray
 from psycopg import sql
 
 from contract.card import ModelCard
@@ -19,7 +21,7 @@ from service.index.items import (
     StoredItem,
     StoredPicture,
 )
-from service.index.search import Query, find
+from service.index.search import ExtentMemory, Query, find
 from service.index.space import Space, find_or_create, identity_of
 from service.index.upkeep import Upkeep
 from service.metrics import INDEX_SEARCH_SECONDS
@@ -54,6 +56,7 @@ class Index:
         self._identity = identity_of(card, precision)
         self._database = database
         self._space: Space | None = None
+        self._extent = ExtentMemory()
         self._upkeep = Upkeep(database, self._connection, exact_items, name or card.name)
 
     @property
@@ -99,6 +102,15 @@ class Index:
         vector, metadata, width, height, image_format, updated = row
         return StoredItem(item_id, vector.to_numpy(), metadata, width, height, image_format, updated)
 
+    async def vectors(self, item_ids: Sequence[str]) -> dict[str, NDArray[np.float32]]:
+        """The vectors [D] of these items, by id; items that do not exist are left out."""
+        if not item_ids:
+            return {}
+        async with self._connection() as (connection, space):
+            statement = queries.VECTORS.format(table=space.table)
+            cursor = await connection.execute(statement, [list(item_ids)], binary=True)
+            return {item_id: vector.to_numpy() for item_id, vector in await cursor.fetchall()}
+
     async def pictures(self, item_ids: Sequence[str]) -> dict[str, StoredPicture]:
         """What is kept of the images of these items, by id; items that do not exist are left out."""
         async with self._connection() as (connection, space):
@@ -131,7 +143,7 @@ class Index:
         """The k items with the highest cosine similarity to a vector, best first, equal ones by id."""
         with INDEX_SEARCH_SECONDS.time():
             async with self._connection() as (connection, space):
-                return await find(connection, space, query)
+                return await find(connection, space, query, self._extent)
 
     async def statistics(self) -> IndexStatistics:
         """What the database holds, for this and every other model version."""

@@ -155,6 +155,13 @@ JsonVector = Annotated[
 ]
 """A vector, whose numbers are checked where it is used."""
 
+JsonExamples = Annotated[
+    object,
+    BeforeValidator(parsed_json),
+    WithJsonSchema({"type": "array", "items": {"type": "object"}}),
+]
+"""A list of examples, which are checked where they are used."""
+
 
 def refused(message: str, limit: int | None = None) -> ServiceError:
     """Make the refusal of a parameter."""

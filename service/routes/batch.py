@@ -62,7 +62,12 @@ async def answer_batch(request: Request) -> Response:
     parameters = parse(BatchParameters, merge(query_of(request)))
     served = served_for(request, parameters.model)
     search = Search(
-        served.index, parameters.k, parameters.condition, parameters.thoroughness, parameters.min_score
+        served.index,
+        parameters.reach,
+        parameters.condition,
+        parameters.thoroughness,
+        parameters.min_score,
+        parameters.offset,
     )
     maps = ModelMaps(MapKind(parameters.kind), served.pipeline, served.index)
     handler = Outputs(served.pipeline, parameters.outputs, search, context_of(request).quota, maps)

@@ -17,7 +17,7 @@ from service.index.vectors import check_vector
 from service.inference.image_size import image_size
 from service.inference.results import Projections, Stages, Want
 from service.inputs.images import Layout, Payload, no_image, read_payload
-from service.inputs.parameters import JsonVector, parse, refused
+from service.inputs.parameters import JsonExamples, JsonVector, parse, refused
 from service.models.instance import ModelInstance
 from service.outputs import accept
 from service.outputs.json import dump
@@ -27,6 +27,7 @@ from service.outputs.painter import Painter
 from service.outputs.timing import server_timing
 from service.routes import description
 from service.routes.early_refusal import is_image, refuse_early
+from service.routes.examples import combine, parse_examples
 from service.routes.explanations import MOST_HITS, explain, stored_query
 from service.routes.items import stored_item
 from service.routes.search_parameters import SearchParameters
@@ -47,6 +48,10 @@ class NeighbourParameters(SearchParameters):
 
     id: str | None = Field(default=None, description="id of an item to search by, in place of an image")
     vector: JsonVector = Field(default=None, description="vector to search by, in place of an image")
+    positive: JsonExamples = Field(
+        default=None, description='further examples to search near to: [{"id": "a"}, {"vector": [...]}]'
+    )
+    negative: JsonExamples = Field(default=None, description="examples to search away from, written alike")
     explain: bool = Field(
         default=False,
         description="whether to map which patches of the image speak for each neighbour, and the reverse",
@@ -58,12 +63,12 @@ class _QueryVector:
     """Vector to search by.
 
     Attributes:
-        vector: float32 [D], of length one.
+        vector: float32 [D], of length one; None where there are further examples alone.
         projections: projections of the image, where its neighbours are to be explained.
         image: the encoded image, for a picture.
     """
 
-    vector: NDArray[np.float32]
+    vector: NDArray[np.float32] | None = None
     projections: Projections | None = None
     image: bytes = b""
 
@@ -83,22 +88,32 @@ async def find_neighbours(request: Request) -> Response:
     payload = await read_payload(request, _LAYOUT, runtime.settings)
     parameters = parse(NeighbourParameters, payload.members)
     served = served_for(request, parameters.model)
-    condition = parameters.condition
+    condition, reach = parameters.condition, parameters.reach
     _check_one_query(payload, parameters)
     _check_explained(parameters, media_type)
     stages = Stages()
+    dimensions = served.index.dimensions
+    positive = parse_examples(parameters.positive, "positive", dimensions)
+    negative = parse_examples(parameters.negative, "negative", dimensions)
     query = await _query(request, served, payload, parameters, stages)
+    vector = query.vector
+    if positive or negative or vector is None:
+        vector = await combine(served, vector, positive, negative)
+    # Examples are known already, so that they are no answer.
+    known = {*positive.ids, *negative.ids}
     started = perf_counter()
-    hits = await served.index.search(
+    found = await served.index.search(
         Query(
-            query.vector,
-            parameters.k,
+            vector,
+            reach + len(known),
             condition,
             parameters.thoroughness,
             parameters.min_score,
             with_codes=parameters.explain,
         )
     )
+    others = [hit for hit in found if hit.id not in known]
+    hits = others[parameters.offset : reach]
     searched = perf_counter()
     explanations = None
     if query.projections is not None:
@@ -127,11 +142,12 @@ def _check_one_query(payload: Payload, parameters: NeighbourParameters) -> None:
         )
         if present
     ]
-    if not given:
+    several = parameters.positive is not None or parameters.negative is not None
+    if not given and not several:
         raise no_image("search by an image, an id or a vector")
     if len(given) > 1:
         raise refused(f"The request holds {' and '.join(given)}. Search by one of them.")
-    if parameters.explain and parameters.vector is not None:
+    if parameters.explain and not payload.images and parameters.id is None:
         raise refused(
             "explain=true needs an image, whose patches explain the neighbours. "
             "Search by an image or an id, or without explain."
@@ -159,6 +175,8 @@ async def _query(
         return await _stored_query(served, item_id, vector) if parameters.explain else _QueryVector(vector)
     if parameters.vector is not None:
         return _QueryVector(check_vector(parameters.vector, served.index.dimensions))
+    if not payload.images:
+        return _QueryVector()
     want = Want.PROJECTIONS if parameters.explain else Want.EMBEDDING
     (one,) = await embed_all(request, served.pipeline, PATH, payload.images, want, stages)
     return _QueryVector(one.embedding, one.projections, payload.images[0])

@@ -27,18 +27,19 @@ _NO_IMAGE = Failed("no_image", "The line holds a vector. Send an image here, or 
 
 @dataclass(frozen=True)
 class Search:
-    """Search for the neighbours of a stream's images."""
+    """Search for the neighbours of a stream's images: `reach` of them less the `offset` nearest."""
 
     index: Index
-    k: int
+    reach: int
     condition: Condition | None = None
     recall: Recall = Recall.HIGH
     min_score: float | None = None
+    offset: int = 0
 
     async def by(self, vector: NDArray[np.float32]) -> list[Neighbour]:
         """Search by one vector of the stream."""
-        query = Query(vector, self.k, self.condition, self.recall, self.min_score)
-        return await self.index.search(query)
+        query = Query(vector, self.reach, self.condition, self.recall, self.min_score)
+        return (await self.index.search(query))[self.offset :]
 
 
 _SearchOutcome = Sequence[Neighbour] | Failed | None

@@ -68,7 +68,7 @@ class LanceDB:
             chunk = np.asarray(vectors[start : start + _CHUNK])
             columns = [
                 pa.array(np.arange(start, start + len(chunk))),
-                pa.FixedSizeListArray.from_arrays(pa.array(chunk.ravel()), type=self._type),
+                pa.FixedSizeListArray.from_arrays(pa.array(chunk.ravel()), chunk.shape[1]),
                 *(pa.array(labels[start : start + len(chunk), column]) for column in range(len(FIELDS))),
             ]
             yield pa.RecordBatch.from_arrays(columns, schema=schema)

@@ -118,7 +118,7 @@ def test_every_answer_has_its_headers_and_those_of_the_interface_say_what_runs(
             assert answer.headers["cache-control"] == "no-store"
         for answer in (embedded, refused):
             assert (
-                answer.headers["x-execution-provider"] == "CPUExecutionProvider; nodes=23/23; precision=fp32"
+                answer.headers["x-execution-provider"] == "CPUExecutionProvider; nodes=34/34; precision=fp32"
             )
 
     asyncio.run(scenario())

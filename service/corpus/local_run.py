@@ -97,7 +97,7 @@ def _cancelled_by_signals(task: "asyncio.Future[ServiceError | None]") -> Iterat
         for number in _SIGNALS:
             loop.add_signal_handler(number, stop, number)
     except (ValueError, RuntimeError, NotImplementedError):
-        # Not the main thread, or Windows: nobody sends signals here.
+        # Not the main thread, or Windows: no signals come here.
         yield seen
         return
     try:

@@ -89,14 +89,14 @@ class _Input(_Strict):
     data: list[object] | None = None
 
 
-class _Output(_Strict):
+class _RequestedOutput(_Strict):
     name: str
     parameters: _OutputParameters = _OutputParameters()
 
 
 class _InferenceRequest(_Strict):
     inputs: Annotated[list[_Input], Field(min_length=1)]
-    outputs: Annotated[list[_Output], Field(max_length=_MOST_OUTPUTS)] | None = None
+    outputs: Annotated[list[_RequestedOutput], Field(max_length=_MOST_OUTPUTS)] | None = None
     id: str | None = None
     parameters: _RequestParameters = _RequestParameters()
 
@@ -137,7 +137,7 @@ def _split(text: str, length: int) -> int:
     raise _invalid(f"{HEADER} is {text[:_SHOWN]!a}, and the body has {length:,} bytes")
 
 
-def _wanted(output: _Output, parameters: _RequestParameters) -> WantedOutput:
+def _wanted(output: _RequestedOutput, parameters: _RequestParameters) -> WantedOutput:
     binary = output.parameters.binary_data
     return WantedOutput(output.name, parameters.binary_data_output if binary is None else binary)
 

@@ -1,20 +1,15 @@
 """Originals of indexed images in a folder, named by their SHA-256 digests.
 
 A file is on the disk before the item that names it is acknowledged. Equal images share a file, so that no
-item's removal removes one: `infomax index clean` removes those that no item names.
+item's removal removes one.
 """
 
 import hashlib
 import os
 import tempfile
-import time
-from collections.abc import Container
 from pathlib import Path
 
 from service.index.errors import IndexReadOnlyError
-
-# A younger file may belong to an item that is about to be stored.
-_YOUNG_SECONDS = 3600.0
 
 
 class OriginalsFolder:
@@ -48,20 +43,6 @@ class OriginalsFolder:
             return self._path(digest).read_bytes()
         except OSError:
             return None
-
-    def clean(self, named: Container[bytes]) -> int:
-        """Remove the files whose digests are not `named`, except the last hour's; return their number."""
-        removed = 0
-        for path in self._folder.glob("??/*"):
-            try:
-                unnamed = bytes.fromhex(path.name) not in named
-            except ValueError:
-                # Left by a process that was killed while it wrote.
-                unnamed = path.name.endswith(".part")
-            if unnamed and time.time() - path.stat().st_mtime > _YOUNG_SECONDS:
-                path.unlink(missing_ok=True)
-                removed += 1
-        return removed
 
     def _path(self, digest: bytes) -> Path:
         name = digest.hex()

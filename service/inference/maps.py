@@ -44,7 +44,8 @@ class PatchMap:
         """Row and column of each patch whose value is above the ceiling: int64 [P, 2]."""
         if self.ceiling is None:
             return np.empty((0, 2), np.int64)
-        return np.argwhere(self.values > self.ceiling)
+        # In rows of memory, as JSON is written from it.
+        return np.ascontiguousarray(np.argwhere(self.values > self.ceiling))
 
 
 def information(card: ModelCard, image: Embedded, code: NDArray[np.float32] | None = None) -> PatchMap:

@@ -100,7 +100,9 @@ def test_the_mean_of_the_maps_is_the_card_s_estimate(http: httpx.Client, card: M
         for picture in pictures(part)
         if part == "test"
     ]
-    maps = http.post("/v1/mi-maps", files=files).json()["data"]
+    response = http.post("/v1/mi-maps", files=files)
+    assert response.status_code == 200, response.text
+    maps = response.json()["data"]
     means = [one["mean"] for one in maps]
     measured = card.calibration
     one_image = measured.mi_standard_error * np.sqrt(measured.images)

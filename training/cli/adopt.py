@@ -16,6 +16,7 @@ from training.data import images, open_source
 from training.errors import RecipeError
 from training.export.adoption.adopt import Adoption
 from training.export.adoption.adopt import adopt as adopt_trunk
+from training.export.adoption.onnx_trunk import OnnxSource, onnx_trunk
 from training.export.adoption.statistics import Channels, Statistics
 from training.export.adoption.torch_trunk import TorchSource, torch_trunk
 from training.export.adoption.trunk import Trunk
@@ -32,10 +33,16 @@ def adopt(
     data: Annotated[Path, typer.Option(help="Images to fit embedding and critic to; labels only measure.")],
     name: Annotated[str, typer.Option(help="Name of the model: lower case letters, digits, '.', '_', '-'.")],
     features: Annotated[str, typer.Option(help="Layer or output that is the map of patches [B, C, M, M].")],
-    factory: Annotated[str, typer.Option(help='Function that makes a PyTorch module: "package:function".')],
-    conv: Annotated[str, typer.Option(help="Module's layer that is pooled to the vector.")],
+    factory: Annotated[
+        str | None, typer.Option(help='Function that makes a PyTorch module: "package:function".')
+    ] = None,
     argument: Annotated[
         list[str] | None, typer.Option(help="KEY=VALUE for the function; once for each.")
+    ] = None,
+    conv: Annotated[str | None, typer.Option(help="Module's layer that is pooled to the vector.")] = None,
+    onnx: Annotated[Path | None, typer.Option(help="ONNX file, in the place of a module.")] = None,
+    vector: Annotated[
+        str | None, typer.Option(help="ONNX file's output that is the vector; default: --features, pooled.")
     ] = None,
     weights: Annotated[
         Path | None, typer.Option(help="Weights for the module: .safetensors or a state dict.")
@@ -66,22 +73,36 @@ def adopt(
 ) -> None:
     """Make a model of an encoder that was trained elsewhere: embedding, critic, calibration and card."""
     with plain_failures():
+        of_onnx, of_module = (vector,), (factory, conv, argument, weights)
+        if onnx is None and (factory is None or conv is None or any(of_onnx)):
+            raise typer.BadParameter("name --factory and --conv, or --onnx")
+        if onnx is not None and any(of_module):
+            raise typer.BadParameter("--onnx takes --features and --vector, and no module")
         if min(std) <= 0:
             raise RecipeError(
                 f"--std is {', '.join(f'{each:g}' for each in std)}. Name three numbers above 0."
             )
-        source = TorchSource(factory, _arguments(argument or []), features, conv, weights)
+        statistics = Statistics(mean, std)
+        arguments = _arguments(argument or [])
+
+        def trunk() -> Trunk:
+            if onnx is not None:
+                return onnx_trunk(OnnxSource(onnx, features, vector), statistics, size)
+            return torch_trunk(
+                TorchSource(factory or "", arguments, features, conv or "", weights), statistics, size
+            )
+
         release = Release(
             name,
             version,
             licence,
-            summary or f"{factory}, adopted as it is, with a critic for MI maps.",
+            summary or f"{factory or onnx}, adopted as it is, with a critic for MI maps.",
             tuple(limit or ()) or ("It knows what its weights were trained on; that was not checked here.",),
             data_name or str(data),
             held_out_name or (str(held_out) if held_out else f"a fifth of {data}, drawn by seed 0"),
         )
         _run(
-            lambda: torch_trunk(source, Statistics(mean, std), size),
+            trunk,
             Adoption(
                 Preprocessing(width=size, height=size, resize_rule=resize_rule, color_profile=color_profile),
                 units,

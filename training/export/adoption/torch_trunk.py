@@ -95,7 +95,7 @@ def torch_trunk(source: TorchSource, statistics: Statistics, size: int) -> Trunk
         # PyTorch's exporter raises what it likes.
         raise ExportError(
             f"{source.factory} cannot be exported to ONNX: {type(error).__name__}: {_first_line(error)}. "
-            "Name another function or other layers."
+            "Export it yourself and adopt it with --onnx."
         ) from error
     check_sound(model, pictures.numpy())
     check_equal(model, graph, (pictures,), relative=True)

@@ -21,7 +21,7 @@ help:
 	@echo "make lint-ops   check Dockerfile, compose file, Kubernetes example, Prometheus rules and alerts"
 	@echo "make pictures DATA=test.parquet   draw the README's pictures from images that were not trained on"
 	@echo "make page-picture DATA=test.parquet   draw the README's picture of the page (needs Chromium)"
-	@echo "make samples DATA=test.parquet   choose the page's sample images anew"
+	@echo "make samples DATA='test.parquet validation.parquet'   choose the page's sample images anew"
 	@echo "make audit   look the pinned versions up among known vulnerabilities (needs a network)"
 	@echo "make lock    constraints.txt and serving.lock for pyproject.toml (ARGS=--upgrade; needs a network)"
 	@echo "make sbom    sbom.cdx.json: what is installed, as CycloneDX"

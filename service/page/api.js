@@ -54,10 +54,9 @@ export async function neighboursOf(image, count) {
 }
 
 /** Store an image under an id. */
-export function store(id, image, metadata) {
+export function store(id, image) {
   const form = new FormData();
   form.append("image", image);
-  form.append("metadata", JSON.stringify(metadata));
   const path = id.split("/").map(encodeURIComponent).join("/");
   return ask("PUT", `v1/items/${path}`, form);
 }
@@ -86,4 +85,9 @@ export async function storeAll(items) {
   const answer = await (await send("POST", "v1/items", body, "application/x-ndjson")).text();
   const { summary } = JSON.parse(answer.trim().split("\n").pop());
   return summary.ok;
+}
+
+/** The picture of a stored item, as a Blob. */
+export async function thumbnail(id) {
+  return (await send("GET", `v1/thumbnails/${id.split("/").map(encodeURIComponent).join("/")}`)).blob();
 }

@@ -59,8 +59,11 @@ export function layout(card, { width, height }) {
   };
 }
 
-/** Draw `nats`, rows of numbers, over an image on a canvas: an ImageBitmap, or a size where it cannot be shown. */
-export function draw(canvas, image, nats, card) {
+/**
+ * Draw `nats`, rows of numbers, over an image on a canvas: an ImageBitmap, or a size where it cannot be shown.
+ * The colours reach from minus `most` to `most`.
+ */
+export function draw(canvas, image, nats, card, most = reach(nats)) {
   const longer = Math.max(image.width, image.height);
   const scale = Math.min(Math.max(longer, SIDES[0]), SIDES[1]) / longer;
   canvas.width = Math.max(1, Math.round(image.width * scale));
@@ -73,9 +76,9 @@ export function draw(canvas, image, nats, card) {
   context.fillStyle = "rgba(255, 255, 255, 0.5)";
   context.fillRect(0, 0, canvas.width, canvas.height);
 
-  const [rows, columns, most] = [nats.length, nats[0].length, reach(nats)];
+  const [rows, columns] = [nats.length, nats[0].length];
   const cells = new ImageData(columns, rows);
-  nats.flat().forEach((value, at) => cells.data.set([...colour(value / most), 255], 4 * at));
+  nats.flat().forEach((value, at) => cells.data.set([...colour(Math.max(-1, Math.min(value / most, 1))), 255], 4 * at));
   const small = new OffscreenCanvas(columns, rows);
   small.getContext("2d").putImageData(cells, 0, 0);
   const { across, down } = layout(card, image);

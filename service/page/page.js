@@ -2,12 +2,11 @@
 
 import * as api from "./api.js";
 import { draw, patchAt, reach } from "./map.js";
-import { thumbnail } from "./thumbnail.js";
 
 const NEIGHBOURS = 12;
 const AT_A_TIME = 4; // images on their way into the index
 const MOST_REFUSED = 20; // that are named
-const SAMPLES = "samples/"; // what their ids begin with
+const SAMPLES = "infomax-samples/"; // what their ids begin with; docs/samples.py has the same
 
 const part = (id) => document.getElementById(id);
 
@@ -20,30 +19,41 @@ function printed(value, digits) {
   return value.toFixed(digits).replace("-", "−");
 }
 
-function tell(text) {
+function tell(text, failed = false) {
   part("status").textContent = text;
+  part("status").setAttribute("role", failed ? "alert" : "status");
+  part("message").classList.toggle("failed", failed);
+  part("message").hidden = !text;
+  part("dismiss").hidden = !failed;
 }
 
 /** Show a failure, and ask for a key where that was all that was missing. */
 function fail(error) {
   part("key").hidden = !(error instanceof api.KeyNeeded);
-  tell(error.message);
+  tell(error.message, true);
+}
+
+/** Take the answer to an earlier photo away. */
+function clear() {
+  shown.photo = null;
+  part("answer").hidden = true;
 }
 
 /** Show a map; `unit` is written behind its numbers, with a space before it, where it has one. */
-function show(values, mean, meaning, unit) {
+function show(values, sentence, unit, most = reach(values)) {
   Object.assign(shown, { values, unit });
-  draw(part("map"), shown.photo.bitmap, values, shown.card);
-  const sentence = `${meaning}: ${printed(mean, 2)}${unit} on average.`;
+  draw(part("map"), shown.photo.bitmap, values, shown.card, most);
   part("meaning").textContent = sentence;
   part("map").setAttribute("aria-label", sentence);
-  part("least").textContent = `−${reach(values).toFixed(1)}`;
-  part("most").textContent = `+${reach(values).toFixed(1)}${unit}`;
+  part("least").textContent = `−${most.toFixed(1)}`;
+  part("most").textContent = `+${most.toFixed(1)}${unit}`;
   part("patch").textContent = "";
 }
 
 function showOwn() {
-  show(shown.own.values, shown.own.mean, "How far the code moves without each patch", "");
+  part("hit-side").hidden = true;
+  const mean = printed(shown.own.mean, 2);
+  show(shown.own.values, `How far the code moves without each patch: ${mean} on average.`, "");
 }
 
 function showNeighbour(button, neighbour) {
@@ -51,8 +61,33 @@ function showNeighbour(button, neighbour) {
   for (const other of part("neighbours").querySelectorAll("button")) other.setAttribute("aria-pressed", "false");
   if (pressed) return showOwn();
   button.setAttribute("aria-pressed", "true");
-  const { nats, mean } = neighbour.explanation;
-  show(nats, mean, `Which patches of your photo speak for ${neighbour.id}`, " nats");
+  const { contrast, hit } = neighbour.explanation;
+  const most = Math.max(reach(contrast), hit ? reach(hit.contrast) : 0);
+  show(contrast, `Patches of your photo that speak for ${neighbour.id}: red more than the rest, blue less.`, " nats", most);
+  showHit(neighbour, most);
+}
+
+/** Show the other side: the hit's patches against the photo, on the same scale. */
+async function showHit(neighbour, most) {
+  const { hit } = neighbour.explanation;
+  part("hit-side").hidden = true;
+  if (!hit) return;
+  const photo = shown.photo;
+  try {
+    const bitmap = await createImageBitmap(await api.thumbnail(neighbour.id));
+    if (photo !== shown.photo || chosenNeighbour() !== neighbour.id) return;
+    const sentence = `Patches of ${neighbour.id} that speak for your photo, on the same scale.`;
+    draw(part("hit"), bitmap, hit.contrast, shown.card, most);
+    part("hit").setAttribute("aria-label", sentence);
+    part("hit-meaning").textContent = sentence;
+    part("hit-side").hidden = false;
+  } catch (error) {
+    fail(error);
+  }
+}
+
+function chosenNeighbour() {
+  return part("neighbours").querySelector('button[aria-pressed="true"]')?.dataset.id;
 }
 
 function entry(neighbour) {
@@ -60,11 +95,12 @@ function entry(neighbour) {
   button.type = "button";
   button.disabled = !neighbour.explanation;
   button.setAttribute("aria-pressed", "false");
-  const picture = neighbour.metadata?.thumbnail;
-  if (typeof picture === "string" && picture.startsWith("data:image/")) {
+  button.dataset.id = neighbour.id;
+  if (neighbour.explanation?.hit) {
     const image = document.createElement("img");
-    image.src = picture;
     image.alt = "";
+    image.addEventListener("load", () => URL.revokeObjectURL(image.src));
+    api.thumbnail(neighbour.id).then((picture) => (image.src = URL.createObjectURL(picture)), fail);
     button.append(image);
   }
   const score = document.createElement("b");
@@ -108,7 +144,28 @@ async function answer(file) {
     part("key").hidden = true;
     tell(`Answered in ${Math.round(performance.now() - started)} ms.`);
   } catch (error) {
-    if (turn === asked) fail(error);
+    if (turn !== asked) return;
+    clear();
+    fail(error);
+  }
+}
+
+/** Answer an example; where nothing is searched yet, add the samples first, and say so. */
+async function answerExample(image) {
+  try {
+    tell("Looking at the example …");
+    if ((await api.indexed()) === 0) {
+      tell("Adding sample photographs to search …");
+      await addSamples();
+      part("notice").hidden = false;
+      await count();
+    }
+    const name = image.getAttribute("src").split("/").pop();
+    const picture = await (await fetch(image.src)).blob();
+    await answer(new File([picture], name, { type: picture.type }));
+  } catch (error) {
+    clear();
+    fail(error);
   }
 }
 
@@ -136,8 +193,7 @@ async function add(files) {
   async function work() {
     for (let file = waiting.shift(); file; file = waiting.shift()) {
       try {
-        const picture = await thumbnail(file);
-        await api.store(file.webkitRelativePath || file.name, file, picture ? { thumbnail: picture } : {});
+        await api.store(file.webkitRelativePath || file.name, file);
       } catch (error) {
         refused.push(`${file.name}: ${error.message}`);
         if (error instanceof api.KeyNeeded) {
@@ -178,13 +234,13 @@ async function press(button, change) {
 }
 
 async function addSamples() {
-  const items = await api.samples();
-  for (const item of items) item.metadata.thumbnail = `data:image/jpeg;base64,${item.image}`;
-  return `${await api.storeAll(items)} sample images added.`;
+  return `${await api.storeAll(await api.samples())} sample images added.`;
 }
 
 async function removeSamples() {
-  return `${await api.remove(SAMPLES)} sample images removed.`;
+  const removed = await api.remove(SAMPLES);
+  part("notice").hidden = true;
+  return `${removed} sample images removed.`;
 }
 
 /** After images were added or removed: count them, and look for the photo's neighbours among them. */
@@ -225,7 +281,18 @@ chosen(part("photo"), ([file]) => answer(file));
 chosen(part("images"), add);
 chosen(part("folder"), add);
 part("samples").addEventListener("click", () => press(part("samples"), addSamples));
-part("no-samples").addEventListener("click", () => press(part("no-samples"), removeSamples));
+for (const button of [part("no-samples"), part("undo")]) {
+  button.addEventListener("click", () => press(button, removeSamples));
+}
+for (const button of part("examples").querySelectorAll("button")) {
+  button.addEventListener("click", () => answerExample(button.querySelector("img")));
+}
+part("dismiss").addEventListener("click", () => tell(""));
+document.addEventListener("keydown", (event) => {
+  if (event.key !== "Escape") return;
+  tell("");
+  if (shown.photo) part("neighbours").querySelector('button[aria-pressed="true"]')?.click();
+});
 
 part("key").addEventListener("submit", (event) => {
   event.preventDefault();

@@ -7,11 +7,12 @@ from pathlib import Path
 
 import orjson
 
+from docs.samples import PREFIX
 from service.page import FILES
 from tests.service.client import check_refusal, client
 
 FOLDER = Path(__file__).parents[3] / "service" / "page"
-_TYPES = {"css": "text/css", "js": "text/javascript", "ndjson": "application/x-ndjson"}
+_TYPES = {"jpg": "image/jpeg", "css": "text/css", "js": "text/javascript", "ndjson": "application/x-ndjson"}
 
 
 def test_every_file_of_the_page_is_served_and_no_other(tiny_models: Path, index_url: str) -> None:
@@ -53,15 +54,19 @@ def test_the_page_loads_its_own_files_and_the_policy_lets_it(tiny_models: Path, 
     assert {path for path in loaded if path not in ("data:,", "docs")} == {f"page/{name}" for name in FILES}
 
 
-def test_the_sample_images_are_thirty_of_each_class_and_can_be_stored(
-    tiny_models: Path, index_url: str
-) -> None:
+def test_the_samples_are_fifteen_of_each_class_and_can_be_stored(tiny_models: Path, index_url: str) -> None:
     samples = (FOLDER / "samples.ndjson").read_bytes()
     lines = [orjson.loads(line) for line in samples.splitlines()]
     classes = Counter(line["metadata"]["label"] for line in lines)
     assert len(classes) == 10
-    assert set(classes.values()) == {30}
-    assert f" {len(lines)} small pictures" in (FOLDER / "index.html").read_text()
+    assert set(classes.values()) == {15}
+    assert f"Add {len(lines)} sample photographs" in (FOLDER / "index.html").read_text()
+
+    assert all(line["id"].startswith(PREFIX) for line in lines)
+    assert f'SAMPLES = "{PREFIX}"' in (FOLDER / "page.js").read_text()
+    assert len(samples) <= 1_200_000
+    examples = {path.read_bytes() for path in FOLDER.glob("example-*.jpg")}
+    assert len(examples) == len(classes)
 
     async def scenario() -> None:
         async with client(tiny_models, index_url) as http:

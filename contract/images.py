@@ -5,6 +5,7 @@ applied; transparency composited over a stated background; 16-bit grey scaled to
 CMYK, palette and grey converted to RGB; colour profiles ignored or converted to sRGB, as the rule states.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,6 +19,7 @@ from contract.image_formats.failures import corrupt, undecodable
 from contract.preprocessing import ColorProfile, Preprocessing
 from contract.resizing import draft_size, resized
 from contract.to_rgb import to_rgb
+from contract.windows import windows
 
 __all__ = ["ALLOWED_FORMATS", "DecodedImage", "ImageLimits", "decode", "open_rgb"]
 
@@ -59,16 +61,23 @@ class DecodedImage:
         pixels: uint8 [height, width, 3], RGB.
         original_width, original_height: size in pixels after the EXIF orientation was applied.
         format: name of the encoded format.
+        windows: uint8 [R, R, height, width, 3], as `contract.windows.windows` for R displacements.
     """
 
     pixels: NDArray[np.uint8]
     original_width: int
     original_height: int
     format: str
+    windows: NDArray[np.uint8] | None = None
 
 
-def decode(data: bytes, rule: Preprocessing, limits: ImageLimits | None = None) -> DecodedImage:
-    """Decode one encoded image by the model's rule.
+def decode(
+    data: bytes,
+    rule: Preprocessing,
+    limits: ImageLimits | None = None,
+    displacements: Sequence[float] = (),
+) -> DecodedImage:
+    """Decode one encoded image by the model's rule, and its windows at these displacements.
 
     Raises:
         ImageError: with code `empty_image`, `image_too_large`, `unsupported_format`, `unsupported_variant`,
@@ -78,7 +87,9 @@ def decode(data: bytes, rule: Preprocessing, limits: ImageLimits | None = None) 
     file.draft_size = _draft_size(rule, file)
     image = to_rgb(_upright(file), rule.background, _profile(file, rule.color_profile))
     width, height = _upright_size(file)
-    return DecodedImage(np.asarray(resized(image, rule, (width, height))), width, height, file.format)
+    pixels = np.asarray(resized(image, rule, (width, height)))
+    beside = windows(image, rule, (width, height), displacements) if displacements else None
+    return DecodedImage(pixels, width, height, file.format, beside)
 
 
 def open_rgb(

@@ -53,6 +53,20 @@ class PatchGrid(BaseModel):
             for top, bottom in rows
         ]
 
+    def finer(self, resolution: int) -> "PatchGrid":
+        """Return the grid of `resolution` times as many rows and columns, around the same centre.
+
+        Its patches see squares of the same size, which stand closer.
+        """
+        stride = self.stride / resolution
+        return PatchGrid(
+            rows=self.rows * resolution,
+            columns=self.columns * resolution,
+            stride=stride,
+            receptive_field=self.receptive_field,
+            first_centre=self.first_centre - (resolution - 1) / 2 * stride,
+        )
+
     def _extent(self, index: int, axis: Axis) -> tuple[float, float]:
         centre, half = self.first_centre + index * self.stride, self.receptive_field / 2
         first, last = axis.filled

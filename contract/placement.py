@@ -30,6 +30,11 @@ class Axis:
         scale = (self.seen[1] - self.seen[0]) / self.filled_length
         return self.seen[0] + (place - self.filled[0]) * scale
 
+    def to_input(self, place: float) -> float:
+        """Convert a place in the original to the place in the input, which may lie beyond it."""
+        scale = self.filled_length / (self.seen[1] - self.seen[0])
+        return self.filled[0] + (place - self.seen[0]) * scale
+
 
 @dataclass(frozen=True)
 class Placement:

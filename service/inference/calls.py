@@ -69,6 +69,8 @@ class Item:
         decode_seconds: time until it was decoded, from the start of the call or, where the thread of its
             batch decoded it, from `taken_at`.
         deaths: inference threads that died in a batch with this image.
+        displacements: of the windows that are decoded with it.
+        windows: uint8 [R, R, H, W, 3], as `contract.images.decode` gives them; None until decoded.
     """
 
     call: Call
@@ -84,6 +86,23 @@ class Item:
     taken_at: float = 0.0
     decode_seconds: float = 0.0
     deaths: int = 0
+    displacements: tuple[float, ...] = ()
+    windows: NDArray[np.uint8] | None = None
+
+
+def items_of(
+    call: Call,
+    images: Sequence[bytes],
+    costs: Sequence[DecodeCost],
+    want: Want,
+    priority: Priority,
+    displacements: tuple[float, ...] = (),
+) -> list[Item]:
+    """Make the items of a call's images, with windows at these displacements."""
+    return [
+        Item(call, position, want, priority, data, cost, displacements=displacements)
+        for position, (data, cost) in enumerate(zip(images, costs, strict=True))
+    ]
 
 
 @dataclass(frozen=True, slots=True)

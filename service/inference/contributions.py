@@ -9,14 +9,12 @@ from numpy.typing import NDArray
 
 from contract.occlusion import Occlusion
 from service.errors import ServiceError
-from service.inference.admission import BULK_SHARE
 from service.inference.calls import Call, CoveredCopy, Item
-from service.inference.decode_cost import DecodeCost, SizeClass
+from service.inference.further_runs import DECODED
+from service.inference.map_cost import MapCost
 from service.inference.model import Model
-from service.inference.resources import Resources
 from service.inference.results import Embedded, Failed, Outcome, Priority, Want
 
-_DECODED = DecodeCost(SizeClass.SMALL, "", 0, 0)
 # Anything but none, which would have to be decoded.
 _PIXELS = np.zeros((1, 1, 3), np.uint8)
 
@@ -25,43 +23,22 @@ class Contributions:
     """Contribution maps of one model.
 
     Attributes:
-        copies_of_one: covered copies of one image.
-        cost: images that a map costs as much as: the image, and its covered copies.
+        of_one: covered copies of one image.
+        cost: cost of a map: the image, and its covered copies, which hold no bytes until they are encoded.
+        want: what an image needs first.
+        displacements: none: no windows are needed.
     """
+
+    want = Want.CONTRIBUTION
+    displacements: tuple[float, ...] = ()
 
     def __init__(self, model: Model) -> None:
         grid = model.card.patch_grid
         self._model = model
         self._plan = Occlusion(grid.rows, grid.columns)
-        self.copies_of_one = len(self._plan)
-        self.cost = 1 + self.copies_of_one
+        self.of_one = len(self._plan)
+        self.cost = MapCost("contribution maps", 1 + self.of_one)
         self._origin: NDArray[np.float32] | None = None
-
-    def needed(self, images: Resources) -> Resources:
-        """Add the copies to the resources of their images. Copies hold no bytes until they are encoded."""
-        return replace(images, items=images.items * self.cost)
-
-    def check(self, images: int, limit: Resources) -> None:
-        """Refuse more maps than could ever be admitted.
-
-        Raises:
-            ServiceError: 413 `too_many_items`.
-        """
-        most = limit.items // self.cost
-        if images > most:
-            raise ServiceError(
-                413,
-                "too_many_items",
-                f"The request asks for {images} contribution maps, each of which costs as much as "
-                f"{self.cost} images; the service takes {most} at once. Send fewer in one request, or raise "
-                "INFOMAX_QUEUE_ITEMS.",
-                limit=most,
-                setting="INFOMAX_QUEUE_ITEMS",
-            )
-
-    def part(self, limit: Resources) -> int:
-        """Count the images of a stream whose copies fit into its share of the room, at least one."""
-        return max(1, int(limit.items * BULK_SHARE) // self.cost)
 
     async def open(self) -> None:
         """Get the model ready for covered copies.
@@ -78,20 +55,17 @@ class Contributions:
                 "contributions can be told. Ask for another kind of map.",
             )
 
-    def copies(self, images: Sequence[Outcome], call: Call) -> list[Item]:
-        """Make the covered copies of encoded images, image by image.
-
-        They have the priority of streams in every call: other images need not wait for them.
-        """
-        encoded = [image for image in images if isinstance(image, Embedded) and image.features is not None]
+    def items(self, images: Sequence[Item], outcomes: Sequence[Outcome], call: Call) -> list[Item]:  # noqa: ARG002
+        """Make the covered copies of encoded images, image by image."""
+        encoded = [image for image in outcomes if isinstance(image, Embedded) and image.features is not None]
         return [
             Item(
                 call,
-                place * self.copies_of_one + number,
+                place * self.of_one + number,
                 Want.EMBEDDING,
                 Priority.BULK,
                 b"",
-                _DECODED,
+                DECODED,
                 _PIXELS,
                 CoveredCopy(image.features, keep),
                 image.image,
@@ -101,16 +75,11 @@ class Contributions:
             if image.features is not None
         ]
 
-    def by_image(self, outcomes: Sequence[Outcome]) -> list[Sequence[Outcome]]:
-        """Part the outcomes of all copies by their images."""
-        size = self.copies_of_one
-        return [outcomes[start : start + size] for start in range(0, len(outcomes), size)]
-
-    def outcome(self, image: Embedded, copies: Sequence[Outcome]) -> Outcome:
+    def outcome(self, image: Embedded, found: Sequence[Outcome]) -> Outcome:
         """Put the map of an image together from its copies; a copy that failed fails the image."""
         assert self._origin is not None  # noqa: S101 (`open` comes first)
         codes = []
-        for copy in copies:
+        for copy in found:
             if isinstance(copy, Failed):
                 return copy
             codes.append(copy.code)

@@ -119,9 +119,11 @@ class Decoder:
                 outcomes.append(failed)
                 item.queued_at = perf_counter()
                 item.decode_seconds = item.queued_at - item.call.started
-                self._costs.learn(
-                    item.cost, thread_time() - worked, item.queued_at - begun, complete=failed is None
-                )
+                # Windows take longer, and say nothing about images that are decoded without some.
+                if not item.displacements:
+                    self._costs.learn(
+                        item.cost, thread_time() - worked, item.queued_at - begun, complete=failed is None
+                    )
         finally:
             self._current.pop(thread, None)
             del self._in_hand[thread]
@@ -154,7 +156,7 @@ def decode_item(item: Item, rule: Preprocessing, limits: ImageLimits) -> Failed 
     started = perf_counter()
     failed = None
     try:
-        decoded = decode(item.data, rule, limits)
+        decoded = decode(item.data, rule, limits, item.displacements)
     except ImageError as error:
         failed = Failed(error.code, str(error), error.limit)
     except Exception:
@@ -164,6 +166,7 @@ def decode_item(item: Item, rule: Preprocessing, limits: ImageLimits) -> Failed 
     item.data = b""
     if failed is not None:
         return failed
+    item.windows = decoded.windows
     item.pixels = decoded.pixels
     item.info = ImageInfo(decoded.format, decoded.original_width, decoded.original_height)
     _decode_seconds(decoded.format).observe(perf_counter() - started)

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 from collections.abc import Sequence
+from functools import partial
 from time import perf_counter
 
 import numpy as np
@@ -11,19 +12,21 @@ from numpy.typing import NDArray
 from service.errors import ServiceError, not_ready
 from service.inference.admission import Admission, shutting_down
 from service.inference.batching import Batcher
-from service.inference.calls import Call, Delivery, Item, settle
+from service.inference.calls import Call, Delivery, Item, items_of, settle
 from service.inference.calls_in_flight import CallsInFlight
 from service.inference.contributions import Contributions
 from service.inference.deadline import Deadline
 from service.inference.decode_cost import DecodeCost, DecodeCosts, SizeClass
 from service.inference.decoding import Decoder, SmallDecoder
+from service.inference.fine_maps import FineMaps
+from service.inference.further_runs import FurtherRuns, run_further
 from service.inference.model import Model, open_model
 from service.inference.peers import NO_PEERS, PeerRequest, Peers
 from service.inference.priority_queue import PriorityQueue
 from service.inference.quota import Quota
 from service.inference.readiness import Readiness
 from service.inference.resources import Resources, resources_of
-from service.inference.results import Embedded, Outcome, Priority, Stages, Want
+from service.inference.results import Outcome, Priority, Stages, Want
 from service.inference.threads import ThreadPool
 from service.inference.wait_estimate import WaitEstimate
 from service.inference.warm_up import warm_up
@@ -160,6 +163,7 @@ class Pipeline:
         stages: Stages | None = None,
         deadline: Deadline | None = None,
         quota: Quota | None = None,
+        resolution: int = 1,
     ) -> list[Outcome]:
         """Answer every image, in the order given; an image that fails is a `Failed`, the others are answered.
 
@@ -173,6 +177,8 @@ class Pipeline:
             deadline: deadline of an interactive call; setting its `passed` comes with a cancellation of the
                 call.
             quota: charged for the images; the charge for refused ones is returned.
+            resolution: how many times as many rows and columns maps have; above 1, all images get the MI map
+                and the projections of the finer grid.
 
         Raises:
             ServiceError: 503 `overloaded` or `deadline_unreachable` (with `retry_after`), `not_ready` or
@@ -187,31 +193,39 @@ class Pipeline:
             if self._admission.closed:
                 raise shutting_down()
             return []
-        if want is Want.CONTRIBUTION:
-            part = self._contributions.part(self._limit)
+        further = self._further(want, resolution)
+        if further is not None:
+            part = further.cost.part(self._limit)
             if priority is Priority.BULK and len(images) > part:
                 # A stream's chunk would hold all the room there is.
                 parts = [images[start : start + part] for start in range(0, len(images), part)]
                 return [
                     outcome
                     for one in parts
-                    for outcome in await self.embed(one, want, priority, stages, deadline, quota)
+                    for outcome in await self.embed(one, want, priority, stages, deadline, quota, resolution)
                 ]
-            self._contributions.check(len(images), self._limit)
-            await self._contributions.open()
+            further.cost.check(len(images), self._limit)
+            await further.open()
+        admitted = partial(self._admit, self._admission, images, want, priority, stages, deadline, further)
         if quota is None:
-            return await self._admit(self._admission, images, want, priority, stages, deadline)
-        charge = len(images) * self.cost_of(want)
+            return await admitted()
+        charge = len(images) * self.cost_of(want, resolution)
         await self._charge(self._admission, quota, charge, priority)
         try:
-            return await self._admit(self._admission, images, want, priority, stages, deadline)
+            return await admitted()
         except ServiceError:
             quota.give_back(charge)
             raise
 
-    def cost_of(self, want: Want) -> int:
+    def cost_of(self, want: Want, resolution: int = 1) -> int:
         """Count the images that are encoded to answer one."""
-        return self._contributions.cost if want is Want.CONTRIBUTION else 1
+        further = self._further(want, resolution)
+        return 1 if further is None else further.cost.images
+
+    def _further(self, want: Want, resolution: int) -> FurtherRuns | None:
+        if want is Want.CONTRIBUTION:
+            return self._contributions
+        return None if resolution == 1 else FineMaps(self.card, resolution)
 
     async def project(self, code: NDArray[np.float32]) -> NDArray[np.float32]:
         """Compute the critic's projections [N, U] of codes [N, Y] that were kept without their images.
@@ -237,18 +251,19 @@ class Pipeline:
         priority: Priority,
         stages: Stages | None,
         deadline: Deadline | None,
+        further: FurtherRuns | None,
     ) -> list[Outcome]:
         rule = self.card.preprocessing
         costs = list(map(self._costs.of, images))
         needed = resources_of(images, costs, rule.height * rule.width * 3)
-        if want is Want.CONTRIBUTION:
-            needed = self._contributions.needed(needed)
+        if further is not None:
+            needed = further.cost.needed(needed)
         async with admission.admit(needed, priority, deadline):
-            if want is Want.CONTRIBUTION:
-                return await self._contribute(images, costs, priority, stages or Stages(), deadline)
-            if priority is Priority.BULK and (outcomes := await self._ask_peers(images, want)) is not None:
-                return outcomes
-            return await self._answer(images, costs, want, priority, stages or Stages(), deadline)
+            if priority is Priority.BULK and further is None:
+                outcomes = await self._ask_peers(images, want)
+                if outcomes is not None:
+                    return outcomes
+            return await self._answer(images, costs, want, priority, stages or Stages(), deadline, further)
 
     async def help(self, images: Sequence[bytes], want: Want) -> list[Outcome]:
         """Answer images as `embed` does, for a peer that has admitted them and charged their quota.
@@ -275,37 +290,19 @@ class Pipeline:
         priority: Priority,
         stages: Stages,
         deadline: Deadline | None,
+        further: FurtherRuns | None = None,
     ) -> list[Outcome]:
-        call = self._new_call(len(images), stages)
-        items = _items(call, images, costs, want, priority)
-        return await self._outcomes(call, items, deadline)
+        new_call, run = partial(self._new_call, stages), partial(self._outcomes, deadline)
+        call = new_call(len(images))
+        if further is None:
+            return await run(call, items_of(call, images, costs, want, priority))
+        items = items_of(call, images, costs, further.want, priority, further.displacements)
+        return await run_further(further, items, await run(call, items), new_call, run)
 
-    async def _contribute(
-        self,
-        images: Sequence[bytes],
-        costs: Sequence[DecodeCost],
-        priority: Priority,
-        stages: Stages,
-        deadline: Deadline | None,
-    ) -> list[Outcome]:
-        """Answer images with contribution maps: first the images, then their covered copies."""
-        call = self._new_call(len(images), stages)
-        items = _items(call, images, costs, Want.CONTRIBUTION, priority)
-        outcomes = await self._outcomes(call, items, deadline)
-        encoded = [place for place, outcome in enumerate(outcomes) if isinstance(outcome, Embedded)]
-        copies_call = self._new_call(len(encoded) * self._contributions.copies_of_one, stages)
-        copies = self._contributions.copies(outcomes, copies_call)
-        found = await self._outcomes(copies_call, copies, deadline)
-        for place, of_one in zip(encoded, self._contributions.by_image(found), strict=True):
-            image = outcomes[place]
-            assert isinstance(image, Embedded)  # noqa: S101 (the others have no copies)
-            outcomes[place] = self._contributions.outcome(image, of_one)
-        return outcomes
-
-    def _new_call(self, images: int, stages: Stages) -> Call:
+    def _new_call(self, stages: Stages, images: int) -> Call:
         return Call([None] * images, images, self._loop.create_future(), stages)
 
-    async def _outcomes(self, call: Call, items: list[Item], deadline: Deadline | None) -> list[Outcome]:
+    async def _outcomes(self, deadline: Deadline | None, call: Call, items: list[Item]) -> list[Outcome]:
         if not items:
             return []
         self._enqueue(items)
@@ -343,12 +340,3 @@ class Pipeline:
                 if threads.failed:
                     self._calls.refuse("not_ready", threads.reason)
             await asyncio.sleep(_WATCH_SECONDS)
-
-
-def _items(
-    call: Call, images: Sequence[bytes], costs: Sequence[DecodeCost], want: Want, priority: Priority
-) -> list[Item]:
-    return [
-        Item(call, position, want, priority, data, cost)
-        for position, (data, cost) in enumerate(zip(images, costs, strict=True))
-    ]

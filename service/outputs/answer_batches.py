@@ -28,9 +28,15 @@ class AnswerBatches:
 
     media_type = ARROW
 
-    def __init__(self, card: ModelCard, outputs: Sequence[str], kind: MapKind = MapKind.INFORMATION) -> None:
+    def __init__(
+        self,
+        card: ModelCard,
+        outputs: Sequence[str],
+        kind: MapKind = MapKind.INFORMATION,
+        resolution: int = 1,
+    ) -> None:
         """Begin the stream; `outputs` may name `embedding` and `mi_map`, a map of this kind."""
-        grid = card.patch_grid
+        grid = card.patch_grid.finer(resolution)
         sizes = {"embedding": card.shapes.embedding, "mi_map": grid.rows * grid.columns}
         self._sizes = {name: sizes[name] for name in sizes if name in outputs}
         fields: list[pa.Field[Any]] = [

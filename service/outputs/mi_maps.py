@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from contract.card import ModelCard
+from contract.patches import PatchGrid
 from contract.placement import place
 from service.inference.maps import PatchMap
 from service.inference.results import Embedded, ImageInfo
@@ -39,6 +40,7 @@ def image_json(image: ImageInfo) -> dict[str, object]:
 
 def maps_json(
     card: ModelCard,
+    grid: PatchGrid,
     embedded: Sequence[Embedded],
     maps: Sequence[PatchMap],
     reference: ImageInfo | None = None,
@@ -47,6 +49,7 @@ def maps_json(
 
     Args:
         card: card of the model that made the maps.
+        grid: of their patches.
         embedded: the images.
         maps: one map for each image.
         reference: the image that all maps are against; None where there is none.
@@ -56,7 +59,7 @@ def maps_json(
             "index": index,
             **map_json(patch_map),
             "image": image_json(one.image),
-            "boxes": _boxes(card, one.image),
+            "boxes": _boxes(card, grid, one.image),
         }
         for index, (one, patch_map) in enumerate(zip(embedded, maps, strict=True))
     ]
@@ -75,6 +78,6 @@ def maps_json(
     return dump(answer)
 
 
-def _boxes(card: ModelCard, image: ImageInfo) -> list[list[dict[str, float]]]:
+def _boxes(card: ModelCard, grid: PatchGrid, image: ImageInfo) -> list[list[dict[str, float]]]:
     placement = place(card.preprocessing, (image.original_width, image.original_height))
-    return [[box.model_dump() for box in row] for row in card.patch_grid.boxes(placement)]
+    return [[box.model_dump() for box in row] for row in grid.boxes(placement)]

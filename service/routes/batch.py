@@ -14,7 +14,7 @@ from service.outputs.answer_batches import AnswerBatches
 from service.outputs.embeddings import VectorEncoding
 from service.outputs.lines import NDJSON, Lines
 from service.routes import description
-from service.routes.map_parameters import KindName
+from service.routes.map_parameters import KindName, Resolution, check_resolution
 from service.routes.search_parameters import SearchParameters
 from service.routes.streams import REQUEST_BODY, stream_response
 from service.runtime import served_for
@@ -40,6 +40,7 @@ class BatchParameters(SearchParameters):
     )
     encoding_format: VectorEncoding = Field(default="float", description="how NDJSON writes a vector")
     kind: KindName = "information"
+    resolution: Resolution = 1
 
     @field_validator("outputs", mode="before")
     @classmethod
@@ -69,7 +70,9 @@ async def answer_batch(request: Request) -> Response:
         parameters.min_score,
         parameters.offset,
     )
-    maps = ModelMaps(MapKind(parameters.kind), served.pipeline, served.index)
+    kind = MapKind(parameters.kind)
+    check_resolution(kind, parameters.resolution)
+    maps = ModelMaps(kind, served.pipeline, served.index, parameters.resolution)
     handler = Outputs(served.pipeline, parameters.outputs, search, context_of(request).quota, maps)
     return stream_response(request, PATH, handler, _format(media_type, parameters, served.pipeline.card))
 
@@ -79,4 +82,4 @@ def _format(media_type: str, parameters: BatchParameters, card: ModelCard) -> An
         return Lines(parameters.encoding_format)
     if "neighbours" in parameters.outputs:
         raise refused(f"outputs=neighbours cannot be written as {media_type}. Accept {NDJSON}.")
-    return AnswerBatches(card, parameters.outputs, MapKind(parameters.kind))
+    return AnswerBatches(card, parameters.outputs, MapKind(parameters.kind), parameters.resolution)

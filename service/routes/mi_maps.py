@@ -9,6 +9,7 @@ from fastapi import APIRouter, Request, Response
 from contract.card import ModelCard
 from contract.images import ImageLimits, open_rgb
 from contract.map_kinds import MapKind
+from contract.patches import PatchGrid
 from contract.placement import place
 from service.http.deadlines import within_deadline
 from service.http.disconnect import while_connected
@@ -25,7 +26,7 @@ from service.outputs.painter import Painter
 from service.outputs.timing import server_timing
 from service.routes import description
 from service.routes.early_refusal import refuse_early
-from service.routes.map_parameters import MapParameters
+from service.routes.map_parameters import MapParameters, check_resolution
 from service.routes.whole import embed_all, map_all
 from service.runtime import runtime_of, served_for
 from service.streaming.maps import ModelMaps
@@ -35,6 +36,7 @@ PATH = "/v1/mi-maps"
 router = APIRouter(tags=["images"])
 
 _REFERENCE = "reference"
+_THE_REFERENCE = "The reference"
 _LAYOUT = Layout("input", several=True, named=(_REFERENCE,))
 _OFFERED = (accept.JSON, accept.NPY, accept.PNG)
 _PAINTER = Painter()
@@ -57,7 +59,8 @@ async def create_mi_maps(request: Request) -> Response:
     if not payload.images:
         raise no_image("name it in the member input, or send it as a file of the form")
     parameters = parse(MapParameters, payload.members)
-    kind = MapKind(parameters.kind)
+    kind, resolution = MapKind(parameters.kind), parameters.resolution
+    check_resolution(kind, resolution)
     if kind is MapKind.CONTRIBUTION and _REFERENCE in payload.named:
         raise refused(
             "kind=contribution is about the image's own code, and the request holds a reference. Leave the "
@@ -67,35 +70,39 @@ async def create_mi_maps(request: Request) -> Response:
         raise one_image_expected(len(payload.images), "a PNG shows one; accept application/json for all")
     served = served_for(request, parameters.model)
     card = served.pipeline.card
+    grid = card.patch_grid.finer(resolution)
     stages = Stages()
-    embedded, reference = await _embed(request, served.pipeline, payload, WANTS[kind], stages)
+    embedded, reference = await _embed(request, served.pipeline, payload, WANTS[kind], resolution, stages)
     maps = await map_all(ModelMaps(kind, served.pipeline, served.index), embedded, reference)
     started = perf_counter()
     if media_type == accept.NPY:
         content = npy(np.stack([one.values for one in maps]))
     elif media_type == accept.PNG:
         limits, crossed = runtime.settings.image_limits, reference is not None
-        paint = partial(_draw, payload.images[0], maps[0], card, limits, crossed=crossed)
+        paint = partial(_draw, payload.images[0], maps[0], card, grid, limits, crossed=crossed)
         original = embedded[0].image
         pixels = original.original_width * original.original_height
         painting = _PAINTER.paint(paint, pixels, runtime.settings.queue_seconds)
         content = await while_connected(request, painting)
     else:
-        content = maps_json(card, embedded, maps, reference.image if reference else None)
+        content = maps_json(card, grid, embedded, maps, reference.image if reference else None)
     headers = server_timing(stages, serialise=perf_counter() - started)
     return Response(content, headers=headers, media_type=media_type)
 
 
 async def _embed(
-    request: Request, pipeline: Pipeline, payload: Payload, want: Want, stages: Stages
+    request: Request, pipeline: Pipeline, payload: Payload, want: Want, resolution: int, stages: Stages
 ) -> tuple[list[Embedded], Embedded | None]:
-    """Embed the images, and the reference where there is one, in one call."""
+    """Embed the images, and the reference where there is one."""
+    embed = partial(embed_all, request, pipeline, PATH, stages=stages)
     if _REFERENCE not in payload.named:
-        return await embed_all(request, pipeline, PATH, payload.images, want, stages), None
+        return await embed(payload.images, want, resolution=resolution), None
+    if resolution > 1:
+        # Only the reference's code is needed, so it has no windows.
+        (reference,) = await embed([payload.named[_REFERENCE]], Want.PROJECTIONS, names={0: _THE_REFERENCE})
+        return await embed(payload.images, want, resolution=resolution), reference
     images = [*payload.images, payload.named[_REFERENCE]]
-    *embedded, reference = await embed_all(
-        request, pipeline, PATH, images, Want.PROJECTIONS, stages, names={len(images) - 1: "The reference"}
-    )
+    *embedded, reference = await embed(images, Want.PROJECTIONS, names={len(images) - 1: _THE_REFERENCE})
     return embedded, reference
 
 
@@ -103,6 +110,7 @@ def _draw(
     data: bytes,
     patch_map: PatchMap,
     card: ModelCard,
+    grid: PatchGrid,
     limits: ImageLimits,
     *,
     crossed: bool,
@@ -115,7 +123,7 @@ def _draw(
     picture = Picture(
         image=image,
         mi_map=patch_map.values,
-        grid=card.patch_grid,
+        grid=grid,
         placement=place(rule, image.size),
         label=_CROSSED_LABEL if crossed and information else meaning.label,
         unit=meaning.unit,

@@ -23,6 +23,7 @@ async def embed_all(
     want: Want,
     stages: Stages | None = None,
     names: Mapping[int, str] | None = None,
+    resolution: int = 1,
 ) -> list[Embedded]:
     """Answer every image for a client that waits; refuse the request where one image fails.
 
@@ -34,6 +35,7 @@ async def embed_all(
         images: encoded images.
         want: how much of the model to run.
         stages: filled with the times of the stages.
+        resolution: of maps, as `Pipeline.embed`.
         names: names for images that the client did not send as one of many, by position.
 
     Raises:
@@ -42,7 +44,13 @@ async def embed_all(
     """
     context = context_of(request)
     answers = pipeline.embed(
-        images, want, Priority.INTERACTIVE, stages, deadline=context.deadline, quota=context.quota
+        images,
+        want,
+        Priority.INTERACTIVE,
+        stages,
+        deadline=context.deadline,
+        quota=context.quota,
+        resolution=resolution,
     )
     outcomes = await while_connected(request, answers)
     count_outcomes(route, outcomes)

@@ -35,11 +35,13 @@ class ModelMaps:
         kind: of the maps.
         pipeline: of the model.
         index: of the model.
+        resolution: that images are embedded at.
     """
 
     kind: MapKind
     pipeline: Pipeline
     index: Index
+    resolution: int = 1
 
     async def map(self, image: Embedded, reference: Embedded | None = None) -> PatchMap | Failed:
         """Map one image, which was embedded with `service.inference.maps.WANTS` of the kind.

@@ -74,7 +74,11 @@ class Outputs:
             ServiceError: as `Pipeline.embed`.
         """
         images = [item.content for item in items if isinstance(item.content, bytes)]
-        embedded = iter(await self._pipeline.embed(images, self._want, Priority.BULK, quota=self._quota))
+        resolution = 1 if self._maps is None else self._maps.resolution
+        encoded = await self._pipeline.embed(
+            images, self._want, Priority.BULK, quota=self._quota, resolution=resolution
+        )
+        embedded = iter(encoded)
         outcomes = [
             next(embedded) if isinstance(item.content, bytes) else _no_image(item.content) for item in items
         ]

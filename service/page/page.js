@@ -11,7 +11,7 @@ const SAMPLES = "infomax-samples/"; // what their ids begin with; docs/samples.p
 const part = (id) => document.getElementById(id);
 
 // What is shown: the card, the photo (file, bitmap), its own map, and the map on the canvas.
-const shown = { card: null, photo: null, own: null, values: null, unit: "" };
+const shown = { card: null, photo: null, own: null, values: null, unit: "", patch: null };
 let asked = 0; // photos, so that a late answer to an earlier one is not shown
 
 /** A number as it is printed, with a minus sign. */
@@ -41,7 +41,7 @@ function clear() {
 
 /** Show a map; `unit` is written behind its numbers, with a space before it, where it has one. */
 function show(values, sentence, unit, most = reach(values)) {
-  Object.assign(shown, { values, unit });
+  Object.assign(shown, { values, unit, patch: null });
   draw(part("map"), shown.photo.bitmap, values, shown.card, most);
   part("meaning").textContent = sentence;
   part("map").setAttribute("aria-label", sentence);
@@ -289,7 +289,7 @@ for (const button of part("examples").querySelectorAll("button")) {
 }
 part("dismiss").addEventListener("click", () => tell(""));
 document.addEventListener("keydown", (event) => {
-  if (event.key !== "Escape") return;
+  if (event.key !== "Escape" || part("several").open) return;
   tell("");
   if (shown.photo) part("neighbours").querySelector('button[aria-pressed="true"]')?.click();
 });
@@ -305,8 +305,24 @@ part("map").addEventListener("pointermove", (event) => {
   const place = { across: event.offsetX / width, down: event.offsetY / height };
   const patch = patchAt(place, shown.photo.bitmap, shown.values, shown.card);
   if (!patch) return void (part("patch").textContent = "The model does not see this part of the photo.");
-  const [row, column] = patch;
+  showPatch(...patch);
+});
+
+/** Print a patch's value, which a screen reader reads too. */
+function showPatch(row, column) {
+  shown.patch = [row, column];
   part("patch").textContent = `Patch ${row + 1}, ${column + 1}: ${printed(shown.values[row][column], 2)}${shown.unit}`;
+}
+
+const STEPS = { ArrowUp: [-1, 0], ArrowDown: [1, 0], ArrowLeft: [0, -1], ArrowRight: [0, 1] };
+part("map").addEventListener("keydown", (event) => {
+  const step = STEPS[event.key];
+  if (!step) return;
+  event.preventDefault();
+  const sides = [shown.values.length, shown.values[0].length];
+  // The first key shows the middle, the next ones go on from there.
+  const from = shown.patch ?? sides.map((side, axis) => Math.floor(side / 2) - step[axis]);
+  showPatch(...sides.map((side, axis) => Math.min(Math.max(from[axis] + step[axis], 0), side - 1)));
 });
 part("map").addEventListener("pointerleave", () => {
   part("patch").textContent = "";
@@ -324,8 +340,23 @@ document.addEventListener("drop", (event) => {
   part("drop").classList.remove("over");
   const files = [...event.dataTransfer.files];
   if (files.length === 1) answer(files[0]);
-  else if (files.length > 1) add(files);
+  else if (files.length > 1) askAbout(files);
 });
+
+/** Ask what several dropped files are for: only adding stores them. */
+function askAbout(files) {
+  part("several-text").textContent = `${files.length} files were dropped.`;
+  const dialog = part("several");
+  dialog.returnValue = "";
+  dialog.onclose = () => {
+    if (dialog.returnValue === "first") answer(files[0]);
+    if (dialog.returnValue === "add") add(files);
+  };
+  dialog.showModal();
+}
+for (const button of part("several").querySelectorAll("button")) {
+  button.addEventListener("click", () => part("several").close(button.value));
+}
 document.addEventListener("paste", (event) => {
   const [file] = event.clipboardData.files;
   if (file) answer(file);

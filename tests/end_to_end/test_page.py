@@ -126,6 +126,42 @@ def test_images_are_added_and_found_and_a_neighbour_is_explained(
     assert [error for error in errors if "422" not in error] == []
 
 
+def test_arrow_keys_go_over_the_patches(page: Page, photos: list[Path], errors: list[str]) -> None:
+    ask(page, photos[0])
+    page.focus("#map")
+    for key, place in (("ArrowDown", "5, 5"), ("ArrowRight", "5, 6"), ("ArrowUp", "4, 6")):
+        page.keyboard.press(key)
+        expect(page.locator("#patch")).to_have_text(re.compile(rf"^Patch {place}: "))
+    assert errors == []
+
+
+def test_several_dropped_files_are_stored_only_when_that_is_chosen(
+    page: Page, server: Server, errors: list[str]
+) -> None:
+    before = httpx.get(f"{server.url}/v1/items").json()["items"]
+    files = page.evaluate_handle(
+        """data => {
+            const bytes = Uint8Array.from(atob(data), (one) => one.charCodeAt(0));
+            const files = new DataTransfer();
+            for (const name of ["one.png", "two.png"]) files.items.add(new File([bytes], name));
+            return files;
+        }""",
+        base64.b64encode(encoded(landscape(64, 48))).decode(),
+    )
+    page.dispatch_event("body", "drop", {"dataTransfer": files})
+    expect(page.locator("#several-text")).to_have_text("2 files were dropped.")
+    page.keyboard.press("Escape")
+    expect(page.locator("#several")).to_be_hidden()
+    page.dispatch_event("body", "drop", {"dataTransfer": files})
+    page.click("#several button[value=first]")
+    expect(page.locator("#name")).to_contain_text("one.png, 64")
+    assert httpx.get(f"{server.url}/v1/items").json()["items"] == before
+    page.dispatch_event("body", "drop", {"dataTransfer": files})
+    page.click("#several button[value=add]")
+    expect(page.locator("#status")).to_have_text("2 of 2 images added.")
+    assert errors == []
+
+
 def test_a_photo_can_be_dropped_anywhere_and_large_ones_turn_upright(
     page: Page, tmp_path: Path, errors: list[str]
 ) -> None:

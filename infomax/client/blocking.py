@@ -89,11 +89,15 @@ class Client:
         *,
         reference: ImageInput | None = None,
         kind: MapKind | None = None,
+        resolution: int | None = None,
         model: str | None = None,
     ) -> MiMaps:
-        """Map a few images, against their own codes or that of `reference`; `kind` chooses the question."""
+        """Map a few images, against their own codes or that of `reference`; `kind` chooses the question.
+
+        With a `resolution` of 2 or 4 they have as many times as many rows and columns.
+        """
         against = None if reference is None else self._load(reference)
-        return self._call(calls.mi_maps([*map(self._load, images)], against, kind, model))
+        return self._call(calls.mi_maps([*map(self._load, images)], against, kind, resolution, model))
 
     def neighbours(
         self,

@@ -87,7 +87,11 @@ def embeddings(images: Sequence[bytes], dimensions: int | None, model: str | Non
 
 
 def mi_maps(
-    images: Sequence[bytes], reference: bytes | None, kind: MapKind | None, model: str | None
+    images: Sequence[bytes],
+    reference: bytes | None,
+    kind: MapKind | None,
+    resolution: int | None,
+    model: str | None,
 ) -> Call[MiMaps]:
     def read(answer: httpx.Response) -> MiMaps:
         body = answer.json()
@@ -95,7 +99,8 @@ def mi_maps(
         return MiMaps(maps, body["model"], body["kind"], body["estimator"], body["joint"])
 
     parts = _parts("image", images) + ([] if reference is None else _parts("reference", [reference]))
-    return Call("POST", "/v1/mi-maps", read, _given(kind=kind, model=model), parts=parts)
+    finer = None if resolution is None else str(resolution)
+    return Call("POST", "/v1/mi-maps", read, _given(kind=kind, resolution=finer, model=model), parts=parts)
 
 
 def neighbours(

@@ -138,6 +138,7 @@ def test_whole_requests_and_items(server: Server, paths: list[Path]) -> None:
         assert hit.explanation.query.unit == "nats"
         assert hit.explanation.hit is not None
         assert hit.explanation.source == "thumbnail"
+        assert client.mi_maps([paths[0]], resolution=2).maps[0].values.shape == (16, 16)
         contribution = client.mi_maps([paths[0]], kind="contribution")
         assert (contribution.kind, contribution.maps[0].kind) == ("contribution", "contribution")
         assert client.neighbours(id="whole/a b.jpg", k=1, recall="exact")[0].score == pytest.approx(

@@ -103,5 +103,5 @@ def test_no_script_of_the_page_asks_for_a_path_from_the_top() -> None:
         route.path.split("/")[1] for router in ROUTERS for route in router.routes if hasattr(route, "path")
     }
     pattern = re.compile(rf"""["'`]/({"|".join(filter(None, tops))})\b""")
-    for name in FILES:
+    for name in (name for name in FILES if not name.endswith(".jpg")):
         assert not pattern.search((FOLDER / name).read_text()), name

@@ -90,6 +90,12 @@ function chosenNeighbour() {
   return part("neighbours").querySelector('button[aria-pressed="true"]')?.dataset.id;
 }
 
+/** The mean of an explanation halfway from an image's own code to a stranger's, in nats, by the model's card. */
+function weakBelow() {
+  const { mi_nats: own, shuffled_nats: stranger } = shown.card.calibration;
+  return (own + stranger) / 2;
+}
+
 function entry(neighbour) {
   const button = document.createElement("button");
   button.type = "button";
@@ -106,6 +112,10 @@ function entry(neighbour) {
   const score = document.createElement("b");
   score.textContent = printed(neighbour.score, 3);
   button.append(score, neighbour.id);
+  if (neighbour.explanation && neighbour.explanation.mean < weakBelow()) {
+    button.classList.add("weak");
+    button.append(Object.assign(document.createElement("em"), { textContent: "weak match" }));
+  }
   button.addEventListener("click", () => showNeighbour(button, neighbour));
   const item = document.createElement("li");
   item.append(button);
@@ -115,7 +125,9 @@ function entry(neighbour) {
 function listNeighbours(neighbours) {
   part("neighbours").replaceChildren(...neighbours.map(entry));
   part("nearest-note").textContent = neighbours.length
-    ? "The number is the cosine of both embeddings. Choose one to see which patches of your photo speak for it."
+    ? "The number is the cosine of both embeddings. Choose one to see which patches of your photo speak for it. " +
+      `A match is weak where the patches speak for it by less than ${printed(weakBelow(), 1)} nats on average: by the ` +
+      "model's card, that is nearer to a stranger's code than to the photo's own. 1 nat is a factor of 2.7 in likelihood."
     : "Nothing is searched yet: add images below.";
 }
 

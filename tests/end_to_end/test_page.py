@@ -114,6 +114,13 @@ def test_images_are_added_and_found_and_a_neighbour_is_explained(
     expect(neighbours.first).to_have_text("1.000photo 1.jpg")
     picture = neighbours.first.locator("img")
     assert picture.evaluate("image => image.decode().then(() => image.naturalWidth)") == 32
+    card = httpx.get(f"{server.url}/v1/models").json()["data"][0]["card"]["calibration"]
+    route = f"{server.url}/v1/neighbours?k=6&explain=true"
+    hits = httpx.post(route, content=photos[1].read_bytes()).json()["neighbours"]
+    middle = (card["mi_nats"] + card["shuffled_nats"]) / 2
+    weak = [hit["id"] for hit in hits if hit["explanation"]["mean"] < middle]
+    assert page.locator("#neighbours .weak").evaluate_all("all => all.map((one) => one.dataset.id)") == weak
+    assert 0 < len(weak) < len(hits)
     neighbours.nth(2).click()
     expect(page.locator("#meaning")).to_have_text(
         re.compile(r"^Patches of your photo that speak for photo \d")

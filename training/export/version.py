@@ -43,8 +43,8 @@ def export(
             accuracy; None for no such encoder.
 
     Raises:
-        ExportError: a graph differs from PyTorch by more than 1e-4, or the version exists. There are too few
-            images, held-out ones were trained on, or 8 bits lose more than is allowed.
+        ExportError: a graph differs from PyTorch's numbers, or the version exists. There are too few images,
+            held-out ones were trained on, or 8 bits lose more than is allowed.
         TrainingError: the run was made of other images.
         DataError: the labels of the two sets do not fit together.
     """

@@ -82,7 +82,8 @@ def check_equal(model: onnx.ModelProto, module: nn.Module, examples: tuple[Tenso
             if not difference <= LARGEST_DIFFERENCE:
                 raise ExportError(
                     f"The output {output.name!r} of the ONNX graph differs from PyTorch's "
-                    f"by {difference:.2g}, more than {LARGEST_DIFFERENCE:g}; nothing was written."
+                    f"by {difference:.2g} of its largest number, more than {LARGEST_DIFFERENCE:g}; "
+                    "nothing was written."
                 )
 
 

@@ -69,7 +69,7 @@ def test_a_folder_that_cannot_hold_an_index_is_found(tiny_models: Path, tmp_path
     (tmp_path / "file").write_text("not a folder")
     found = results(tiny_models, data_dir=tmp_path / "file" / "data")["index"]
     assert found.severity is Severity.BAD
-    assert "set INFOMAX_DATA_DIR to another folder" in found.detail
+    assert "Set INFOMAX_DATA_DIR to another folder" in found.detail
 
 
 def test_an_outside_database_is_checked_and_not_changed(tiny_models: Path, empty_database: str) -> None:

@@ -33,6 +33,7 @@ VALUES = {
     "cors_origins": "https://app.example.org,http://localhost:3000",
     "database_url": "postgresql://infomax@host/infomax",
     "data_dir": "data",
+    "originals": "folder",
     "api_keys_file": "keys.toml",
     "log_level": "debug",
 }

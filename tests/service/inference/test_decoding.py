@@ -35,7 +35,7 @@ def test_few_bytes_that_are_many_pixels_go_through_the_decode_stage(
 ) -> None:
     threads: dict[bytes, str] = {}
 
-    def seen(data: bytes, rule: Preprocessing, limits: ImageLimits) -> object:
+    def seen(data: bytes, rule: Preprocessing, limits: ImageLimits, *_: object) -> object:
         threads[data] = current_thread().name
         return decode(data, rule, limits)
 

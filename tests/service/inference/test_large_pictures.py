@@ -41,7 +41,7 @@ class Gate:
 def gate(monkeypatch: pytest.MonkeyPatch) -> Iterator[Gate]:
     found = Gate()
 
-    def decode_slowly(data: bytes, rule: Preprocessing, limits: ImageLimits) -> object:
+    def decode_slowly(data: bytes, rule: Preprocessing, limits: ImageLimits, *_: object) -> object:
         if data == LARGE:
             found.begun.set()
             assert found.go_on.wait(timeout=60), "the test never went on"
@@ -136,7 +136,7 @@ def test_ordinary_photographs_that_take_too_long_together_are_refused(
 ) -> None:
     go_on, begun = Event(), Event()
 
-    def wait(data: bytes, rule: Preprocessing, limits: ImageLimits) -> object:
+    def wait(data: bytes, rule: Preprocessing, limits: ImageLimits, *_: object) -> object:
         if len(data) > 8192:
             begun.set()
             assert go_on.wait(timeout=60)

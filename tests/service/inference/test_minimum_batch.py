@@ -38,7 +38,7 @@ class Slow:
 def slow(monkeypatch: pytest.MonkeyPatch) -> Iterator[Slow]:
     found = Slow()
 
-    def decode_slowly(data: bytes, rule: Preprocessing, limits: ImageLimits) -> object:
+    def decode_slowly(data: bytes, rule: Preprocessing, limits: ImageLimits, *_: object) -> object:
         if data == SLOW:
             found.begun.set()
             assert found.go_on.wait(timeout=30), "the test never went on"

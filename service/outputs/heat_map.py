@@ -1,28 +1,20 @@
-"""Map as a picture: the image, and the map over it with its scale.
-
-Between the centres of patches, colours are interpolated linearly. Beyond the outermost centres, the nearest
-patch counts, so that no colour lies outside of the values that the model gave. What the model does not see of
-the image has no colour. A dot marks each centre.
-"""
+"""Map as a picture: the image, and the map over it with its scale. A dot marks the centre of each patch."""
 
 from dataclasses import dataclass
-from functools import cache
 from io import BytesIO
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw
 
 from contract.patches import PatchGrid
-from contract.placement import Axis, Placement
+from contract.placement import Placement
 from service.outputs.color_scale import colors
+from service.outputs.map_overlay import DEFLATE, LEAST_REACH, OPACITY, MapPlace, load_font, overlaid
 from service.outputs.ticks import label, ticks
 
 SIZE = (1056, 484)
-_OVERLAY = 0.6
-# Level of zlib. Its default of 6 takes as long as the drawing, for files that are a fifth smaller.
-_DEFLATE = 1
 # Left, top, right and bottom as shares of the picture.
 _ORIGINAL_BOX = (0.045, 0.08, 0.445, 0.92)
 OVERLAY_BOX = (0.495, 0.08, 0.895, 0.92)
@@ -30,8 +22,6 @@ _BAR_BOX = (0.915, 0.12, 0.933, 0.88)
 _MOST_DOTS = 32
 # A longer image is drawn out of proportion, or its short side would be a line.
 _MOST_ELONGATED = 4
-# A map of zeros still needs a scale.
-_LEAST_RANGE = 0.01
 # Pixels: height of letters; room for a tick with its label, along x, along y and along the scale bar; gaps.
 _TITLE, _NUMBER, _CAPTION = 14, 11, 12
 _ACROSS, _DOWN, _ALONG_BAR = 45, 40, 60
@@ -67,6 +57,11 @@ class Picture:
         return self.mi_map if self.ceiling is None else np.minimum(self.mi_map, np.float32(self.ceiling))
 
     @property
+    def place(self) -> MapPlace:
+        """Where the patches lie in the image."""
+        return MapPlace(self.image.size, self.grid, self.placement)
+
+    @property
     def title(self) -> str:
         """What stands above the map."""
         title = f"mean {self.mi_map.mean(dtype=np.float64):.2f} {self.unit}"
@@ -76,7 +71,7 @@ class Picture:
     @property
     def scale(self) -> tuple[float, float]:
         """Ends of the scale: as far on both sides of zero, or on the one side that has values."""
-        reach = max(float(np.abs(self.shown).max()), _LEAST_RANGE)
+        reach = max(float(np.abs(self.shown).max()), LEAST_REACH)
         low, high = float(self.shown.min()), float(self.shown.max())
         return (-reach if low < 0 else 0.0), (reach if high > 0 or low >= 0 else 0.0)
 
@@ -102,15 +97,15 @@ def draw_heat_map(picture: Picture) -> bytes:
     original, overlay = (_panel(box, picture.image.size) for box in (_ORIGINAL_BOX, OVERLAY_BOX))
     shown = _fit(picture.image, original.size)
     sheet.paste(shown, original[:2])
-    sheet.paste(_overlay(picture, shown, max(map(abs, scale))), overlay[:2])
+    sheet.paste(overlaid(shown, picture.shown, picture.place, max(map(abs, scale))), overlay[:2])
     _draw_dots(pen, overlay, picture)
     for box, title in ((original, "image"), (overlay, picture.title)):
         _draw_axes(pen, box, picture.image.size)
         middle = (box.left + box.right) / 2
-        pen.text((middle, box.top - _GAP), title, _BLACK, _font(_TITLE), anchor="ms")
+        pen.text((middle, box.top - _GAP), title, _BLACK, load_font(_TITLE), anchor="ms")
     _draw_bar(sheet, pen, scale, picture.label)
     file = BytesIO()
-    sheet.save(file, "PNG", compress_level=_DEFLATE)
+    sheet.save(file, "PNG", compress_level=DEFLATE)
     return file.getvalue()
 
 
@@ -134,50 +129,11 @@ def _fit(image: Image.Image, size: tuple[int, int]) -> Image.Image:
     return image.resize(size, Image.Resampling.BILINEAR, reducing_gap=2)
 
 
-def _overlay(picture: Picture, shown: Image.Image, reach: float) -> Image.Image:
-    """Lay the map over the image, which is made pale: dark colours are the map's alone."""
-    (width, height), placement = picture.image.size, picture.placement
-    xs, ys = _pixels(shown.width, width), _pixels(shown.height, height)
-    field = _field(picture, xs, ys) / reach
-    pale = 127.5 + np.asarray(shown.convert("L"), np.float32)[..., None] / 2
-    weight = _seen(ys, placement.down)[:, None] & _seen(xs, placement.across)
-    blended = pale + _OVERLAY * weight[..., None] * (colors(field) - pale)
-    return Image.fromarray(blended.round().astype(np.uint8))
-
-
-def _centres(picture: Picture) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Compute the centres of patches in pixels of the original, across [columns] and down [rows]."""
-    grid, placement = picture.grid, picture.placement
-
-    def along(axis: Axis, count: int) -> NDArray[np.float64]:
-        places = [grid.first_centre + grid.stride * index for index in range(count)]
-        return np.array([axis.to_original(place) for place in places])
-
-    return along(placement.across, grid.columns), along(placement.down, grid.rows)
-
-
-def _pixels(count: int, length: int) -> NDArray[np.float64]:
-    """Compute the centres of the shown pixels along one axis, in pixels of the original: float64 [count]."""
-    return (np.arange(count) + 0.5) * length / count
-
-
-def _seen(places: NDArray[np.float64], axis: Axis) -> NDArray[np.bool_]:
-    start, end = axis.seen
-    return (places >= start) & (places <= end)
-
-
-def _field(picture: Picture, xs: NDArray[np.float64], ys: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Interpolate the map at every shown pixel: float64 [height, width] of the shown picture."""
-    across, down = _centres(picture)
-    rows = np.stack([np.interp(xs, across, row) for row in picture.shown])
-    return np.stack([np.interp(ys, down, column) for column in rows.T], axis=1)
-
-
 def _draw_dots(pen: ImageDraw.ImageDraw, box: _Panel, picture: Picture) -> None:
     if max(picture.mi_map.shape) > _MOST_DOTS:
         return
     (width, height), (shown_width, shown_height) = picture.image.size, box.size
-    across, down = _centres(picture)
+    across, down = picture.place.centres()
     for x in box.left + across * shown_width / width:
         for y in box.top + down * shown_height / height:
             if box.left <= x < box.right and box.top <= y < box.bottom:
@@ -187,7 +143,7 @@ def _draw_dots(pen: ImageDraw.ImageDraw, box: _Panel, picture: Picture) -> None:
 def _draw_axes(pen: ImageDraw.ImageDraw, box: _Panel, original: tuple[int, int]) -> None:
     """Frame a panel; its axes count in pixels of the original, as the boxes of the JSON answer do."""
     (width, height), (shown_width, shown_height) = original, box.size
-    font = _font(_NUMBER)
+    font = load_font(_NUMBER)
     pen.rectangle((box.left - 1, box.top - 1, box.right, box.bottom), outline=_BLACK)
     for value in ticks(0, width, shown_width // _ACROSS, least_step=1):
         x = box.left + round(value * shown_width / width)
@@ -205,11 +161,11 @@ def _draw_bar(sheet: Image.Image, pen: ImageDraw.ImageDraw, scale: tuple[float, 
     height = bottom - top
     low, high = scale
     shares = (high - (high - low) * (np.arange(height) + 0.5) / height) / max(-low, high)
-    column = 255 + _OVERLAY * (colors(shares) - 255)
+    column = 255 + OPACITY * (colors(shares) - 255)
     bar = np.repeat(column.round().astype(np.uint8)[:, None], right - left, axis=1)
     sheet.paste(Image.fromarray(bar), (left, top))
     pen.rectangle((left - 1, top - 1, right, bottom), outline=_BLACK)
-    font, numbers = _font(_NUMBER), right + _GAP
+    font, numbers = load_font(_NUMBER), right + _GAP
     values = ticks(low, high, height // _ALONG_BAR)
     for value in values:
         y = top + round((high - value) / (high - low) * height)
@@ -217,13 +173,7 @@ def _draw_bar(sheet: Image.Image, pen: ImageDraw.ImageDraw, scale: tuple[float, 
         pen.text((numbers, y), label(value), _BLACK, font, anchor="lm")
     widest = max(font.getlength(label(value)) for value in values)
     text = Image.new("L", (height, 2 * _CAPTION))
-    ImageDraw.Draw(text).text((height / 2, _CAPTION), caption, 255, _font(_CAPTION), anchor="mm")
+    ImageDraw.Draw(text).text((height / 2, _CAPTION), caption, 255, load_font(_CAPTION), anchor="mm")
     upright = text.transpose(Image.Transpose.ROTATE_90)
     place = (round(numbers + widest), top)
     sheet.paste(_BLACK, (*place, place[0] + upright.width, place[1] + upright.height), upright)
-
-
-@cache
-def _font(size: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
-    """Load Pillow's own font, so that pictures are the same on machines with other fonts."""
-    return ImageFont.load_default(size)

@@ -6,18 +6,17 @@ Both maps of a row have one scale: red patches speak more for the other image th
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cache
 from io import BytesIO
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw
 
 from contract.card import ModelCard
 from contract.errors import ImageError
 from contract.images import ImageLimits, open_rgb
-from contract.placement import Axis, place
-from service.outputs.color_scale import colors
+from contract.placement import place
+from service.outputs.map_overlay import DEFLATE, LEAST_REACH, MapPlace, load_font, overlaid
 from service.outputs.neighbours import Explanation, HitSide, contrast
 
 MOST_ROWS = 10
@@ -25,10 +24,7 @@ MOST_ROWS = 10
 SIDE, _GAP, _TITLE = 200, 12, 26
 WIDTH = 4 * SIDE + 5 * _GAP
 ROW_HEIGHT = _TITLE + SIDE + _GAP
-_OVERLAY = 0.6
-_DEFLATE = 1
-# A map of zeros still needs a scale.
-_LEAST_REACH = 0.01
+_LETTERS = 13
 _MOST_ID = 60
 _BLACK, _GREY = (0, 0, 0), (235, 235, 235)
 
@@ -64,11 +60,11 @@ def draw_neighbours(query: bytes, rows: Sequence[PictureRow], card: ModelCard, l
     sheet = Image.new("RGB", (WIDTH, max(1, len(rows)) * ROW_HEIGHT + _GAP), "white")
     pen = ImageDraw.Draw(sheet)
     if not rows:
-        pen.text((_GAP, _GAP), "The index holds no neighbour.", _BLACK, _font())
+        pen.text((_GAP, _GAP), "The index holds no neighbour.", _BLACK, load_font(_LETTERS))
     for number, row in enumerate(rows):
         _draw_row(sheet, pen, number * ROW_HEIGHT, shown, row, card, limits)
     file = BytesIO()
-    sheet.save(file, "PNG", compress_level=_DEFLATE)
+    sheet.save(file, "PNG", compress_level=DEFLATE)
     return file.getvalue()
 
 
@@ -88,10 +84,10 @@ def _draw_row(
         None if explanation is None else contrast(explanation.query),
         None if side is None else contrast(side.mi_map),
     ]
-    reach = max([_LEAST_REACH, *(float(np.abs(one).max()) for one in maps if one is not None)])
+    reach = max([LEAST_REACH, *(float(np.abs(one).max()) for one in maps if one is not None)])
     name = row.id if len(row.id) <= _MOST_ID else row.id[:_MOST_ID] + "…"
     title = f"{name}   score {row.score:.3f}   scale ±{reach:.2f} nats around the mean"
-    pen.text((_GAP, top + _TITLE - 6), _printable(title), _BLACK, _font(), anchor="ls")
+    pen.text((_GAP, top + _TITLE - 6), _printable(title), _BLACK, load_font(_LETTERS), anchor="ls")
     panels = ((query, None), (query, maps[0]), (hit, None), (hit, maps[1]))
     for column, (image, centred) in enumerate(panels):
         left = _GAP + column * (SIDE + _GAP)
@@ -110,41 +106,16 @@ def _draw_panel(
     if image is None:
         pen.rectangle((*corner, corner[0] + SIDE - 1, corner[1] + SIDE - 1), _GREY)
         middle = (corner[0] + SIDE / 2, corner[1] + SIDE / 2)
-        pen.text(middle, "no picture is kept", _BLACK, _font(), anchor="mm")
+        pen.text(middle, "no picture is kept", _BLACK, load_font(_LETTERS), anchor="mm")
         return
     scale = SIDE / max(image.size)
     width, height = (max(1, round(side * scale)) for side in image.size)
     method = Image.Resampling.NEAREST if scale > 1 else Image.Resampling.BILINEAR
     panel = image.resize((width, height), method)
     if centred is not None:
-        panel = _overlaid(panel, centred / reach, image.size, card)
+        where = MapPlace(image.size, card.patch_grid, place(card.preprocessing, image.size))
+        panel = overlaid(panel, centred, where, reach)
     sheet.paste(panel, (corner[0] + (SIDE - width) // 2, corner[1] + (SIDE - height) // 2))
-
-
-def _overlaid(
-    panel: Image.Image, shares: NDArray[np.float32], original: tuple[int, int], card: ModelCard
-) -> Image.Image:
-    """Lay a map, in shares of the scale, over a panel; what the model does not see has no color."""
-    placement, grid = place(card.preprocessing, original), card.patch_grid
-    xs = (np.arange(panel.width) + 0.5) * original[0] / panel.width
-    ys = (np.arange(panel.height) + 0.5) * original[1] / panel.height
-
-    def centres(axis: Axis, count: int) -> NDArray[np.float64]:
-        return np.array([axis.to_original(grid.first_centre + grid.stride * index) for index in range(count)])
-
-    across = centres(placement.across, grid.columns)
-    down = centres(placement.down, grid.rows)
-    rows = np.stack([np.interp(xs, across, line) for line in shares])
-    field = np.stack([np.interp(ys, down, line) for line in rows.T], axis=1)
-    seen = _seen(ys, placement.down)[:, None] & _seen(xs, placement.across)
-    pale = 127.5 + np.asarray(panel.convert("L"), np.float32)[..., None] / 2
-    blended = pale + _OVERLAY * seen[..., None] * (colors(field) - pale)
-    return Image.fromarray(blended.round().astype(np.uint8))
-
-
-def _seen(places: NDArray[np.float64], axis: Axis) -> NDArray[np.bool_]:
-    start, end = axis.seen
-    return (places >= start) & (places <= end)
 
 
 def _opened_hit(side: HitSide, card: ModelCard, limits: ImageLimits) -> Image.Image | None:
@@ -162,9 +133,3 @@ def _open(data: bytes, card: ModelCard, limits: ImageLimits) -> Image.Image:
 def _printable(text: str) -> str:
     """Pillow's own font has Latin letters; ids may hold any."""
     return "".join(letter if letter.isprintable() else "?" for letter in text)
-
-
-@cache
-def _font() -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
-    """Pillow's own font: what is drawn depends on no font of the machine."""
-    return ImageFont.load_default(13)

@@ -5,7 +5,7 @@ Thumbnails are made anew from the pixels, so that no metadata of the original (p
 
 import asyncio
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from io import BytesIO
 from typing import Literal, TypeVar
@@ -13,6 +13,7 @@ from typing import Literal, TypeVar
 from PIL import Image
 
 from contract.errors import ImageError
+from contract.image_formats import FORMATS
 from contract.images import ImageLimits, open_rgb
 from contract.preprocessing import Preprocessing
 from service.index.items import Metadata, NewItem, StoredPicture
@@ -123,16 +124,5 @@ def thumbnail_of(data: bytes, rule: Preprocessing, limits: ImageLimits) -> bytes
 
 def media_type(data: bytes) -> str:
     """Return the media type of an encoded image in a format that is accepted, by its first bytes."""
-    for beginning, name in _SIGNATURES:
-        if data.startswith(beginning):
-            return name
-    return "application/octet-stream"
-
-
-_SIGNATURES: Sequence[tuple[bytes, str]] = (
-    (b"\xff\xd8\xff", "image/jpeg"),
-    (b"\x89PNG\r\n\x1a\n", "image/png"),
-    (b"GIF8", "image/gif"),
-    (b"RIFF", "image/webp"),
-    (b"BM", "image/bmp"),
-)
+    found = next((one for one in FORMATS if one.matches(data)), None)
+    return "application/octet-stream" if found is None else f"image/{found.format.lower()}"

@@ -13,6 +13,8 @@ import psycopg
 import pytest
 from PIL import Image
 
+from contract.images import ALLOWED_FORMATS
+from service.index.pictures import media_type
 from tests.pictures import encoded, landscape, photo
 from tests.service.client import check_refusal, client
 from tests.tiny_model import EMBEDDING
@@ -137,3 +139,12 @@ def test_an_item_is_not_stored_without_the_original_that_it_should_have(
             assert json.loads(lines[0])["error"]["code"] == "index_unavailable"
 
     asyncio.run(scenario())
+
+
+@pytest.mark.parametrize("image_format", ALLOWED_FORMATS)
+def test_an_original_has_the_media_type_of_its_format(image_format: str) -> None:
+    assert media_type(photo(image_format=image_format)) == f"image/{image_format.lower()}"
+
+
+def test_what_is_no_image_has_no_media_type_of_one() -> None:
+    assert media_type(b"hello") == "application/octet-stream"

@@ -78,6 +78,7 @@ class Model:
         self.card: ModelCard = artefact.card
         self._artefact, self._device, self._threads = artefact, device, threads_per_run
         self._opening = Lock()
+        self._opened = False
         self._trunk: ort.InferenceSession | BoundSession | None = None
         self._grey: NDArray[np.float32] | None = None
         choice = choose(precision, artefact.card, on_gpu=device.on_gpu)
@@ -107,18 +108,21 @@ class Model:
         image than its features.
         """
         with self._opening:
-            if self._trunk is None:
-                encoder = self._artefact.encoder_of("fp32")
-                graph = trunk_of(onnx.load(encoder))
-                if graph is None:
-                    return None
-                session = _load(encoder, self._device, self._threads, graph.SerializeToString())
-                self._trunk = bound(session, self._device)
-            if self._grey is None:
-                rule = self.card.preprocessing
-                image = np.full((1, rule.height, rule.width, 3), GREY, np.uint8)
-                self._grey = self.encode_features(self.encode(image, features=True).features)[0]
+            if not self._opened:
+                self._load_trunk()
+                self._opened = True
             return self._grey
+
+    def _load_trunk(self) -> None:
+        encoder = self._artefact.encoder_of("fp32")
+        graph = trunk_of(onnx.load(encoder))
+        if graph is None:
+            return
+        session = _load(encoder, self._device, self._threads, graph.SerializeToString())
+        self._trunk = bound(session, self._device)
+        rule = self.card.preprocessing
+        image = np.full((1, rule.height, rule.width, 3), GREY, np.uint8)
+        self._grey = self.encode_features(self.encode(image, features=True).features)[0]
 
     def encode_features(self, features: NDArray[np.float32]) -> NDArray[np.float32]:
         """Compute codes [N, Y] of features [N, C, M, M]; the trunk is open."""

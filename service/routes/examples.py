@@ -11,11 +11,11 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from service.errors import ServiceError
 from service.index.items import check_id
 from service.index.vectors import check_vector
 from service.inputs.parameters import refused
 from service.models.instance import ModelInstance
+from service.routes.items import not_found
 
 MOST_EXAMPLES = 100
 _NEGATIVE_WEIGHT = 0.5
@@ -89,7 +89,5 @@ def _vectors(
 ) -> Sequence[NDArray[np.float32]]:
     for item_id in examples.ids:
         if item_id not in stored:
-            raise ServiceError(
-                404, "item_not_found", f"There is no item {item_id!a} of the model {served.id}."
-            )
+            raise not_found(served, item_id)
     return [*(stored[item_id] for item_id in examples.ids), *examples.vectors]

@@ -4,14 +4,21 @@ import tomllib
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 import typer
 
 from contract.preprocessing import ColorProfile, Preprocessing, ResizeRule
 from training.cli.export import report
 from training.cli.failures import plain_failures
-from training.cli.options import DEFAULT_LOSS, MODELS_HELP, LargestLoss, SkipUnreadable
+from training.cli.options import (
+    DEFAULT_LOSS,
+    EncoderPrecision,
+    LargestLoss,
+    ModelsFolder,
+    NewVersion,
+    SkipUnreadable,
+)
 from training.data import images, open_source
 from training.errors import RecipeError
 from training.export.adoption.adopt import Adoption
@@ -56,8 +63,8 @@ def adopt(
     held_out: Annotated[
         Path | None, typer.Option(help="Images kept apart to measure with; default: a fifth of --data.")
     ] = None,
-    models: Annotated[Path, typer.Option(help=MODELS_HELP)] = Path("models"),
-    version: Annotated[int, typer.Option(min=1, help="A version is written once.")] = 1,
+    models: ModelsFolder = Path("models"),
+    version: NewVersion = 1,
     licence: Annotated[str, typer.Option(help="Licence of the weights.")] = "not stated",
     summary: Annotated[str | None, typer.Option(help="What the model is, in one or two sentences.")] = None,
     data_name: Annotated[str | None, typer.Option(help="Which images these are, in words.")] = None,
@@ -65,9 +72,7 @@ def adopt(
     limit: Annotated[
         list[str] | None, typer.Option(help="What it is not good for; once for each sentence.")
     ] = None,
-    precision: Annotated[
-        Literal["fp32", "int8"], typer.Option(help="int8: write the encoder in 8 bits beside the fp32 one.")
-    ] = "fp32",
+    precision: EncoderPrecision = "fp32",
     largest_loss: LargestLoss = DEFAULT_LOSS,
     skip_unreadable: SkipUnreadable = False,
 ) -> None:

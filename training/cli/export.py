@@ -1,14 +1,22 @@
 """`infomax export`: from a run to a model folder that can be served."""
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 import typer
 
 from contract.artefact import Artefact
 from contract.card import Int8Encoder
 from training.cli.failures import plain_failures
-from training.cli.options import DEFAULT_LOSS, MODELS_HELP, LargestLoss, SkipUnreadable, Train
+from training.cli.options import (
+    DEFAULT_LOSS,
+    EncoderPrecision,
+    LargestLoss,
+    ModelsFolder,
+    NewVersion,
+    SkipUnreadable,
+    Train,
+)
 from training.data import images, open_source
 from training.export import version as versions
 from training.export.model_card import Release
@@ -26,11 +34,9 @@ def export(
     data_name: Annotated[str, typer.Option(help="Which images trained it, in words.")],
     held_out_name: Annotated[str, typer.Option(help="Which images were kept apart, in words.")],
     limit: Annotated[list[str], typer.Option(help="What it is not good for; once for each sentence.")],
-    models: Annotated[Path, typer.Option(help=MODELS_HELP)] = Path("models"),
-    version: Annotated[int, typer.Option(min=1, help="A version is written once.")] = 1,
-    precision: Annotated[
-        Literal["fp32", "int8"], typer.Option(help="int8: write the encoder in 8 bits beside the fp32 one.")
-    ] = "fp32",
+    models: ModelsFolder = Path("models"),
+    version: NewVersion = 1,
+    precision: EncoderPrecision = "fp32",
     largest_loss: LargestLoss = DEFAULT_LOSS,
     skip_unreadable: SkipUnreadable = False,
 ) -> None:

@@ -2,12 +2,11 @@
 
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
 DEFAULT_LOSS = 1.0
-MODELS_HELP = "Folder of <name>/<version> folders to write into; the default lies in the current folder."
 RECIPE_HELP = "Name of a shipped recipe, such as own_images_64, or a TOML file."
 
 
@@ -31,6 +30,16 @@ SkipUnreadable = Annotated[
         "--skip-unreadable",
         help="Leave out all unreadable images, each named, and not only a hundredth of them.",
     ),
+]
+ModelsFolder = Annotated[
+    Path,
+    typer.Option(
+        help="Folder of <name>/<version> folders to write into; the default lies in the current folder."
+    ),
+]
+NewVersion = Annotated[int, typer.Option(min=1, help="A version is written once.")]
+EncoderPrecision = Annotated[
+    Literal["fp32", "int8"], typer.Option(help="int8: write the encoder in 8 bits beside the fp32 one.")
 ]
 LargestLoss = Annotated[
     float,

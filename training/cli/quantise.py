@@ -8,7 +8,7 @@ import typer
 from contract.artefact import open_artefact
 from training.cli.export import loss_in_8_bits
 from training.cli.failures import plain_failures
-from training.cli.options import DEFAULT_LOSS, MODELS_HELP, LargestLoss, SkipUnreadable, Train
+from training.cli.options import DEFAULT_LOSS, LargestLoss, ModelsFolder, SkipUnreadable, Train
 from training.data import images, open_source
 from training.export.model_folder import folder_of
 from training.export.quantised_version import quantised_version
@@ -20,7 +20,7 @@ def quantise(
     train: Train,
     held_out: Annotated[Path, typer.Option(help="Images kept apart; the loss is measured on them.")],
     held_out_name: Annotated[str, typer.Option(help="Which images were kept apart, in words.")],
-    models: Annotated[Path, typer.Option(help=MODELS_HELP)] = Path("models"),
+    models: ModelsFolder = Path("models"),
     largest_loss: LargestLoss = DEFAULT_LOSS,
     skip_unreadable: SkipUnreadable = False,
 ) -> None:

@@ -13,6 +13,7 @@ from service.errors import ServiceError
 from service.inference.pipeline import Pipeline
 from service.inference.results import Embedded, Failed, Priority, Want
 from tests.pictures import encoded, landscape, photo, plain
+from tests.service.counting_quota import CountingQuota
 from tests.service.faults import FragileModel, running
 from tests.tiny_model import GRID
 
@@ -124,23 +125,9 @@ def test_a_stream_s_maps_come_in_parts_that_fit(tiny_models: Path) -> None:
     asyncio.run(scenario())
 
 
-class _Quota:
-    """Quota without a limit that counts."""
-
-    def __init__(self) -> None:
-        self.charged = 0
-
-    def charge(self, images: int, priority: Priority) -> float:  # noqa: ARG002
-        self.charged += images
-        return 0.0
-
-    def give_back(self, images: int) -> None:
-        self.charged -= images
-
-
 def test_a_quota_is_charged_what_a_map_costs(tiny_models: Path) -> None:
     async def scenario() -> None:
-        quota = _Quota()
+        quota = CountingQuota()
         async with running(tiny_models) as pipeline:
             await pipeline.embed([photo(1)], Want.CONTRIBUTION, quota=quota)
             assert quota.charged == COST

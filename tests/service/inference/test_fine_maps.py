@@ -13,6 +13,7 @@ from service.inference.model import Encoded
 from service.inference.pipeline import Pipeline
 from service.inference.results import Embedded, Failed, Outcome, Priority, Want
 from tests.pictures import encoded, landscape, photo, plain
+from tests.service.counting_quota import CountingQuota
 from tests.service.faults import FragileModel, running
 from tests.tiny_model import GRID, SIDE
 
@@ -155,22 +156,8 @@ def test_admission_and_quota_count_what_a_map_costs(tiny_models: Path, resolutio
             )
             streamed = await pipeline.embed(images, Want.MAP, Priority.BULK, resolution=resolution)
             assert all(isinstance(one, Embedded) for one in streamed)
-            quota = _Quota()
+            quota = CountingQuota()
             await pipeline.embed(images[:2], Want.MAP, quota=quota, resolution=resolution)
             assert quota.charged == 2 * cost
 
     asyncio.run(scenario())
-
-
-class _Quota:
-    """Quota without a limit that counts."""
-
-    def __init__(self) -> None:
-        self.charged = 0
-
-    def charge(self, images: int, priority: Priority) -> float:  # noqa: ARG002
-        self.charged += images
-        return 0.0
-
-    def give_back(self, images: int) -> None:
-        self.charged -= images

@@ -14,10 +14,12 @@ from contract.card import ModelCard
 from contract.occlusion import GREY, Occlusion, covered
 from contract.trunk import CODE, FEATURES, trunk_of
 from training.errors import DataError
+from training.evaluation.encoding import images_at_once
 from training.evaluation.maps.cells import Cells
 
 Floats = NDArray[np.float32]
 Pixels = NDArray[np.uint8]
+# Sets of features or codes at once.
 _BATCH = 128
 
 
@@ -128,15 +130,18 @@ def open_subject(artefact: Artefact, pixels: Pixels) -> Subject:
 
 def encode(session: onnxruntime.InferenceSession, pixels: Pixels, names: Sequence[str]) -> list[Floats]:
     """Compute named outputs, each float32 [N, ...], of an encoder for uint8 [N, H, W, 3]."""
-    return _batches(session, {"image": pixels}, names)
+    return _batches(session, {"image": pixels}, names, min(_BATCH, images_at_once(*pixels.shape[1:3])))
 
 
 def _batches(
-    session: onnxruntime.InferenceSession, feeds: Mapping[str, Floats | Pixels], names: Sequence[str]
+    session: onnxruntime.InferenceSession,
+    feeds: Mapping[str, Floats | Pixels],
+    names: Sequence[str],
+    size: int = _BATCH,
 ) -> list[Floats]:
     count = len(next(iter(feeds.values())))
     parts = [
-        session.run(list(names), {name: values[start : start + _BATCH] for name, values in feeds.items()})
-        for start in range(0, count, _BATCH)
+        session.run(list(names), {name: values[start : start + size] for name, values in feeds.items()})
+        for start in range(0, count, size)
     ]
     return [np.concatenate(part) for part in zip(*parts, strict=True)]

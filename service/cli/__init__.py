@@ -17,5 +17,6 @@ COMMANDS = {
         "Check whether this machine can serve the model, and say what to do where it cannot.",
     ),
     "embed": Command("service.cli.embed:embed", "Embed images into files, in this process or by a service."),
+    "models": Command("service.cli.models:models", "List, show and compare the models of a folder."),
     "key": Command("service.cli.key:key", "API keys for those who may use the service."),
 }

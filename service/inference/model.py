@@ -11,7 +11,7 @@ import onnx
 import onnxruntime as ort
 from numpy.typing import NDArray
 
-from contract.artefact import Artefact, open_artefact
+from contract.artefact import Artefact, model_folders, open_artefact
 from contract.bank_error import STANDARD_ERROR, with_standard_error
 from contract.card import ModelCard
 from contract.errors import ArtefactError
@@ -217,10 +217,7 @@ def locate(models_dir: Path, model: str) -> Path:
         ArtefactError: the folder does not exist; the message lists those that do.
     """
     name, _, version = model.partition("/")
-    present = sorted(
-        (folder for folder in models_dir.glob("*/*") if folder.is_dir() and folder.name.isdecimal()),
-        key=lambda folder: (folder.parent.name, int(folder.name)),
-    )
+    present = model_folders(models_dir)
     matching = [
         folder
         for folder in present

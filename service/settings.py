@@ -111,7 +111,9 @@ class Settings(BaseSettings):
         le=256,
         description="decoding threads of one process; default: its share of the cores",
     )
-    max_batch: int = Field(default=64, ge=1, le=4096, description="most images in one batch")
+    max_batch: int = Field(
+        default=64, ge=1, le=4096, description="most images in one batch; a costly model takes fewer on a CPU"
+    )
     queue_items: int = Field(
         default=2048,
         ge=1,

@@ -14,6 +14,7 @@ from service.cli.setting_options import with_settings
 from service.index.embedded import EmbeddedPostgres
 from service.index.errors import IndexInUseError, IndexStartError
 from service.index.schema import check
+from service.inference.batch_sizes import largest_batch
 from service.inference.execution_report import runtimes
 from service.inference.model import open_model
 from service.quotas.api_keys import KeyFileError, read_keys
@@ -96,7 +97,8 @@ def _model(settings: Settings) -> CheckResult:
     try:
         model = open_model(settings)
         model.self_test()
-        model.self_test(settings.max_batch)
+        most = largest_batch(settings.max_batch, model.card.encoder_macs, on_gpu=model.report.on_gpu)
+        model.self_test(most)
     except InfomaxError as error:
         return CheckResult("model", Severity.BAD, str(error))
     detail = f"{model.card.id} passes its self-test on {model.report.summary}"

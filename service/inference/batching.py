@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from contract.occlusion import covered
+from service.inference.batch_sizes import EFFICIENT_BATCH, batch_size, bucket_for, bucket_sizes, largest_batch
 from service.inference.calls import Call, Deliver, Delivery, Item
 from service.inference.model import Criticised, Encoded, Model
 from service.inference.priority_queue import PriorityQueue
@@ -30,35 +31,8 @@ _CPU_PADDING = 0.25
 _GPU_PADDING = 1.0
 _MOST_DEATHS = 2
 _NO_EMBEDDING = np.empty(0, np.float32)
-# Minimum efficient batch. Smaller ones cost much more for each image: alone it takes 1.6 times as long as in
-# a batch of eight, and there 1.2 times as long as in one of 64 (docs/decisions/019).
-_EFFICIENT_BATCH = 8
 # Some images take seconds to decode. The decoded ones do not wait for them.
 _LONGEST_HOLD_SECONDS = 0.1
-
-
-def bucket_sizes(largest: int) -> tuple[int, ...]:
-    """List the sizes that batches are padded to: powers of two up to `largest`, and `largest`.
-
-    ONNX Runtime plans memory and GPU kernels for each size, so they are few, and all of them are warmed up.
-    """
-    powers = [2**power for power in range(largest.bit_length()) if 2**power < largest]
-    return (*powers, largest)
-
-
-def bucket_for(images: int, buckets: Sequence[int]) -> int:
-    """Find the smallest bucket that holds so many images."""
-    return next(bucket for bucket in buckets if bucket >= images)
-
-
-def batch_size(waiting: int, buckets: Sequence[int], most_padding: float) -> int:
-    """Choose how many waiting images to take, so that at most `most_padding` of the padded batch is empty."""
-    if waiting >= buckets[-1]:
-        return buckets[-1]
-    bucket = bucket_for(waiting, buckets)
-    if (bucket - waiting) / bucket <= most_padding:
-        return waiting
-    return max(smaller for smaller in buckets if smaller <= waiting)
 
 
 class Batcher:
@@ -73,7 +47,7 @@ class Batcher:
         self,
         model: Model,
         runs: int,
-        largest: int,
+        most: int,
         queue: PriorityQueue,
         decode: Callable[[list[Item]], list[Item]],
         coming: Callable[[], int],
@@ -84,15 +58,16 @@ class Batcher:
         Args:
             model: runs the batches.
             runs: number of threads; each runs one batch at a time.
-            largest: most images of a batch.
+            most: the most images of a batch; it may take fewer of a costly model.
             queue: queue of decoded images, and of encoded ones that `decode` takes.
             decode: decodes those items that have no pixels, and returns the items that have some.
             coming: counts the images that are about to be decoded by the cores of this stage.
             deliver: takes the outcomes.
         """
         self.threads = ThreadPool("inference", runs, self._run)
+        largest = largest_batch(most, model.card.encoder_macs, on_gpu=model.report.on_gpu)
         self.buckets = bucket_sizes(largest)
-        self._efficient_batch = min(_EFFICIENT_BATCH, largest)
+        self._efficient_batch = min(EFFICIENT_BATCH, largest)
         self._queue = queue
         self._decode = decode
         self._coming = coming

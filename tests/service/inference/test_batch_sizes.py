@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.inference.batching import batch_size, bucket_for, bucket_sizes
+from service.inference.batch_sizes import EFFICIENT_BATCH, batch_size, bucket_for, bucket_sizes, largest_batch
 
 
 @pytest.mark.parametrize(
@@ -33,3 +33,22 @@ def test_where_padding_costs_nothing_everything_that_fits_is_taken() -> None:
 def test_where_padding_costs_as_much_as_an_image_a_batch_leaves_one_behind() -> None:
     assert batch_size(33, bucket_sizes(64), 0.25) == 32
     assert batch_size(50, bucket_sizes(64), 0.25) == 50
+
+
+@given(most=st.integers(1, 4096), macs=st.integers(0, 10**12))
+def test_a_batch_on_a_gpu_is_as_large_as_the_settings_allow(most: int, macs: int) -> None:
+    assert largest_batch(most, macs, on_gpu=True) == most
+
+
+@given(most=st.integers(1, 4096), macs=st.integers(0, 10**12), more=st.integers(0, 10**12))
+def test_a_costlier_model_never_gets_a_larger_batch_on_a_cpu(most: int, macs: int, more: int) -> None:
+    size = largest_batch(most, macs, on_gpu=False)
+    assert min(most, EFFICIENT_BATCH) <= size <= most
+    assert macs == 0 or largest_batch(most, macs + more, on_gpu=False) <= size
+
+
+def test_small_encoders_fill_their_batches_and_those_of_photographs_stay_short() -> None:
+    assert largest_batch(64, 76_873_728, on_gpu=False) == 64
+    assert largest_batch(64, 390_000_000, on_gpu=False) == 16
+    assert largest_batch(64, 636_687_072, on_gpu=False) == 8
+    assert largest_batch(12, 390_000_000, on_gpu=False) == 12

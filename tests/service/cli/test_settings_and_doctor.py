@@ -30,7 +30,11 @@ def test_settings_are_listed_with_value_default_and_purpose_and_no_secret(app: t
     assert head == ["variable", "value", "default", "what"]
     assert [line[0] for line in lines] == [PREFIX + name.upper() for name in Settings.model_fields]
     shown = {line[0]: line[1:] for line in lines}
-    assert shown["INFOMAX_MAX_BATCH"] == ["8", "64", "most images in one batch"]
+    assert shown["INFOMAX_MAX_BATCH"] == [
+        "8",
+        "64",
+        "most images in one batch; a costly model takes fewer on a CPU",
+    ]
     assert shown["INFOMAX_WORKERS"][:2] == ["", ""]
     assert shown["INFOMAX_DATABASE_URL"][0] == "**********"
     assert "hush" not in result.output

@@ -95,7 +95,7 @@ def test_too_few_images_for_a_batch_do_not_wait(
 def test_no_image_waits_long_for_a_slow_one(
     tiny_models: Path, slow: Slow, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(batching, "_EFFICIENT_BATCH", 2)
+    monkeypatch.setattr(batching, "EFFICIENT_BATCH", 2)
 
     async def scenario() -> None:
         async with running(tiny_models, decode_threads=2) as pipeline:

@@ -27,6 +27,7 @@ from infomax.client.results import (
     ItemStored,
     MiMap,
     MiMaps,
+    Neighbours,
     ServedModel,
     UploadResult,
 )
@@ -52,6 +53,7 @@ __all__ = [
     "JournalError",
     "MiMap",
     "MiMaps",
+    "Neighbours",
     "RequestRefusedError",
     "Retry",
     "ServedModel",

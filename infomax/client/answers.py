@@ -6,7 +6,16 @@ from typing import Any
 
 import numpy as np
 
-from infomax.client.results import Hit, HitExplanation, ImageSize, IndexedItem, MiMap, ServedModel, Vector
+from infomax.client.results import (
+    Hit,
+    HitExplanation,
+    ImageSize,
+    IndexedItem,
+    MiMap,
+    Neighbours,
+    ServedModel,
+    Vector,
+)
 
 
 def vector_of_base64(text: str) -> Vector:
@@ -58,6 +67,20 @@ def hit_of(answer: Mapping[str, Any]) -> Hit:
         answer["score"],
         answer["metadata"],
         None if explanation is None else explanation_of(explanation),
+    )
+
+
+def neighbours_of(answer: Mapping[str, Any]) -> Neighbours:
+    """Read the answer to a search; its maps share the image and its boxes."""
+    shared = {name: answer[name] for name in ("image", "boxes") if name in answer}
+    maps = {one["kind"]: one for one in answer.get("maps", ())}
+    vector = answer.get("embedding")
+    return Neighbours(
+        map(hit_of, answer["neighbours"]),
+        answer["model"],
+        {kind: mi_map_of({**one, **shared}) for kind, one in maps.items() if "error" not in one},
+        {kind: one["error"]["message"] for kind, one in maps.items() if "error" in one},
+        None if vector is None else np.asarray(vector, np.float32),
     )
 
 

@@ -23,12 +23,12 @@ from infomax.client.reporting import ProgressCallback, Reporter
 from infomax.client.results import (
     BatchResult,
     Embeddings,
-    Hit,
     ImageFailure,
     ImageResult,
     IndexedItem,
     ItemStored,
     MiMaps,
+    Neighbours,
     ServedModel,
     UploadResult,
 )
@@ -110,12 +110,17 @@ class Client:
         recall: Recall | None = None,
         min_score: float | None = None,
         explain: bool = False,
+        maps: Sequence[MapKind] = (),
+        embedding: bool = False,
         model: str | None = None,
-    ) -> list[Hit]:
-        """Search the items nearest to an image, an item or a vector, best first."""
+    ) -> Neighbours:
+        """Search the items nearest to an image, an item or a vector, best first.
+
+        `maps` asks for maps of the image too, and `embedding` for the vector: the image is sent once.
+        """
         data = None if image is None else self._load(image)
         options = SearchOptions(k, filter, recall, min_score)
-        return self._call(calls.neighbours(data, id, vector, options, explain, model))
+        return self._call(calls.neighbours(data, id, vector, options, explain, model, maps, embedding))
 
     def put_item(
         self,

@@ -13,8 +13,8 @@ from urllib.parse import quote
 import httpx
 import numpy as np
 
-from infomax.client.answers import hit_of, item_of, mi_map_of, model_of
-from infomax.client.results import Embeddings, Hit, IndexedItem, MiMaps, ServedModel
+from infomax.client.answers import item_of, mi_map_of, model_of, neighbours_of
+from infomax.client.results import Embeddings, IndexedItem, MiMaps, Neighbours, ServedModel
 
 T = TypeVar("T")
 Recall = Literal["exact", "high", "fast"]
@@ -110,13 +110,20 @@ def neighbours(
     options: SearchOptions,
     explain: bool,
     model: str | None,
-) -> Call[list[Hit]]:
-    def read(answer: httpx.Response) -> list[Hit]:
-        return [*map(hit_of, answer.json()["neighbours"])]
+    maps: Sequence[MapKind],
+    embedding: bool,
+) -> Call[Neighbours]:
+    def read(answer: httpx.Response) -> Neighbours:
+        return neighbours_of(answer.json())
 
     if sum(one is not None for one in (image, item, vector)) != 1:
         raise ValueError("Search by one of an image, an id and a vector.")
-    query = options.query() | _given(model=model, explain="true" if explain else None)
+    query = options.query() | _given(
+        model=model,
+        explain="true" if explain else None,
+        maps=",".join(maps) or None,
+        embedding="true" if embedding else None,
+    )
     if image is not None:
         return _with_image("POST", "/v1/neighbours", read, query, image)
     body = {"id": item} if vector is None else {"vector": _numbers(vector)}

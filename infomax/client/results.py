@@ -1,6 +1,6 @@
 """Typed answers of the service."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
@@ -107,6 +107,31 @@ class Hit:
     score: float
     metadata: Mapping[str, Any]
     explanation: HitExplanation | None = None
+
+
+class Neighbours(list[Hit]):
+    """Hits of one search, best first, and what was asked for beside them.
+
+    Attributes:
+        model: `name/version` that answered.
+        maps: maps of the query's image by their kind.
+        missing_maps: why a kind has no map, in a sentence, by the kind.
+        embedding: float32 [D], the vector that was searched by, if asked for.
+    """
+
+    def __init__(
+        self,
+        hits: Iterable[Hit],
+        model: str,
+        maps: Mapping[str, MiMap] | None = None,
+        missing_maps: Mapping[str, str] | None = None,
+        embedding: Vector | None = None,
+    ) -> None:
+        super().__init__(hits)
+        self.model = model
+        self.maps = maps or {}
+        self.missing_maps = missing_maps or {}
+        self.embedding = embedding
 
 
 @dataclass(frozen=True)

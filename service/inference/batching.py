@@ -8,6 +8,7 @@ others would have to wait for its batch of one.
 
 import logging
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from time import perf_counter
 
 import numpy as np
@@ -182,21 +183,21 @@ class _Buffers:
         with_critic = [place for place, item in enumerate(group) if item.want.needs_critic]
         with_features = any(item.want > Want.EMBEDDING for item in group)
         encoded = self._model.encode(images, features=with_features)
-        outcomes: list[Outcome] = [
+        embedded = [
             Embedded(
                 item.info,
                 encoded.embedding[place],
                 encoded.code[place],
                 # A copy, because the rest of the batch is not needed any more.
-                features=encoded.features[place].copy() if item.want is Want.CONTRIBUTION else None,
+                features=encoded.features[place].copy() if item.want.needs_contribution else None,
             )
             for place, item in enumerate(group)
         ]
         if with_critic:
-            projections = any(item.want is Want.PROJECTIONS for item in group)
+            projections = any(item.want.needs_projections for item in group)
             criticised = self._criticise(encoded, with_critic, projections)
             for row, place in enumerate(with_critic):
-                outcomes[place] = _with_map(group[place], encoded, place, criticised, row)
+                embedded[place] = _with_map(group[place], embedded[place], criticised, row)
         finite = _finite_rows(encoded.embedding, encoded.code)[: len(group)]
         if with_critic:
             maps = [criticised.mi_map]
@@ -204,7 +205,7 @@ class _Buffers:
             finite[with_critic] &= _finite_rows(*maps)[: len(with_critic)]
         return [
             outcome if good and _finite_projections(outcome) else _NOT_FINITE
-            for outcome, good in zip(outcomes, finite.tolist(), strict=True)
+            for outcome, good in zip(embedded, finite.tolist(), strict=True)
         ]
 
     def _run_copies(self, group: list[Item]) -> list[Outcome]:
@@ -244,12 +245,10 @@ def _finite_projections(outcome: Outcome) -> bool:
     return all(np.isfinite(part).all() for part in (one.local, one.global_, one.local_log_normaliser))
 
 
-def _with_map(item: Item, encoded: Encoded, place: int, criticised: Criticised, row: int) -> Embedded:
-    return Embedded(
-        item.info,
-        encoded.embedding[place],
-        encoded.code[place],
+def _with_map(item: Item, image: Embedded, criticised: Criticised, row: int) -> Embedded:
+    return replace(
+        image,
         mi_map=criticised.mi_map[row],
         standard_error=None if criticised.standard_error is None else criticised.standard_error[row],
-        projections=criticised.projections[row] if item.want is Want.PROJECTIONS else None,
+        projections=criticised.projections[row] if item.want.needs_projections else None,
     )

@@ -25,7 +25,7 @@ class Contributions:
     Attributes:
         of_one: covered copies of one image.
         cost: cost of a map: the image, and its covered copies, which hold no bytes until they are encoded.
-        want: what an image needs first.
+        want: what an image needs first, at least.
         displacements: none: no windows are needed.
     """
 

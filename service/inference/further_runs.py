@@ -18,7 +18,7 @@ class FurtherRuns(Protocol):
     Attributes:
         of_one: further runs of one image.
         cost: cost of a map.
-        want: what an image needs first.
+        want: what an image needs first, at least.
         displacements: of the windows that are decoded with an image.
     """
 

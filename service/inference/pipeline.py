@@ -48,6 +48,7 @@ class Pipeline:
         report: what runs the model.
         images_per_second: speed of inference on the largest batch, measured at the start.
         key: equal for the pipelines of all workers that give the same answers.
+        contributions: contribution maps of the model.
     """
 
     def __init__(self, settings: Settings, model: Model | None = None, peers: Peers = NO_PEERS) -> None:
@@ -85,7 +86,7 @@ class Pipeline:
         self._longest_wait = settings.queue_seconds
         self._admission: Admission | None = None
         self._calls = CallsInFlight()
-        self._contributions = Contributions(self._model)
+        self.contributions = Contributions(self._model)
         self._peers = peers
         self._state = "The model is not warm yet."
 
@@ -223,8 +224,8 @@ class Pipeline:
         return 1 if further is None else further.cost.images
 
     def _further(self, want: Want, resolution: int) -> FurtherRuns | None:
-        if want is Want.CONTRIBUTION:
-            return self._contributions
+        if want.needs_contribution:
+            return self.contributions
         return None if resolution == 1 else FineMaps(self.card, resolution)
 
     async def project(self, code: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -296,7 +297,7 @@ class Pipeline:
         call = new_call(len(images))
         if further is None:
             return await run(call, items_of(call, images, costs, want, priority))
-        items = items_of(call, images, costs, further.want, priority, further.displacements)
+        items = items_of(call, images, costs, max(want, further.want), priority, further.displacements)
         return await run_further(further, items, await run(call, items), new_call, run)
 
     def _new_call(self, stages: Stages, images: int) -> Call:

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 
 class Want(IntEnum):
-    """How much of the model an image needs; each level but the last includes the ones before it."""
+    """How much of the model an image needs; each level but `CONTRIBUTION` includes the ones before it."""
 
     EMBEDDING = 0
     """The encoder alone: embedding and code."""
@@ -18,11 +18,23 @@ class Want(IntEnum):
     """Encoder and critic: also the critic's projections, from which cross MI maps are made."""
     CONTRIBUTION = 3
     """Encoder alone, then its part behind the features on copies that are covered in part."""
+    ALL = 4
+    """All of these."""
 
     @property
     def needs_critic(self) -> bool:
         """Whether the critic is run."""
-        return self in (Want.MAP, Want.PROJECTIONS)
+        return self in (Want.MAP, Want.PROJECTIONS, Want.ALL)
+
+    @property
+    def needs_projections(self) -> bool:
+        """Whether the critic's projections are kept."""
+        return self in (Want.PROJECTIONS, Want.ALL)
+
+    @property
+    def needs_contribution(self) -> bool:
+        """Whether the part of the encoder behind the features is run on covered copies."""
+        return self in (Want.CONTRIBUTION, Want.ALL)
 
 
 class Priority(IntEnum):
@@ -82,11 +94,11 @@ class Embedded:
         image: format and size.
         embedding: float32 [D], of length one.
         code: float32 [Y], E(x).
-        mi_map: float32 [M, M], pointwise MI in nats; from `Want.MAP` on.
+        mi_map: float32 [M, M], pointwise MI in nats; where the want needs the critic.
         standard_error: float32 [M, M], of the map by its bank, in nats; None where the critic has no bank.
-        projections: from `Want.PROJECTIONS` on.
-        contribution: float32 [M, M], of each patch to the code; for `Want.CONTRIBUTION` alone.
-        features: float32 [C, M, M]; from the batch to the pipeline, for `Want.CONTRIBUTION` alone.
+        projections: where the want needs them.
+        contribution: float32 [M, M], of each patch to the code, where the want needs it.
+        features: float32 [C, M, M]; from the batch to the pipeline, where contribution is needed.
     """
 
     image: ImageInfo

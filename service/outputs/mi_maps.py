@@ -59,7 +59,7 @@ def maps_json(
             "index": index,
             **map_json(patch_map),
             "image": image_json(one.image),
-            "boxes": _boxes(card, grid, one.image),
+            "boxes": boxes_json(card, grid, one.image),
         }
         for index, (one, patch_map) in enumerate(zip(embedded, maps, strict=True))
     ]
@@ -78,6 +78,7 @@ def maps_json(
     return dump(answer)
 
 
-def _boxes(card: ModelCard, grid: PatchGrid, image: ImageInfo) -> list[list[dict[str, float]]]:
+def boxes_json(card: ModelCard, grid: PatchGrid, image: ImageInfo) -> list[list[dict[str, float]]]:
+    """Return what each patch sees, in pixels of the image, row by row."""
     placement = place(card.preprocessing, (image.original_width, image.original_height))
     return [[box.model_dump() for box in row] for row in grid.boxes(placement)]

@@ -71,11 +71,11 @@ def _cross_map(patches: Projections, code: NDArray[np.float32], item_id: str) ->
     return mi_map
 
 
-async def stored_query(served: ModelInstance, item_id: str) -> tuple[bytes, Embedded] | None:
+async def stored_query(served: ModelInstance, item_id: str, want: Want) -> tuple[bytes, Embedded] | None:
     """Encode the kept picture of an item that is searched by; None where none is kept, or readable."""
     stored = (await served.index.pictures([item_id])).get(item_id)
     picture = None if stored is None else await served.pictures.best(stored)
     if picture is None:
         return None
-    (outcome,) = await served.pipeline.embed([picture[0]], Want.PROJECTIONS, Priority.BULK)
+    (outcome,) = await served.pipeline.embed([picture[0]], want, Priority.BULK)
     return None if isinstance(outcome, Failed) else (picture[0], outcome)

@@ -9,18 +9,20 @@ from fastapi import APIRouter, Request, Response
 from numpy.typing import NDArray
 from pydantic import Field
 
+from contract.map_kinds import MapKind
 from service.http.deadlines import within_deadline
 from service.http.disconnect import while_connected
 from service.index.items import check_id
 from service.index.search import Query
 from service.index.vectors import check_vector
 from service.inference.image_size import image_size
-from service.inference.results import Projections, Stages, Want
+from service.inference.results import Embedded, Failed, Stages, Want
 from service.inputs.images import Layout, Payload, no_image, read_payload
 from service.inputs.parameters import JsonExamples, JsonVector, parse, refused
 from service.models.instance import ModelInstance
 from service.outputs import accept
 from service.outputs.json import dump
+from service.outputs.mi_maps import boxes_json, image_json
 from service.outputs.neighbour_picture import MOST_ROWS, PictureRow, draw_neighbours
 from service.outputs.neighbours import neighbours_json
 from service.outputs.painter import Painter
@@ -30,6 +32,7 @@ from service.routes.early_refusal import is_image, refuse_early
 from service.routes.examples import combine, parse_examples
 from service.routes.explanations import MOST_HITS, explain, stored_query
 from service.routes.items import stored_item
+from service.routes.query_maps import MapKinds, map_query, maps_json, missing_contributions, want_of
 from service.routes.search_parameters import SearchParameters
 from service.routes.whole import embed_all
 from service.runtime import runtime_of, served_for
@@ -56,6 +59,8 @@ class NeighbourParameters(SearchParameters):
         default=False,
         description="whether to map which patches of the image speak for each neighbour, and the reverse",
     )
+    maps: MapKinds = ()
+    embedding: bool = Field(default=False, description="whether to answer the vector that is searched by too")
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,13 +69,15 @@ class _QueryVector:
 
     Attributes:
         vector: float32 [D], of length one; None where there are further examples alone.
-        projections: projections of the image, where its neighbours are to be explained.
+        embedded: answer to the image, where there is one.
         image: the encoded image, for a picture.
+        missing: why the image has no map of contribution.
     """
 
     vector: NDArray[np.float32] | None = None
-    projections: Projections | None = None
+    embedded: Embedded | None = None
     image: bytes = b""
+    missing: Failed | None = None
 
 
 @router.post(
@@ -116,8 +123,8 @@ async def find_neighbours(request: Request) -> Response:
     hits = others[parameters.offset : reach]
     searched = perf_counter()
     explanations = None
-    if query.projections is not None:
-        explanations = await explain(served, query.projections, hits)
+    if parameters.explain and query.embedded is not None and query.embedded.projections is not None:
+        explanations = await explain(served, query.embedded.projections, hits)
     if media_type == accept.PNG and explanations is not None:
         rows = [PictureRow(hit.id, hit.score, why) for hit, why in zip(hits, explanations, strict=True)]
         limits = runtime.settings.image_limits
@@ -127,7 +134,16 @@ async def find_neighbours(request: Request) -> Response:
         painting = _PAINTER.paint(paint, pixels, runtime.settings.queue_seconds)
         content = await while_connected(request, painting)
     else:
-        content = dump({"model": served.id, "neighbours": neighbours_json(hits, explanations)})
+        answer: dict[str, object] = {"model": served.id, "neighbours": neighbours_json(hits, explanations)}
+        if parameters.maps and query.embedded is not None:
+            card, image = served.pipeline.card, query.embedded.image
+            maps = await map_query(served, parameters.maps, query.embedded, query.missing)
+            answer["maps"] = maps_json(maps)
+            answer["image"] = image_json(image)
+            answer["boxes"] = boxes_json(card, card.patch_grid, image)
+        if parameters.embedding:
+            answer["embedding"] = np.ascontiguousarray(vector, np.float32)
+        content = dump(answer)
     headers = server_timing(stages, search=searched - started, serialise=perf_counter() - searched)
     return Response(content, headers=headers, media_type=media_type)
 
@@ -152,11 +168,20 @@ def _check_one_query(payload: Payload, parameters: NeighbourParameters) -> None:
             "explain=true needs an image, whose patches explain the neighbours. "
             "Search by an image or an id, or without explain."
         )
+    if parameters.maps and not payload.images and parameters.id is None:
+        raise refused(
+            "maps needs an image, whose patches are mapped. Search by an image or an id, or without maps."
+        )
 
 
 def _check_explained(parameters: NeighbourParameters, media_type: str) -> None:
     if media_type == accept.PNG and not parameters.explain:
         raise refused("A picture shows explained neighbours. Set explain=true, or accept application/json.")
+    if media_type == accept.PNG and (parameters.maps or parameters.embedding):
+        raise refused(
+            "A picture shows explained neighbours alone. Leave maps and embedding out, or accept "
+            "application/json."
+        )
     most = MOST_ROWS if media_type == accept.PNG else MOST_HITS
     if parameters.explain and parameters.k > most:
         raise refused(
@@ -172,21 +197,33 @@ async def _query(
     if parameters.id is not None:
         item_id = check_id(parameters.id)
         vector = (await stored_item(served, item_id)).vector
-        return await _stored_query(served, item_id, vector) if parameters.explain else _QueryVector(vector)
+        if not parameters.explain and not parameters.maps:
+            return _QueryVector(vector)
+        return await _stored_query(served, item_id, vector, parameters)
     if parameters.vector is not None:
         return _QueryVector(check_vector(parameters.vector, served.index.dimensions))
     if not payload.images:
         return _QueryVector()
-    want = Want.PROJECTIONS if parameters.explain else Want.EMBEDDING
+    want, missing = await _want(served, parameters)
     (one,) = await embed_all(request, served.pipeline, PATH, payload.images, want, stages)
-    return _QueryVector(one.embedding, one.projections, payload.images[0])
+    return _QueryVector(one.embedding, one, payload.images[0], missing)
 
 
-async def _stored_query(served: ModelInstance, item_id: str, vector: NDArray[np.float32]) -> _QueryVector:
-    kept = await stored_query(served, item_id)
+async def _want(served: ModelInstance, parameters: NeighbourParameters) -> tuple[Want, Failed | None]:
+    """Return how much of the model is needed, and why it has no contributions."""
+    missing = await missing_contributions(served, parameters.maps)
+    kinds = [kind for kind in parameters.maps if kind is not MapKind.CONTRIBUTION or missing is None]
+    return want_of(kinds, explain=parameters.explain), missing
+
+
+async def _stored_query(
+    served: ModelInstance, item_id: str, vector: NDArray[np.float32], parameters: NeighbourParameters
+) -> _QueryVector:
+    want, missing = await _want(served, parameters)
+    kept = await stored_query(served, item_id, want)
     if kept is None:
         raise refused(
-            f"No picture of the item {item_id!a} is kept, so its neighbours cannot be explained. "
-            "Store its image again, or search without explain."
+            f"No picture of the item {item_id!a} is kept, so it cannot be mapped, nor its neighbours "
+            "explained. Store its image again, or search without explain and maps."
         )
-    return _QueryVector(vector, kept[1].projections, kept[0])
+    return _QueryVector(vector, kept[1], kept[0], missing)

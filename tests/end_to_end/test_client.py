@@ -138,6 +138,11 @@ def test_whole_requests_and_items(server: Server, paths: list[Path]) -> None:
         assert hit.explanation.query.unit == "nats"
         assert hit.explanation.hit is not None
         assert hit.explanation.source == "thumbnail"
+        found = client.neighbours(paths[0], k=1, maps=("information", "contribution"), embedding=True)
+        assert [*found.maps] == ["information", "contribution"]
+        assert found.maps["information"].boxes is not None
+        assert found.embedding is not None
+        np.testing.assert_allclose(found.embedding, client.embeddings([paths[0]]).vectors[0], atol=1e-5)
         assert client.mi_maps([paths[0]], resolution=2).maps[0].values.shape == (16, 16)
         contribution = client.mi_maps([paths[0]], kind="contribution")
         assert (contribution.kind, contribution.maps[0].kind) == ("contribution", "contribution")

@@ -24,7 +24,7 @@ FLOORS: dict[str, tuple[tuple[str, ...], ...]] = {
         ("inputs", "models"),
         ("streaming", "http"),
         ("outputs", "runtime"),
-        ("routes", "corpus"),
+        ("routes", "corpus", "index_jobs"),
         ("app",),
         ("processes",),
         ("cli",),

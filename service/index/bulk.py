@@ -5,6 +5,7 @@ COPY cannot replace rows, so the older ones of the same ids are removed in the s
 
 import struct
 from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime, timedelta
 
 import numpy as np
 import orjson
@@ -27,9 +28,14 @@ _COLUMNS = sql.SQL(
     "space, id, embedding, code, metadata, width, height, format, thumbnail, original, original_sha256"
 )
 _COLUMN_COUNT = 11
+# A column that is left out gets the time of the transaction.
+_STAMPED_COLUMNS = sql.SQL("{}, updated").format(_COLUMNS)
 _ROW = struct.Struct("!hii i")
 _LENGTH = struct.Struct("!i")
 _INTEGER = struct.Struct("!ii")
+_TIME = struct.Struct("!iq")
+_EPOCH = datetime(2000, 1, 1, tzinfo=UTC)
+_MICROSECOND = timedelta(microseconds=1)
 # Of pgvector: length of the value in bytes, number of dimensions, an unused number.
 _VECTOR = struct.Struct("!ihh")
 _NULL = _LENGTH.pack(-1)
@@ -60,7 +66,8 @@ async def _copy(connection: AsyncConnection, space: Space, items: Sequence[NewIt
     """
     await connection.execute(queries.DELETE_MANY.format(table=space.table), [[item.id for item in items]])
     rows = b"".join([_HEADER, *_rows(space.number, items), _TRAILER])
-    statement = sql.SQL("COPY {} ({}) FROM STDIN (FORMAT binary)").format(space.table, _COLUMNS)
+    columns = _COLUMNS if items[0].updated is None else _STAMPED_COLUMNS
+    statement = sql.SQL("COPY {} ({}) FROM STDIN (FORMAT binary)").format(space.table, columns)
     async with connection.cursor().copy(statement) as target:
         for start in range(0, len(rows), _PIECE_BYTES):
             await target.write(rows[start : start + _PIECE_BYTES])
@@ -86,6 +93,7 @@ def item_values(item: NewItem) -> list[object]:
         item.thumbnail,
         item.original,
         item.original_sha256,
+        item.updated,
     ]
 
 
@@ -97,7 +105,7 @@ def _rows(space: int, items: Sequence[NewItem]) -> Iterator[bytes]:
         metadata = orjson.dumps(item.metadata)
         yield b"".join(
             (
-                _ROW.pack(_COLUMN_COUNT, 4, space, len(name)),
+                _ROW.pack(_COLUMN_COUNT + (item.updated is not None), 4, space, len(name)),
                 name,
                 vector,
                 code,
@@ -110,6 +118,7 @@ def _rows(space: int, items: Sequence[NewItem]) -> Iterator[bytes]:
                 _bytes(item.thumbnail),
                 _bytes(item.original),
                 _bytes(item.original_sha256),
+                b"" if item.updated is None else _TIME.pack(8, (item.updated - _EPOCH) // _MICROSECOND),
             )
         )
 

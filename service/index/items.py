@@ -35,6 +35,7 @@ class NewItem:
         thumbnail: encoded JPEG or PNG; None for a bare vector.
         original: encoded bytes as they came, where the database keeps them.
         original_sha256: their digest, where the database or a folder keeps them.
+        updated: time of the put that made it what it is; None for now. One call has it for all items or none.
     """
 
     id: str
@@ -47,6 +48,7 @@ class NewItem:
     thumbnail: bytes | None = None
     original: bytes | None = None
     original_sha256: bytes | None = None
+    updated: datetime | None = None
 
 
 @dataclass(frozen=True)

@@ -13,11 +13,15 @@ from service.index.errors import IndexReadOnlyError
 
 
 class OriginalsFolder:
-    """Folder of encoded images; several processes and machines may use it at once."""
+    """Folder of encoded images; several processes and machines may use it at once.
+
+    Attributes:
+        path: the folder.
+    """
 
     def __init__(self, folder: Path) -> None:
         """Make nothing yet."""
-        self._folder = folder.absolute()
+        self.path = folder.absolute()
 
     def write(self, data: bytes) -> bytes:
         """Keep an encoded image; return its digest once it is on the disk.
@@ -33,7 +37,7 @@ class OriginalsFolder:
                 _write_whole(path, data)
         except OSError as error:
             raise IndexReadOnlyError(
-                f"originals cannot be written to {self._folder}: {error.strerror or error}"
+                f"originals cannot be written to {self.path}: {error.strerror or error}"
             ) from error
         return digest
 
@@ -46,7 +50,7 @@ class OriginalsFolder:
 
     def _path(self, digest: bytes) -> Path:
         name = digest.hex()
-        return self._folder / name[:2] / name
+        return self.path / name[:2] / name
 
 
 def _write_whole(path: Path, data: bytes) -> None:

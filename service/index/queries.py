@@ -8,13 +8,13 @@ from psycopg import sql
 
 PUT = sql.SQL("""
 INSERT INTO {table} (space, id, embedding, code, metadata, width, height, format,
-                     thumbnail, original, original_sha256)
-VALUES ({space}, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)
+                     thumbnail, original, original_sha256, updated)
+VALUES ({space}, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, coalesce(%s, now()))
 ON CONFLICT (space, id) DO UPDATE SET
     embedding = excluded.embedding, code = excluded.code, metadata = excluded.metadata,
     width = excluded.width, height = excluded.height, format = excluded.format,
     thumbnail = excluded.thumbnail, original = excluded.original,
-    original_sha256 = excluded.original_sha256, updated = now()
+    original_sha256 = excluded.original_sha256, updated = excluded.updated
 """)
 
 GET = sql.SQL("SELECT embedding, metadata, width, height, format, updated FROM {table} WHERE id = %s")

@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
 import numpy as np
+import psycopg
 from numpy.typing import NDArray
 from psycopg import sql
 
@@ -12,6 +13,7 @@ from contract.precision import Precision
 from service.index import bulk, queries
 from service.index.connection import BoundedConnection
 from service.index.database import Database
+from service.index.errors import IndexUnavailableError
 from service.index.items import (
     IndexStatistics,
     ListedItem,
@@ -162,4 +164,9 @@ class Index:
         async with self._database.connection(writes=writes) as connection:
             if self._space is None:
                 self._space = await find_or_create(connection, self._identity)
-            yield connection, self._space
+            try:
+                yield connection, self._space
+            except psycopg.errors.UndefinedTable as error:
+                # `infomax index drop` while this version is served: the next call makes the space anew.
+                self._space, self._extent = None, ExtentMemory()
+                raise IndexUnavailableError("its space was dropped") from error

@@ -18,5 +18,13 @@ COMMANDS = {
     ),
     "embed": Command("service.cli.embed:embed", "Embed images into files, in this process or by a service."),
     "models": Command("service.cli.models:models", "List, show and compare the models of a folder."),
+    "index": Command(
+        "service.cli.index:index",
+        "Export, import, measure and clear the index, with or without a running service.",
+    ),
+    "reindex": Command(
+        "service.cli.reindex:reindex",
+        "Embed the images of the index by another model, beside the old vectors, which serve meanwhile.",
+    ),
     "key": Command("service.cli.key:key", "API keys for those who may use the service."),
 }

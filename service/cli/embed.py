@@ -5,13 +5,13 @@ from pathlib import Path
 import typer
 
 from contract.errors import InfomaxError
+from service.cli.one_process import for_one_process
 from service.cli.setting_options import with_settings
 from service.corpus.assembly import Output
 from service.corpus.run import Finished, StoppedError, run_here
 from service.corpus.sources import Sources
 from service.inputs.names import shown_path
 from service.settings import Settings
-from service.system.cpu_count import usable_cores
 
 IMAGES_FAILED = 3
 """Exit status with `--fail-on-error`: the output is complete, and some images failed."""
@@ -67,7 +67,7 @@ def embed(
     corpus = Sources.of(sources, output.foreign())
     try:
         if url is None:
-            done = run_here(corpus, output, _for_one_process(settings), restart=restart)
+            done = run_here(corpus, output, for_one_process(settings), restart=restart)
         else:
             # The client is not needed otherwise.
             from service.corpus.remote_run import run_by_service
@@ -102,11 +102,3 @@ def _key(path: Path | None) -> str | None:
         raise InfomaxError(
             f"{shown_path(path)} cannot be read: {error.strerror or error}. Name a file with the key."
         ) from error
-
-
-def _for_one_process(settings: Settings) -> Settings:
-    """Adapt the settings to one process that has the machine to itself."""
-    changes: dict[str, object] = {"workers": 1}
-    if "threads_per_run" not in settings.model_fields_set:
-        changes["threads_per_run"] = usable_cores()
-    return settings.model_copy(update=changes)

@@ -1,13 +1,10 @@
 """Images embedded in this process."""
 
 import asyncio
-import signal
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 
 from service.corpus.image import CorpusImage
 from service.corpus.recorder import Recorder
-from service.errors import ServiceError
 from service.inference.pipeline import Pipeline
 from service.inference.results import Failed
 from service.inputs.stream import Groups, StreamItem
@@ -15,11 +12,11 @@ from service.settings import Settings
 from service.streaming.answers import Answer
 from service.streaming.outputs import Outputs
 from service.streaming.stream import Stream, Window
+from service.system.cancellation import cancelled_by_signals
 
 # Images per trip to a thread.
 _GROUP_ITEMS = 64
 _GROUP_BYTES = 4 * 2**20
-_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 async def embed_here(
@@ -34,7 +31,7 @@ async def embed_here(
     groups = _groups(images, settings.max_image_bytes, recorder)
     stream = Stream(groups, Outputs(pipeline, ("embedding",)), Window.of(settings))
     run = asyncio.ensure_future(stream.run(writer.write))
-    with _cancelled_by_signals(run) as stopped:
+    with cancelled_by_signals(run) as stopped:
         try:
             failure = await run
         except asyncio.CancelledError:
@@ -82,26 +79,3 @@ def _next_group(
         if len(group) == _GROUP_ITEMS or size >= _GROUP_BYTES:
             break
     return group
-
-
-@contextmanager
-def _cancelled_by_signals(task: "asyncio.Future[ServiceError | None]") -> Iterator[list[int]]:
-    """Let Ctrl-C and SIGTERM cancel a task; the signals that did."""
-    loop, seen = asyncio.get_running_loop(), list[int]()
-
-    def stop(number: int) -> None:
-        seen.append(number)
-        task.cancel()
-
-    try:
-        for number in _SIGNALS:
-            loop.add_signal_handler(number, stop, number)
-    except (ValueError, RuntimeError, NotImplementedError):
-        # Not the main thread, or Windows: no signals come here.
-        yield seen
-        return
-    try:
-        yield seen
-    finally:
-        for number in _SIGNALS:
-            loop.remove_signal_handler(number)

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import orjson
 import pyarrow as pa
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from service.errors import ServiceError
@@ -37,7 +38,7 @@ def schema_of(identity: ModelIdentity) -> pa.Schema:
         pa.field("original_sha256", pa.binary()),
         pa.field("updated", pa.timestamp("us", "UTC"), nullable=False),
     ]
-    metadata = {
+    metadata: dict[bytes | str, bytes | str] = {
         _FORM_KEY: _FORM.encode(),
         _MODEL_KEY: identity.model.encode(),
         _PREPROCESSING_KEY: identity.preprocessing_sha256.encode(),
@@ -101,7 +102,7 @@ def items_of(batch: pa.RecordBatch, first_row: int, source: str) -> Iterator[New
     """
     dimensions = batch.schema.field("vector").type.list_size
     column = batch.column("vector")
-    vectors = np.asarray(column.flatten(), np.float32).reshape(-1, dimensions)
+    vectors: NDArray[np.float32] = pc.list_flatten(column).to_numpy().reshape(-1, dimensions)
     _check_vectors(vectors, column.null_count, first_row, source)
     _check_times(batch.column("updated").null_count, first_row, source)
     rest = batch.drop_columns(["vector"]).to_pylist()

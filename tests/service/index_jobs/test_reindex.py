@@ -12,8 +12,7 @@ import orjson
 import psycopg
 import pytest
 import typer
-from click.testing import Result
-from typer.testing import CliRunner
+from typer.testing import CliRunner, Result
 
 from contract.artefact import open_artefact
 from contract.card import ModelCard

@@ -13,6 +13,7 @@ from psycopg_pool import AsyncConnectionPool
 
 from service.index.connection import TRANSPORT, BoundedConnection
 from service.index.errors import IndexReadOnlyError, IndexUnavailableError
+from service.index.pooler import behind_pooler
 from service.index.write_state import WriteState
 
 logger = logging.getLogger(__name__)
@@ -118,7 +119,9 @@ class Database:
         await register_vector_async(connection)
         set_json_dumps(orjson.dumps, connection)
         set_json_loads(orjson.loads, connection)
-        await connection.execute(_SESSION, [f"{self._seconds * 1000:.0f}ms"])
+        # Without a limit of the server, the budget of a call ends a statement, by cancelling it.
+        if not await behind_pooler(connection):
+            await connection.execute(_SESSION, [f"{self._seconds * 1000:.0f}ms"])
 
     async def _check(self, connection: BoundedConnection) -> None:
         try:

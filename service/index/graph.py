@@ -17,6 +17,7 @@ from service.index.connection import TRANSPORT, BoundedConnection
 from service.index.database import Database
 from service.index.errors import IndexUnavailableError
 from service.index.graph_resources import BuildResources, alone, apply, choose
+from service.index.pooler import behind_pooler
 from service.index.space import Space
 
 logger = logging.getLogger(__name__)
@@ -81,21 +82,37 @@ async def _build_once(database: Database, space: Space, items: int) -> None:
     # The URL of the embedded database leads to this machine.
     resources = choose(items, space.dimensions) if database.embedded else None
     try:
-        async with await BoundedConnection.connect(database.url, autocommit=True, **TRANSPORT) as connection:
-            cursor = await connection.execute(
-                "SELECT pg_try_advisory_lock(%s, %s)", [_BUILD_LOCK, space.number]
-            )
-            if await cursor.fetchone() == (True,) and not await exists(connection, space):
+        async with await BoundedConnection.connect(
+            database.url, autocommit=True, prepare_threshold=None, **TRANSPORT
+        ) as connection:
+            pooled = await behind_pooler(connection)
+            if await _is_ours(connection, space, pooled=pooled) and not await exists(connection, space):
                 with connection.budget(math.inf):
-                    await _build(connection, space, resources)
+                    await _build(connection, space, resources, pooled=pooled)
     except psycopg.OperationalError as error:
         raise IndexUnavailableError(str(error).strip()) from error
 
 
-async def _build(connection: AsyncConnection, space: Space, resources: BuildResources | None) -> None:
+async def _is_ours(connection: AsyncConnection, space: Space, *, pooled: bool) -> bool:
+    """Tell whether no other process builds the graph, and keep it so as long as the connection lives.
+
+    Behind a pooler no lock can be kept. Of two that begin in the same moment the second is then refused by
+    PostgreSQL, because the name is taken.
+    """
+    if not pooled:
+        lock = "SELECT pg_try_advisory_lock(%s, %s)"
+        if await (await connection.execute(lock, [_BUILD_LOCK, space.number])).fetchone() != (True,):
+            return False
+    return await progress(connection, space, 1) is None
+
+
+async def _build(
+    connection: AsyncConnection, space: Space, resources: BuildResources | None, *, pooled: bool
+) -> None:
     """Build the graph; one whose building was cut short, which PostgreSQL does not use, is dropped first."""
-    await connection.execute("SET statement_timeout = 0")
-    await apply(connection, resources)
+    if not pooled:
+        await connection.execute("SET statement_timeout = 0")
+        await apply(connection, resources)
     logger.info(
         "building the neighbour graph of space %d with %s", space.number, resources or "its own settings"
     )
@@ -105,6 +122,8 @@ async def _build(connection: AsyncConnection, space: Space, resources: BuildReso
     except (psycopg.errors.DiskFull, psycopg.errors.OutOfMemory):
         # Most likely the small shared memory of a container, which is a file system of its own.
         await _drop(connection, space)
+        if pooled:
+            raise
         await alone(connection)
         await _create(connection, space)
     await connection.execute(sql.SQL("ANALYZE {}").format(space.table))

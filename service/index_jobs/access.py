@@ -13,6 +13,7 @@ from contract.errors import InfomaxError
 from service.index.connection import TRANSPORT, BoundedConnection
 from service.index.embedded import EmbeddedPostgres
 from service.index.errors import IndexInUseError
+from service.index.pooler import behind_pooler
 from service.index.running_server import running_url
 from service.index.schema import migrate
 from service.settings import Settings
@@ -67,7 +68,8 @@ async def connected(url: str) -> AsyncIterator[BoundedConnection]:
             await register_vector_async(connection)
             set_json_dumps(orjson.dumps, connection)
             set_json_loads(orjson.loads, connection)
-            await connection.execute("SELECT set_config('statement_timeout', '0', false)")
+            if not await behind_pooler(connection):
+                await connection.execute("SELECT set_config('statement_timeout', '0', false)")
             with connection.budget(math.inf):
                 yield connection
     except psycopg.Error as error:

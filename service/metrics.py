@@ -119,6 +119,14 @@ INDEX_READ_ONLY = Gauge(
     "1 where the index refuses writes, because its disk is full or it is a replica; reads go on.",
     multiprocess_mode="livemax",
 )
+INDEX_RECALL_TRUE = Counter(
+    "infomax_index_recall_true",
+    "True neighbours of searches by the graph that were compared with exact ones.",
+    ["model"],
+)
+INDEX_RECALL_FOUND = Counter(
+    "infomax_index_recall_found", "How many of these the graph has found; the ratio is the recall.", ["model"]
+)
 INDEX_SEARCH_SECONDS = Histogram(
     "infomax_index_search_seconds", "Time of one nearest-neighbour query.", buckets=_SHORT_SECONDS
 )

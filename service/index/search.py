@@ -49,17 +49,25 @@ class _Extent:
     blocks: int
 
 
-class ExtentMemory:
+class SearchMemory:
     """Extent of a space with a graph, remembered for a few seconds: a search then takes one exchange.
 
     A graph that appears is noticed at once, because the lack of one is not remembered. One that is dropped
     meanwhile costs a few searches their speed.
+
+    Attributes:
+        walked: the latest search that the graph has answered.
     """
 
     def __init__(self) -> None:
         """Remember nothing yet."""
+        self.walked: Query | None = None
         self._extent: _Extent | None = None
         self._until = 0.0
+
+    def forget(self) -> None:
+        """Forget all: the space is another one."""
+        self.walked = self._extent = None
 
     async def read(self, connection: AsyncConnection, space: Space) -> _Extent | None:
         """The extent, remembered or read; None where there is no graph."""
@@ -77,15 +85,17 @@ class ExtentMemory:
 
 
 async def find(
-    connection: AsyncConnection, space: Space, query: Query, memory: ExtentMemory
+    connection: AsyncConnection, space: Space, query: Query, memory: SearchMemory
 ) -> list[Neighbour]:
     """The k items with the highest cosine similarity, best first, equal ones by id."""
     statements = _Statements(connection, space, query, memory)
     walk = None if query.recall is Recall.EXACT else await statements.choose_walk()
     rows: Rows = [] if walk is None else await statements.approximate(walk)
-    if len(rows) < query.k:
+    if walk is None or len(rows) < query.k:
         # The graph gives up after many items that the filter refuses; then few can match.
         rows = await statements.exact()
+    else:
+        memory.walked = query
     hits = [_neighbour(*row) for row in rows]
     return hits if query.min_score is None else [hit for hit in hits if hit.score >= query.min_score]
 
@@ -93,7 +103,7 @@ async def find(
 class _Statements:
     """The statements of one search, all of which answer with the same columns."""
 
-    def __init__(self, connection: AsyncConnection, space: Space, query: Query, memory: ExtentMemory) -> None:
+    def __init__(self, connection: AsyncConnection, space: Space, query: Query, memory: SearchMemory) -> None:
         self._connection = connection
         self._memory = memory
         self._space = space

@@ -23,7 +23,8 @@ from service.index.items import (
     StoredItem,
     StoredPicture,
 )
-from service.index.search import ExtentMemory, Query, find
+from service.index.recall_sample import RecallSample
+from service.index.search import Query, SearchMemory, find
 from service.index.space import Space, find_or_create, identity_of
 from service.index.upkeep import Upkeep
 from service.metrics import INDEX_SEARCH_SECONDS
@@ -58,8 +59,9 @@ class Index:
         self._identity = identity_of(card, precision)
         self._database = database
         self._space: Space | None = None
-        self._extent = ExtentMemory()
-        self._upkeep = Upkeep(database, self._connection, exact_items, name or card.name)
+        self._memory = SearchMemory()
+        recall = RecallSample(self._memory, name or card.name)
+        self._upkeep = Upkeep(database, self._connection, exact_items, name or card.name, recall)
 
     @property
     def dimensions(self) -> int:
@@ -145,7 +147,7 @@ class Index:
         """The k items with the highest cosine similarity to a vector, best first, equal ones by id."""
         with INDEX_SEARCH_SECONDS.time():
             async with self._connection() as (connection, space):
-                return await find(connection, space, query, self._extent)
+                return await find(connection, space, query, self._memory)
 
     async def statistics(self) -> IndexStatistics:
         """What the database holds, for this and every other model version."""
@@ -168,5 +170,6 @@ class Index:
                 yield connection, self._space
             except psycopg.errors.UndefinedTable as error:
                 # `infomax index drop` while this version is served: the next call makes the space anew.
-                self._space, self._extent = None, ExtentMemory()
+                self._space = None
+                self._memory.forget()
                 raise IndexUnavailableError("its space was dropped") from error

@@ -1,4 +1,4 @@
-"""Upkeep of one space: its size is published, and its graph built once it has outgrown exact search."""
+"""Upkeep of one space: size and recall are published, and a graph is built once exact search is outgrown."""
 
 import asyncio
 import logging
@@ -10,6 +10,7 @@ from service.index import graph, queries
 from service.index.connection import BoundedConnection
 from service.index.database import Database
 from service.index.errors import IndexUnavailableError
+from service.index.recall_sample import RecallSample
 from service.index.space import Space
 from service.metrics import INDEX_GRAPH_PROGRESS, INDEX_READ_ONLY, INDEX_SIZE
 
@@ -45,8 +46,11 @@ def is_quiet(before: int | None, items: int, waited: float) -> bool:
 class Upkeep:
     """Upkeep by one process; several do the same and take turns at the graph."""
 
-    def __init__(self, database: Database, lend: Lend, exact_items: int, name: str) -> None:
+    def __init__(
+        self, database: Database, lend: Lend, exact_items: int, name: str, recall: RecallSample
+    ) -> None:
         """`name` is what the metrics call the model."""
+        self._recall = recall
         self._database = database
         self._lend = lend
         self._exact_items = exact_items
@@ -95,6 +99,9 @@ class Upkeep:
                 if wanted and self._is_quiet(items):
                     self._begin_build(space, items)
                 self._items_before = items
+                if self._recall.due:
+                    async with self._lend() as (connection, space):
+                        await self._recall.take(connection, space)
             except IndexUnavailableError as error:
                 logger.debug("index maintenance waits: %s", error)
             except Exception:

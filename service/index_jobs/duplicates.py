@@ -12,7 +12,7 @@ from psycopg import AsyncConnection, sql
 
 from contract.progress import Progress
 from service.index import graph
-from service.index.search import ExtentMemory, Query, find
+from service.index.search import Query, SearchMemory, find
 from service.index_jobs.access import IndexJobError, connected
 from service.index_jobs.duplicate_groups import DuplicateGroups
 from service.index_jobs.spaces import ListedSpace
@@ -89,7 +89,7 @@ async def _by_graph(
     connection: AsyncConnection, url: str, chosen: ListedSpace, threshold: float, progress: Progress
 ) -> DuplicateGroups:
     groups = DuplicateGroups()
-    memory = ExtentMemory()
+    memory = SearchMemory()
     done = 0
     async with AsyncExitStack() as stack:
         lent: asyncio.Queue[AsyncConnection] = asyncio.Queue()

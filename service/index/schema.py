@@ -42,6 +42,11 @@ def migrate(url: str) -> None:
                 f"The user of {_place(url)} may not create the index's tables ({_first_line(error)}); "
                 "grant it CREATE on the database."
             ) from error
+        except psycopg.errors.ReadOnlySqlTransaction as error:
+            raise IndexStartError(
+                f"{_place(url)} is a read-only replica without this version's tables. Start this version on "
+                "its primary first."
+            ) from error
 
 
 @contextmanager
@@ -134,6 +139,9 @@ def _pgvector_version(connection: psycopg.Connection) -> str | None:
 
 
 def _apply(connection: psycopg.Connection, url: str) -> None:
+    if _is_current(connection):
+        # A read-only replica takes no statement that could make something.
+        return
     connection.execute("CREATE SCHEMA IF NOT EXISTS infomax")
     connection.execute(
         "CREATE TABLE IF NOT EXISTS infomax.migrations "
@@ -150,6 +158,13 @@ def _apply(connection: psycopg.Connection, url: str) -> None:
         logger.info("the index's tables are brought to step %d of %d", number, len(MIGRATIONS))
         connection.execute(statements)
         connection.execute("INSERT INTO infomax.migrations (number) VALUES (%s)", [number])
+
+
+def _is_current(connection: psycopg.Connection) -> bool:
+    if connection.execute("SELECT to_regclass('infomax.migrations')").fetchone() == (None,):
+        return False
+    row = connection.execute("SELECT max(number) FROM infomax.migrations").fetchone()
+    return row == (len(MIGRATIONS),)
 
 
 def _place(url: str) -> str:

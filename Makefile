@@ -9,7 +9,7 @@ MINUTES ?= 120
 INSTALL := $(BIN)/python -m pip --disable-pip-version-check install --quiet
 PIP := $(INSTALL) --constraint constraints.txt
 
-.PHONY: help setup serve test lint types unit test-serving coverage test-wheel lint-ops pictures page-picture samples reproduce audit sbom lock bench-serving bench-client bench-training bench-neighbours soak overload kill-rounds clean
+.PHONY: help setup serve test lint types unit test-serving coverage test-wheel lint-ops docs figures pictures page-picture samples reproduce audit sbom lock bench-serving bench-client bench-training bench-neighbours soak overload kill-rounds clean
 
 help:
 	@echo "make serve   serve the shipped model on http://localhost:8000"
@@ -19,6 +19,8 @@ help:
 	@echo "make coverage   the tests with the share of lines and branches that they run, and its floor"
 	@echo "make test-wheel   the wheel in an environment of its own, with all that it needs"
 	@echo "make lint-ops   check Dockerfile, compose file, Kubernetes example, Prometheus rules and alerts"
+	@echo "make docs   the documents as a site, in build/site"
+	@echo "make figures   draw the figures of the mathematics page"
 	@echo "make pictures DATA=test.parquet   draw the README's pictures from images that were not trained on"
 	@echo "make page-picture DATA=test.parquet   draw the README's picture of the page (needs Chromium)"
 	@echo "make samples DATA='test.parquet validation.parquet'   choose the page's sample images anew"
@@ -45,7 +47,7 @@ help:
 	touch $@
 
 .venv/complete: .venv/serving
-	$(PIP) --editable '.[training,test]'
+	$(PIP) --editable '.[training,test,docs]'
 	touch $@
 
 .venv/serving-tests: .venv/serving
@@ -81,7 +83,7 @@ unit: .venv/complete
 
 # What a serving machine runs, in an environment that has no PyTorch.
 test-serving: .venv/serving-tests
-	@$(IN_OWN_FOLDER) $(PYTEST) --ignore tests/training --ignore tests/bench
+	@$(IN_OWN_FOLDER) $(PYTEST) --ignore tests/training --ignore tests/bench --ignore tests/docs
 
 # Slower by a third than `unit`, so that continuous integration runs it beside that.
 coverage: .venv/complete
@@ -110,6 +112,13 @@ lint-ops: .venv/ops
 	@if command -v promtool >/dev/null; then \
 	  promtool check config ops/prometheus.yml && promtool test rules ops/alerts_test.yml; \
 	else echo "skipped: promtool (it comes with Prometheus)"; fi
+
+# Strict: a warning, such as a link that leads nowhere, ends it. The theme's note on its own future is not one.
+docs: .venv/complete
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build
+
+figures: .venv/complete
+	$(BIN)/python -m docs.figures
 
 pictures: .venv/complete
 	$(BIN)/python -m docs.pictures $(DATA)

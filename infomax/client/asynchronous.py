@@ -188,7 +188,10 @@ class AsyncClient:
         Args:
             images: of `ImageInput`, or pairs of an id and one. Read no further ahead than they are sent.
             outputs: of `embedding`, `mi_map` and `neighbours`.
-            k, filter, recall, min_score: of the neighbours.
+            k: number of neighbours.
+            filter: of the neighbours' metadata.
+            recall: share of the true neighbours that has to be found.
+            min_score: of the neighbours.
             kind: of the maps.
             model: that answers.
             timeout: seconds for all; None for no limit.
@@ -213,7 +216,9 @@ class AsyncClient:
             items: read no further ahead than they are sent. An id that comes twice may keep either item.
             journal: a file that remembers how far the upload came; with it, the next run over the same items
                 goes on there, and yields results for the rest.
-            model, timeout, progress: as of `batch`.
+            model: that answers.
+            timeout: seconds for all; None for no limit.
+            progress: as of `batch`.
         """
         job = UploadJob(model, self._options.max_image_bytes)
         report = Reporter(progress, items)

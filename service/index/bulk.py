@@ -64,7 +64,7 @@ async def _copy(connection: AsyncConnection, space: Space, items: Sequence[NewIt
     Raises:
         psycopg.errors.UniqueViolation: another writer has stored one of the ids meanwhile.
     """
-    await connection.execute(queries.DELETE_MANY.format(table=space.table), [[item.id for item in items]])
+    await connection.execute(queries.DELETE_MANY.format(**space.names), [[item.id for item in items]])
     rows = b"".join([_HEADER, *_rows(space.number, items), _TRAILER])
     columns = _COLUMNS if items[0].updated is None else _STAMPED_COLUMNS
     statement = sql.SQL("COPY {} ({}) FROM STDIN (FORMAT binary)").format(space.table, columns)
@@ -75,7 +75,7 @@ async def _copy(connection: AsyncConnection, space: Space, items: Sequence[NewIt
 
 async def _upsert(connection: AsyncConnection, space: Space, items: Sequence[NewItem]) -> None:
     """Store the items one by one: slower, and in no writer's way for long."""
-    statement = queries.PUT.format(table=space.table, space=sql.Literal(space.number))
+    statement = queries.PUT.format(**space.names)
     async with connection.cursor() as cursor:
         await cursor.executemany(statement, [item_values(item) for item in items])
 

@@ -2,6 +2,7 @@
 
 `<#>` is the negative inner product, which orders vectors of length one as the cosine does; equal scores
 are ordered by id. Placeholders in braces are filled in by `psycopg.sql`, the others by values.
+Ids are found by the index of (space, id), so that a statement by id names the space, which all rows share.
 """
 
 from psycopg import sql
@@ -17,30 +18,33 @@ ON CONFLICT (space, id) DO UPDATE SET
     original_sha256 = excluded.original_sha256, updated = excluded.updated
 """)
 
-GET = sql.SQL("SELECT embedding, metadata, width, height, format, updated FROM {table} WHERE id = %s")
-
-VECTORS = sql.SQL("SELECT id, embedding FROM {table} WHERE id = ANY (%s)")
-
-PICTURES = sql.SQL("""
-SELECT id, width, height, format, thumbnail, original, original_sha256 FROM {table} WHERE id = ANY (%s)
+GET = sql.SQL("""
+SELECT embedding, metadata, width, height, format, updated FROM {table} WHERE space = {space} AND id = %s
 """)
 
-DELETE = sql.SQL("DELETE FROM {table} WHERE id = %s")
+VECTORS = sql.SQL("SELECT id, embedding FROM {table} WHERE space = {space} AND id = ANY (%s)")
+
+PICTURES = sql.SQL("""
+SELECT id, width, height, format, thumbnail, original, original_sha256
+FROM {table} WHERE space = {space} AND id = ANY (%s)
+""")
+
+DELETE = sql.SQL("DELETE FROM {table} WHERE space = {space} AND id = %s")
 
 # Locks the rows in the order of their ids, as every other writer does.
 DELETE_MANY = sql.SQL("""
 DELETE FROM {table} AS item
-USING (SELECT id FROM {table} WHERE id = ANY (%s) ORDER BY id FOR UPDATE) AS older
-WHERE item.id = older.id
+USING (SELECT id FROM {table} WHERE space = {space} AND id = ANY (%s) ORDER BY id FOR UPDATE) AS older
+WHERE item.space = {space} AND item.id = older.id
 """)
 
 # Ids sort by bytes, so those that begin alike lie side by side in the primary key.
 LIST = sql.SQL("""
 SELECT id, metadata, width, height, format, updated FROM {table}
-WHERE id ^@ %(prefix)s AND id > %(after)s ORDER BY id LIMIT %(limit)s
+WHERE space = {space} AND id ^@ %(prefix)s AND id > %(after)s ORDER BY id LIMIT %(limit)s
 """)
 
-DELETE_ALL = sql.SQL("DELETE FROM {table} WHERE id ^@ %(prefix)s")
+DELETE_ALL = sql.SQL("DELETE FROM {table} WHERE space = {space} AND id ^@ %(prefix)s")
 
 COUNT = "SELECT coalesce(sum(change), 0)::bigint, count(*) FROM infomax.item_counts WHERE space = %s"
 

@@ -49,6 +49,11 @@ class Space:
         return sql.Identifier("infomax", f"items_{self.number}")
 
     @property
+    def names(self) -> dict[str, sql.Composable]:
+        """What statements of `queries` are formatted with."""
+        return {"table": self.table, "space": sql.Literal(self.number)}
+
+    @property
     def graph(self) -> str:
         """Name of the partition's HNSW index, where there is one."""
         return f"items_{self.number}_hnsw"

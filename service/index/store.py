@@ -6,7 +6,6 @@ from contextlib import asynccontextmanager
 import numpy as np
 import psycopg
 from numpy.typing import NDArray
-from psycopg import sql
 
 from contract.card import ModelCard
 from contract.precision import Precision
@@ -90,7 +89,7 @@ class Index:
             return
         async with self._connection(writes=True) as (connection, space):
             if len(latest) == 1:
-                statement = queries.PUT.format(table=space.table, space=sql.Literal(space.number))
+                statement = queries.PUT.format(**space.names)
                 await connection.execute(statement, bulk.item_values(*latest.values()))
             else:
                 # In one order everywhere, or two calls with common ids could wait for each other's rows.
@@ -99,7 +98,7 @@ class Index:
     async def get(self, item_id: str) -> StoredItem | None:
         """The item of that id, or None."""
         async with self._connection() as (connection, space):
-            cursor = await connection.execute(queries.GET.format(table=space.table), [item_id], binary=True)
+            cursor = await connection.execute(queries.GET.format(**space.names), [item_id], binary=True)
             row = await cursor.fetchone()
         if row is None:
             return None
@@ -111,36 +110,34 @@ class Index:
         if not item_ids:
             return {}
         async with self._connection() as (connection, space):
-            statement = queries.VECTORS.format(table=space.table)
+            statement = queries.VECTORS.format(**space.names)
             cursor = await connection.execute(statement, [list(item_ids)], binary=True)
             return {item_id: vector.to_numpy() for item_id, vector in await cursor.fetchall()}
 
     async def pictures(self, item_ids: Sequence[str]) -> dict[str, StoredPicture]:
         """What is kept of the images of these items, by id; items that do not exist are left out."""
         async with self._connection() as (connection, space):
-            statement = queries.PICTURES.format(table=space.table)
+            statement = queries.PICTURES.format(**space.names)
             cursor = await connection.execute(statement, [list(item_ids)], binary=True)
             return {row[0]: StoredPicture(*row) for row in await cursor.fetchall()}
 
     async def delete(self, item_id: str) -> bool:
         """Remove the item of that id; False where there was none."""
         async with self._connection(writes=True) as (connection, space):
-            cursor = await connection.execute(queries.DELETE.format(table=space.table), [item_id])
+            cursor = await connection.execute(queries.DELETE.format(**space.names), [item_id])
             return cursor.rowcount == 1
 
     async def list_items(self, prefix: str, after: str, limit: int) -> list[ListedItem]:
         """Items whose ids begin with `prefix` and stand behind `after`, by id as bytes, at most `limit`."""
         async with self._connection() as (connection, space):
             values = {"prefix": prefix, "after": after, "limit": limit}
-            cursor = await connection.execute(queries.LIST.format(table=space.table), values)
+            cursor = await connection.execute(queries.LIST.format(**space.names), values)
             return [ListedItem(*row) for row in await cursor.fetchall()]
 
     async def delete_all(self, prefix: str) -> int:
         """Remove the items whose ids begin with `prefix`; how many there were."""
         async with self._connection(writes=True) as (connection, space):
-            cursor = await connection.execute(
-                queries.DELETE_ALL.format(table=space.table), {"prefix": prefix}
-            )
+            cursor = await connection.execute(queries.DELETE_ALL.format(**space.names), {"prefix": prefix})
             return cursor.rowcount
 
     async def search(self, query: Query) -> list[Neighbour]:

@@ -142,7 +142,7 @@ def test_a_page_of_a_large_space_is_found_by_the_primary_key(tiny_models: Path, 
             async with database.connection() as connection:
                 await connection.execute("ANALYZE infomax.items")
                 space = await find_or_create(connection, identity_of(card, "fp32"))
-                statement = sql.SQL("EXPLAIN ") + queries.LIST.format(table=space.table)
+                statement = sql.SQL("EXPLAIN ") + queries.LIST.format(**space.names)
                 values = {"prefix": "0049", "after": "", "limit": 10}
                 plan = await (await connection.execute(statement, values)).fetchall()
             return [line for (line,) in plan]

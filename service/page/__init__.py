@@ -6,6 +6,6 @@ No template and no build: what lies here is sent as it is.
 from pathlib import Path
 
 FOLDER = Path(__file__).parent
-EXAMPLES = tuple(sorted(path.name for path in FOLDER.glob("example-*.jpg")))
-FILES = ("api.js", "map.js", "page.css", "page.js", "samples.ndjson", *EXAMPLES)
-"""Files that `index.html` loads."""
+_SENT = (".css", ".jpg", ".js", ".ndjson")
+FILES = tuple(sorted(path.name for path in FOLDER.iterdir() if path.suffix in _SENT))
+"""Files that `index.html` and its modules load."""

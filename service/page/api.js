@@ -1,12 +1,36 @@
 // The service's interface, as far as the page uses it. Every failure is an Error whose message can be shown.
 
 let key = "";
+let model = "";
 
 /** The service asks for an API key, or does not know the one it was sent. */
 export class KeyNeeded extends Error {}
 
 export function useKey(text) {
   key = text;
+}
+
+/** Ask this model from now on; an empty name is the default one. */
+export function useModel(id) {
+  model = id;
+}
+
+/** What a search by an image asks for beside its neighbours. */
+const SEARCH = { k: 12, explain: true, maps: "contribution,information,contrast", embedding: true };
+
+/** Path and query of a search by an image: the one request that a picture is sent in. */
+export function searchPath() {
+  return to("v1/neighbours", SEARCH);
+}
+
+/** A path with parameters, those that are empty left out, and the chosen model. */
+function to(path, parameters = {}) {
+  const given = Object.entries({ ...parameters, model }).filter(([, value]) => value !== "");
+  return given.length ? `${path}?${new URLSearchParams(given)}` : path;
+}
+
+function itemPath(route, id) {
+  return to(`v1/${route}/${id.split("/").map(encodeURIComponent).join("/")}`);
 }
 
 async function send(method, path, body, type) {
@@ -29,36 +53,28 @@ async function ask(method, path, body) {
   return (await send(method, path, body, type)).json();
 }
 
-/** The default model's card. */
-export async function card() {
+/** The models that answer, the default one first: {id, card}. */
+export async function models() {
   const { data } = await ask("GET", "v1/models");
-  return data[0].card;
+  return data.filter((one) => one.card);
 }
 
-/** How many images the default model searches. */
+/** How many images the chosen model searches. */
 export async function indexed() {
-  const { model, spaces } = await ask("GET", "v1/index");
-  return spaces.find((space) => space.model === model)?.items ?? 0;
+  const index = await ask("GET", to("v1/index"));
+  return index.spaces.find((space) => space.model === index.model)?.items ?? 0;
 }
 
-/** What each patch of an image contributes to its code: {values, mean}. */
-export async function mapOf(image) {
-  const { data } = await ask("POST", "v1/mi-maps?kind=contribution", image);
-  return data[0];
-}
-
-/** The nearest items, each with the map of which patches of the image speak for it. */
-export async function neighboursOf(image, count) {
-  const { neighbours } = await ask("POST", `v1/neighbours?k=${count}&explain=true`, image);
-  return neighbours;
+/** The nearest items of an image, each explained; its maps, its embedding and its size. */
+export function search(image) {
+  return ask("POST", searchPath(), image);
 }
 
 /** Store an image under an id. */
 export function store(id, image) {
   const form = new FormData();
   form.append("image", image);
-  const path = id.split("/").map(encodeURIComponent).join("/");
-  return ask("PUT", `v1/items/${path}`, form);
+  return ask("PUT", itemPath("items", id), form);
 }
 
 /** The sample images: items as `storeAll` takes them, each with a label in its metadata. */
@@ -69,25 +85,25 @@ export async function samples() {
 
 /** Whether an item is stored whose id begins so. */
 export async function has(prefix) {
-  const { items } = await ask("GET", `v1/items?limit=1&prefix=${encodeURIComponent(prefix)}`);
+  const { items } = await ask("GET", to("v1/items", { limit: 1, prefix }));
   return items.length > 0;
 }
 
 /** Remove the items whose ids begin so; how many there were. */
-export async function remove(prefix) {
-  const { deleted } = await ask("DELETE", `v1/items?prefix=${encodeURIComponent(prefix)}`);
+export async function removeAll(prefix) {
+  const { deleted } = await ask("DELETE", to("v1/items", { prefix }));
   return deleted;
 }
 
 /** Store many items {id, image in base64, metadata} in one request; how many of them are stored. */
 export async function storeAll(items) {
   const body = items.map((item) => JSON.stringify(item)).join("\n");
-  const answer = await (await send("POST", "v1/items", body, "application/x-ndjson")).text();
+  const answer = await (await send("POST", to("v1/items"), body, "application/x-ndjson")).text();
   const { summary } = JSON.parse(answer.trim().split("\n").pop());
   return summary.ok;
 }
 
 /** The picture of a stored item, as a Blob. */
 export async function thumbnail(id) {
-  return (await send("GET", `v1/thumbnails/${id.split("/").map(encodeURIComponent).join("/")}`)).blob();
+  return (await send("GET", itemPath("thumbnails", id))).blob();
 }

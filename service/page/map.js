@@ -1,27 +1,20 @@
-// Draws a map in nats over a pale picture, as the service's own PNGs do: white is zero, red above and blue
-// below, the same reach both ways, linear between the centres of patches.
+// Draws a map over a pale picture, as the service's own PNGs do: white is zero, red above and blue below, linear
+// between the centres of patches.
 
 // RdBu of ColorBrewer, turned round: told apart with every common colour blindness. page.css has the same.
 const COLOURS = [
   0x053061, 0x2166ac, 0x4393c3, 0x92c5de, 0xd1e5f0, 0xf7f7f7, 0xfddbc7, 0xf4a582, 0xd6604d, 0xb2182b, 0x67001f,
 ];
-const OVERLAY = 0.6;
-const LEAST_REACH = 0.01;
 const SIDES = [320, 720]; // of the canvas in pixels, the longer one
 
-/** RGB of a share of the reach, -1 to 1. */
-function colour(share) {
+/** RGB of a share of the scale, -1 to 1. */
+export function colour(share) {
   const place = ((share + 1) / 2) * (COLOURS.length - 1);
   const low = Math.min(Math.floor(place), COLOURS.length - 2);
   return [16, 8, 0].map((shift) => {
     const [a, b] = [COLOURS[low], COLOURS[low + 1]].map((one) => (one >> shift) & 255);
     return a + (b - a) * (place - low);
   });
-}
-
-/** The scale's end in nats. */
-export function reach(nats) {
-  return Math.max(LEAST_REACH, ...nats.flat().map(Math.abs));
 }
 
 /**
@@ -60,10 +53,10 @@ export function layout(card, { width, height }) {
 }
 
 /**
- * Draw `nats`, rows of numbers, over an image on a canvas: an ImageBitmap, or a size where it cannot be shown.
- * The colours reach from minus `most` to `most`.
+ * Draw `values`, rows of numbers, over an image on a canvas: an ImageBitmap, or a size where it cannot be shown.
+ * The colours reach from minus `most` to `most`, and cover the image by `opacity`, 0 to 1.
  */
-export function draw(canvas, image, nats, card, most = reach(nats)) {
+export function draw(canvas, image, values, card, most, opacity) {
   const longer = Math.max(image.width, image.height);
   const scale = Math.min(Math.max(longer, SIDES[0]), SIDES[1]) / longer;
   canvas.width = Math.max(1, Math.round(image.width * scale));
@@ -76,9 +69,9 @@ export function draw(canvas, image, nats, card, most = reach(nats)) {
   context.fillStyle = "rgba(255, 255, 255, 0.5)";
   context.fillRect(0, 0, canvas.width, canvas.height);
 
-  const [rows, columns] = [nats.length, nats[0].length];
+  const [rows, columns] = [values.length, values[0].length];
   const cells = new ImageData(columns, rows);
-  nats.flat().forEach((value, at) => cells.data.set([...colour(Math.max(-1, Math.min(value / most, 1))), 255], 4 * at));
+  values.flat().forEach((value, at) => cells.data.set([...colour(Math.max(-1, Math.min(value / most, 1))), 255], 4 * at));
   const small = new OffscreenCanvas(columns, rows);
   small.getContext("2d").putImageData(cells, 0, 0);
   const { across, down } = layout(card, image);
@@ -89,7 +82,7 @@ export function draw(canvas, image, nats, card, most = reach(nats)) {
   context.rect(left, top, right - left, bottom - top);
   context.clip();
   context.imageSmoothingEnabled = true;
-  context.globalAlpha = OVERLAY;
+  context.globalAlpha = opacity;
   context.drawImage(
     small,
     across.start * canvas.width,
@@ -101,10 +94,22 @@ export function draw(canvas, image, nats, card, most = reach(nats)) {
 }
 
 /** Row and column of the patch at a place, given in shares of the image's sides; null where none is seen. */
-export function patchAt(place, image, nats, card) {
+export function patchAt(place, image, values, card) {
   const { across, down } = layout(card, image);
-  const [row, column] = [number(place.down, down, nats.length), number(place.across, across, nats[0].length)];
+  const [row, column] = [number(place.down, down, values.length), number(place.across, across, values[0].length)];
   return row === null || column === null ? null : [row, column];
+}
+
+/** Where a patch lies on a picture, in shares of its sides: what is seen of its cell. */
+export function boxOf(row, column, image, card) {
+  const { across, down } = layout(card, image);
+  const [left, right] = ends(across, column);
+  const [top, bottom] = ends(down, row);
+  return { left, top, width: right - left, height: bottom - top };
+}
+
+function ends({ start, step, seen }, number) {
+  return [start + number * step, start + (number + 1) * step].map((end) => Math.min(Math.max(end, seen[0]), seen[1]));
 }
 
 function number(place, { start, step, seen }, count) {

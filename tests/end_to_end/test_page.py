@@ -2,7 +2,6 @@
 
 import base64
 import re
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,14 +9,14 @@ import httpx
 import pyarrow.parquet as pq
 import pytest
 from PIL import Image
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Page, expect
 
 from service.quotas.api_keys import new_key, table_of
+from tests.end_to_end.browser import CHROMIUM, NO_CHROMIUM, chromium
 from tests.end_to_end.server import ROOT, Server, serving
 from tests.pictures import encoded, landscape
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium is installed (apt install chromium)")
+pytestmark = pytest.mark.skipif(CHROMIUM is None, reason=NO_CHROMIUM)
 
 
 @pytest.fixture(scope="module")
@@ -28,11 +27,8 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        # Tests may run as root, whom Chromium gives no sandbox.
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+    with chromium() as browser:
         yield browser
-        browser.close()
 
 
 @pytest.fixture
@@ -47,7 +43,7 @@ def page(server: Server, browser: Browser, errors: list[str]) -> Iterator[Page]:
     page.on("pageerror", lambda error: errors.append(str(error)))
     page.on("console", lambda message: errors.append(message.text) if message.type == "error" else None)
     page.goto(server.url)
-    expect(page.locator("#model")).to_have_text(re.compile(r"^cifar10/\d+$"))
+    expect(page.locator("#model")).to_have_value(re.compile(r"^cifar10/\d+$"))
     yield page
     page.close()
 
@@ -64,6 +60,7 @@ def photos(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
 
 def ask(page: Page, photo: Path) -> None:
     """Choose a photo and wait for its answer."""
+    expect(page.locator("#model")).not_to_have_value("")
     page.set_input_files("#photo", photo)
     expect(page.locator("#name")).to_contain_text(photo.name)
     expect(page.locator("#status")).to_have_text(re.compile(r"^Answered in \d+ ms\.$"))
@@ -79,9 +76,10 @@ def test_a_photo_is_answered_with_its_map(
         (value, row, column) for row, line in enumerate(answer["values"]) for column, value in enumerate(line)
     ]
     expect(page.locator("#meaning")).to_have_text(
-        f"How far the code moves without each patch: {answer['mean']:.2f} on average."
+        f"Contribution of each patch: {answer['mean']:.2f} on average."
     )
     canvas = page.locator("#map")
+    canvas.scroll_into_view_if_needed()
     box = canvas.bounding_box()
     assert box is not None
     for value, row, column in (max(values), min(values)):
@@ -95,7 +93,7 @@ def test_a_photo_is_answered_with_its_map(
             }""",
             [across, down],
         )
-        assert (red > blue) == (value > 0)
+        assert red > blue
     assert errors == []
 
 
@@ -125,10 +123,11 @@ def test_images_are_added_and_found_and_a_neighbour_is_explained(
     expect(page.locator("#meaning")).to_have_text(
         re.compile(r"^Patches of your photo that speak for photo \d")
     )
+    expect(page.locator("#kinds input:checked")).to_have_count(0)
     expect(neighbours.nth(2)).to_have_attribute("aria-pressed", "true")
     expect(page.locator("#hit-meaning")).to_have_text(re.compile(r"^Patches of photo \d.jpg that speak for"))
     neighbours.nth(2).click()
-    expect(page.locator("#meaning")).to_have_text(re.compile("^How far the code moves without each patch"))
+    expect(page.locator("#meaning")).to_have_text(re.compile("^Contribution of each patch"))
     # The browser tells that the service has refused one.
     assert [error for error in errors if "422" not in error] == []
 
@@ -136,9 +135,18 @@ def test_images_are_added_and_found_and_a_neighbour_is_explained(
 def test_arrow_keys_go_over_the_patches(page: Page, photos: list[Path], errors: list[str]) -> None:
     ask(page, photos[0])
     page.focus("#map")
-    for key, place in (("ArrowDown", "5, 5"), ("ArrowRight", "5, 6"), ("ArrowUp", "4, 6")):
+    expect(page.locator("#patch")).to_have_text(re.compile("^Patch 5, 5: "))
+    for key, place in (("ArrowRight", "5, 6"), ("ArrowUp", "4, 6"), ("ArrowUp", "3, 6")):
         page.keyboard.press(key)
         expect(page.locator("#patch")).to_have_text(re.compile(rf"^Patch {place}: "))
+    frame, map_ = page.locator("#map-side .patch-frame").bounding_box(), page.locator("#map").bounding_box()
+    assert frame is not None
+    assert map_ is not None
+    assert (frame["x"] - map_["x"]) / map_["width"] == pytest.approx(5 / 8, abs=0.01)
+    assert (frame["y"] - map_["y"]) / map_["height"] == pytest.approx(2 / 8, abs=0.01)
+    page.keyboard.press("Tab")
+    expect(page.locator("#map-side .patch-frame")).to_be_hidden()
+    expect(page.locator("#patch")).to_have_text("")
     assert errors == []
 
 
@@ -229,7 +237,11 @@ def test_who_has_no_images_at_hand_is_offered_some_and_may_remove_them(
         page.on("console", lambda message: errors.append(message.text) if message.type == "error" else None)
         page.goto(server.url)
         ask(page, photos[0])
-        expect(page.locator("#nearest-note")).to_have_text("Nothing is searched yet: add images below.")
+        expect(page.locator("#nothing-searched")).to_have_text("Nothing is searched yet: add images below.")
+        expect(page.locator("#nearest-note")).to_be_hidden()
+        # Contrast is with other images of the index, of which there are none.
+        expect(page.locator("#kinds input[value=contrast]")).to_be_disabled()
+        expect(page.locator("#question")).to_contain_text("No contrast: The index holds no other image")
         page.click("#examples button >> nth=0")
         expect(page.locator("#name")).to_contain_text("example-dress.jpg")
         expect(page.locator("#notice")).to_be_visible()
@@ -238,6 +250,7 @@ def test_who_has_no_images_at_hand_is_offered_some_and_may_remove_them(
         neighbours = page.locator("#neighbours button")
         expect(neighbours).to_have_count(12)
         expect(neighbours.first).to_contain_text("infomax-samples/")
+        expect(page.locator("#kinds input[value=contrast]")).to_be_enabled()
         page.click("#undo")
         expect(page.locator("#status")).to_have_text("150 sample images removed.")
         expect(page.locator("#notice")).to_be_hidden()

@@ -2,22 +2,21 @@
 
 import base64
 import os
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Page, sync_playwright
+from playwright.sync_api import Page
 
 from contract.patches import PatchGrid
 from contract.placement import Placement, place
 from contract.preprocessing import Preprocessing, ResizeRule
+from tests.end_to_end.browser import CHROMIUM, NO_CHROMIUM, chromium
 from tests.end_to_end.server import serving
 from tests.pictures import encoded, landscape
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium is installed (apt install chromium)")
+pytestmark = pytest.mark.skipif(CHROMIUM is None, reason=NO_CHROMIUM)
 
 GRID = PatchGrid(rows=8, columns=8, stride=8, receptive_field=8, first_centre=4)
 RULES: tuple[ResizeRule, ...] = ("stretch", "center_crop", "letterbox")
@@ -29,7 +28,7 @@ DRAW = """async ([data, nats, card]) => {
     const image = await createImageBitmap(new Blob([bytes]));
     const canvas = document.createElement("canvas");
     document.body.replaceChildren(canvas);
-    draw(canvas, image, nats, card);
+    draw(canvas, image, nats, card, 1, 0.6);
     const { data: pixels } = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height);
     let [sum, across, down] = [0, 0, 0];
     for (let at = 0; at < pixels.length; at += 4) {
@@ -55,14 +54,11 @@ LAYOUT = """async ([card, image]) => {
 def page(tiny_models: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Page]:
     with (
         serving(tiny_models, tmp_path_factory.mktemp("page"), workers=1) as server,
-        sync_playwright() as playwright,
+        chromium() as browser,
     ):
-        # Tests may run as root, whom Chromium gives no sandbox.
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
         page = browser.new_page()
         page.goto(server.url)
         yield page
-        browser.close()
 
 
 def card(rule: Preprocessing) -> dict[str, Any]:

@@ -49,9 +49,12 @@ def test_the_page_loads_its_own_files_and_the_policy_lets_it(tiny_models: Path, 
     loaded = re.findall(r'(?:src|href)="([^"]+)"', html)
     for path in FOLDER.glob("*.js"):
         # Of a module beside it, and of what is asked for from the page.
-        loaded += [f"page/{name}" for name in re.findall(r'from "\./([^"]+)"', path.read_text())]
+        loaded += [f"page/{name}" for name in re.findall(r'(?:from|import) "\./([^"]+)"', path.read_text())]
         loaded += re.findall(r'"(page/[^"]+)"', path.read_text())
-    assert {path for path in loaded if path not in ("data:,", "docs")} == {f"page/{name}" for name in FILES}
+    links = ("data:,", "docs", "https://en.wikipedia.org/wiki/Nat_(unit)")
+    assert {path for path in loaded if path not in links} == {f"page/{name}" for name in FILES}
+    # A link leads away from the page only where it is clicked, and tells nobody where from.
+    assert re.findall(r'<a [^>]*href="http[^"]*"(?! rel="noreferrer")', html) == []
 
 
 def test_the_samples_are_fifteen_of_each_class_and_can_be_stored(tiny_models: Path, index_url: str) -> None:
@@ -63,7 +66,7 @@ def test_the_samples_are_fifteen_of_each_class_and_can_be_stored(tiny_models: Pa
     assert f"Add {len(lines)} sample photographs" in (FOLDER / "index.html").read_text()
 
     assert all(line["id"].startswith(PREFIX) for line in lines)
-    assert f'SAMPLES = "{PREFIX}"' in (FOLDER / "page.js").read_text()
+    assert f'SAMPLES = "{PREFIX}"' in (FOLDER / "samples.js").read_text()
     assert len(samples) <= 1_200_000
     examples = {path.read_bytes() for path in FOLDER.glob("example-*.jpg")}
     assert len(examples) == len(classes)

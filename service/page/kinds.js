@@ -1,0 +1,51 @@
+// The kinds of maps: what question each answers, how well it holds, and what the signs of its values say.
+
+import { percent } from "./elements.js";
+
+/** What the card says of nats: whether a patch tells its image from others. */
+function tellsApart({ calibration }) {
+  return (
+    `On held-out images a patch scores higher with its own image's code than with another one's in ` +
+    `${percent(calibration.joint_auc)} of the pairs.`
+  );
+}
+
+export const KINDS = {
+  contribution: {
+    question:
+      "Which patches is the code built on? The value is how far the code moves without a patch: " +
+      "0 not at all, 1 as far as the code of a grey image.",
+    holds: () => "The model's card states no measure of how well this holds; infomax validate-maps makes one.",
+    signs: ["the code moves without it", ""],
+  },
+  information: {
+    question:
+      "Which patches are typical of images with this code? 0 nats is as often as by chance, 3 nats is 20 times " +
+      "as often. It does not say what the code is built on.",
+    holds: tellsApart,
+    signs: ["typical of images with this code", "rare in images with this code"],
+  },
+  contrast: {
+    question: "Which patches set the photo apart from the nearest images in the index?",
+    holds: tellsApart,
+    signs: ["speaks for the photo", "speaks for its neighbours"],
+  },
+};
+
+/** What the colours say where a neighbour is explained. */
+export const EXPLANATION_SIGNS = ["speaks for the other image, more than the rest", "speaks for it less than the rest"];
+
+/**
+ * The fixed scale of a kind: its end, equal for all images of a model, and the unit behind its numbers.
+ *
+ * Nats end at the logarithm of the card's bank, the most that it can show; all maps in nats share the scale.
+ */
+export function scaleOf(kind, { calibration }) {
+  if (kind === "contribution") return { most: 1, unit: "" };
+  return { most: Math.max(1, Math.log(calibration.bank)), unit: " nats" };
+}
+
+/** The numbers of a map of any kind. */
+export function valuesOf(map) {
+  return map.nats ?? map.values;
+}

@@ -1,0 +1,18 @@
+// Pictures of stored items, which are asked for with the API key and so cannot be the source of an image at once.
+
+import { thumbnail } from "./api.js";
+
+/** Load an item's picture into an image; an item without one leaves an empty frame, and says so. */
+export async function showThumbnail(image, id) {
+  image.classList.add("thumbnail");
+  try {
+    image.src = URL.createObjectURL(await thumbnail(id));
+    await image.decode();
+    URL.revokeObjectURL(image.src);
+  } catch {
+    // Of a bare vector no picture is kept.
+    image.removeAttribute("src");
+    image.classList.add("missing");
+    image.alt = "no picture is kept";
+  }
+}

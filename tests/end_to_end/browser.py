@@ -1,0 +1,28 @@
+"""Chromium for tests of the page, and what it complained of."""
+
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from playwright.sync_api import Browser, Page, sync_playwright
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+NO_CHROMIUM = "no Chromium is installed (apt install chromium)"
+
+
+@contextmanager
+def chromium() -> Iterator[Browser]:
+    """A browser that is closed when the block ends."""
+    with sync_playwright() as playwright:
+        # Tests may run as root, whom Chromium gives no sandbox.
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        yield browser
+        browser.close()
+
+
+def collect_errors(page: Page) -> list[str]:
+    """Return a list that fills with what fails on the page: scripts, and what its policy forbids."""
+    errors: list[str] = []
+    page.on("pageerror", lambda error: errors.append(str(error)))
+    page.on("console", lambda message: errors.append(message.text) if message.type == "error" else None)
+    return errors

@@ -1,0 +1,155 @@
+"""Maps and models on the page in a real browser: kinds, the fixed scale, opacity, touch, one upload."""
+
+import math
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from playwright.sync_api import Browser, Page, Request, expect
+
+from tests.end_to_end.browser import CHROMIUM, NO_CHROMIUM, chromium, collect_errors
+from tests.end_to_end.server import ROOT, Server, serving
+
+pytestmark = pytest.mark.skipif(CHROMIUM is None, reason=NO_CHROMIUM)
+
+PHOTO = ROOT / "service" / "page" / "example-hat.jpg"
+KINDS = ("contribution", "information", "contrast")
+_PIXEL = """(canvas, [across, down]) => {
+    const [x, y] = [Math.floor(across * canvas.width), Math.floor(down * canvas.height)];
+    return [...canvas.getContext("2d").getImageData(x, y, 1, 1).data].slice(0, 3);
+}"""
+_SAVED = "canvas => canvas.toDataURL()"
+
+
+@pytest.fixture(scope="module")
+def server(tiny_models: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    folder = tmp_path_factory.mktemp("page")
+    with serving(ROOT / "models", folder, model="cifar10", models="cifar10/1", workers=1) as server:
+        samples = (ROOT / "service" / "page" / "samples.ndjson").read_bytes()
+        headers = {"content-type": "application/x-ndjson"}
+        assert httpx.post(f"{server.url}/v1/items", content=samples, headers=headers).status_code == 200
+        yield server
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with chromium() as browser:
+        yield browser
+
+
+@pytest.fixture
+def page(server: Server, browser: Browser) -> Iterator[Page]:
+    page = browser.new_page(has_touch=True)
+    errors = collect_errors(page)
+    page.goto(server.url)
+    expect(page.locator("#model")).not_to_have_value("")
+    page.set_input_files("#photo", PHOTO)
+    expect(page.locator("#status")).to_contain_text("Answered in")
+    yield page
+    page.close()
+    assert errors == []
+
+
+def maps_of(server: Server) -> dict[str, Any]:
+    route = f"{server.url}/v1/neighbours?maps={','.join(KINDS)}"
+    answer = httpx.post(route, content=PHOTO.read_bytes()).json()
+    return {one["kind"]: one for one in answer["maps"]}
+
+
+def test_each_kind_has_its_question_its_scale_and_colours_by_its_signs(page: Page, server: Server) -> None:
+    maps = maps_of(server)
+    card = httpx.get(f"{server.url}/v1/models").json()["data"][0]["card"]
+    bank = math.log(card["calibration"]["bank"])
+    for kind, question, most in (
+        ("information", "typical of images with this code", bank),
+        ("contrast", "set the photo apart", bank),
+        ("contribution", "Which patches is the code built on?", 1.0),
+    ):
+        page.check(f"#kinds input[value={kind}]", force=True)
+        expect(page.locator("#question")).to_contain_text(question)
+        values = maps[kind].get("nats") or maps[kind]["values"]
+        flat = [value for row in values for value in row]
+        both = min(flat) < 0
+        expect(page.locator("#scale")).to_have_class("both" if both else "above")
+        end = f"{'beyond ' if max(flat) > most else ''}{'+' if both else ''}{most:.1f}"
+        expect(page.locator("#most")).to_have_text(end + ("" if kind == "contribution" else " nats"))
+        expect(page.locator("#below")).to_have_text("" if not both else re.compile("^Blue: "))
+        for value in (max(flat), min(flat)):
+            row, column = divmod(flat.index(value), len(values[0]))
+            place = [(column + 0.5) / len(values[0]), (row + 0.5) / len(values)]
+            red, _, blue = page.locator("#map").evaluate(_PIXEL, place)
+            assert (red > blue) == (value > 0), (kind, value)
+    percent = f"{100 * card['calibration']['joint_auc']:.0f} %"
+    page.check("#kinds input[value=contrast]", force=True)
+    expect(page.locator("#question")).to_contain_text(percent)
+
+
+def test_a_kind_stays_chosen_for_the_next_photo(page: Page) -> None:
+    page.check("#kinds input[value=information]", force=True)
+    page.click("#examples button >> nth=0")
+    expect(page.locator("#name")).to_contain_text("example-dress.jpg")
+    expect(page.locator("#kinds input:checked")).to_have_value("information")
+    page.click("#neighbours button >> nth=3")
+    expect(page.locator("#kinds input:checked")).to_have_count(0)
+    page.check("#kinds input[value=contrast]", force=True)
+    expect(page.locator("#neighbours [aria-pressed=true]")).to_have_count(0)
+    expect(page.locator("#hit-side")).to_be_hidden()
+
+
+def test_opacity_goes_from_the_picture_alone_to_more_colour(page: Page) -> None:
+    def drawn(opacity: int) -> str:
+        page.locator("#opacity").fill(str(opacity))
+        picture: str = page.locator("#map").evaluate(_SAVED)
+        return picture
+
+    pale, strong = drawn(0), drawn(100)
+    page.check("#kinds input[value=information]", force=True)
+    assert drawn(0) == pale
+    assert drawn(100) not in (pale, strong)
+
+
+def test_a_touched_patch_keeps_its_value_until_the_next(page: Page) -> None:
+    box = page.locator("#map").bounding_box()
+    assert box is not None
+    page.locator("#map").tap(position={"x": box["width"] * 0.3, "y": box["height"] * 0.8})
+    expect(page.locator("#patch")).to_contain_text("Patch 7, 3: ")
+    expect(page.locator("#map-side .patch-frame")).to_be_visible()
+    page.click("#neighbours button >> nth=2")
+    expect(page.locator("#hit-side")).to_be_visible()
+    expect(page.locator("#patch")).to_have_text("")
+    page.locator("#hit").tap(position={"x": 5, "y": 5})
+    expect(page.locator("#hit-patch")).to_contain_text("Patch 1, 1: ")
+
+
+def test_a_picture_is_sent_once(page: Page) -> None:
+    sent: list[Request] = []
+    page.on("request", lambda request: sent.append(request) if request.method != "GET" else None)
+    page.click("#examples button >> nth=4")
+    expect(page.locator("#name")).to_contain_text("example-pants.jpg")
+    for kind in KINDS:
+        page.check(f"#kinds input[value={kind}]", force=True)
+    page.click("#neighbours button >> nth=1")
+    expect(page.locator("#hit-side")).to_be_visible()
+    assert ["/v1/neighbours?" in request.url for request in sent] == [True]
+
+
+def test_another_model_answers_with_its_own_card_and_index(page: Page, server: Server) -> None:
+    cards = {one["id"]: one["card"] for one in httpx.get(f"{server.url}/v1/models").json()["data"]}
+    expect(page.locator("#model option")).to_have_count(2)
+    page.click("#card summary")
+    for model in ("cifar10/1", next(iter(cards))):
+        page.select_option("#model", model)
+        card = cards[model]
+        expect(page.locator("#summary")).to_have_text(card["summary"])
+        expect(page.locator("#limits li")).to_have_text(card["limits"])
+        scores = card["quality"]["scores"]
+        knn = max(one["accuracy"] for one in scores if one["probe"] == "knn")
+        expect(page.locator("#accuracy")).to_contain_text(f"{100 * knn:.1f} % by 20 nearest neighbours")
+        none = model == "cifar10/1"
+        expect(page.locator("#index")).to_have_text(
+            "No images are searched yet." if none else "150 images are searched."
+        )
+        expect(page.locator("#neighbours li")).to_have_count(0 if none else 12)

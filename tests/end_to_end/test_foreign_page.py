@@ -10,10 +10,10 @@ import httpx
 import pytest
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
+from tests.end_to_end.browser import CHROMIUM, NO_CHROMIUM
 from tests.end_to_end.server import serving
-from tests.end_to_end.test_page import CHROMIUM
 
-pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium is installed (apt install chromium)")
+pytestmark = pytest.mark.skipif(CHROMIUM is None, reason=NO_CHROMIUM)
 
 LINE = '{"id": "theirs", "vector": [1]}'
 # A form cannot choose its type freely, and is sent without a question beforehand.
@@ -83,7 +83,7 @@ def test_its_own_page_works_below_a_path(tiny_models: Path, tmp_path: Path, page
     with serving(tiny_models, tmp_path / "server", workers=1, root_path="/ml/infomax") as server:
         page.goto(f"{server.url}/ml/infomax")
         assert page.url == f"{server.url}/ml/infomax/"
-        expect(page.locator("#model")).to_have_text("tiny/1")
+        expect(page.locator("#model")).to_have_value("tiny/1")
         page.get_by_role("link", name="API").click()
         expect(page.get_by_role("heading", name="Infomax")).to_be_visible()
     assert errors == []

@@ -1,7 +1,12 @@
 """Connected components of pairs: groups of items that are near-duplicates of each other, one by one."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+Numbers = NDArray[np.int64]
 
 
 @dataclass(frozen=True)
@@ -18,40 +23,47 @@ class DuplicateGroup:
 
 
 class DuplicateGroups:
-    """Disjoint sets of ids, joined pair by pair (union by size with path halving, Tarjan 1975)."""
+    """Disjoint sets of items by their numbers, joined by many pairs at a time.
 
-    def __init__(self) -> None:
-        """Begin without ids; those that are in no pair take no memory."""
-        self._parents: dict[str, str] = {}
-        self._sizes: dict[str, int] = {}
-        self._least: dict[str, float] = {}
+    Each set is a tree whose root is its smallest number; a round hooks roots to smaller ones (Shiloach and
+    Vishkin 1982).
+    """
 
-    def join(self, one: str, other: str, score: float) -> None:
-        """Put two ids into one group."""
-        first, second = self._root(one), self._root(other)
-        least = min(score, self._least.get(first, score), self._least.get(second, score))
-        if first != second:
-            if self._sizes[first] < self._sizes[second]:
-                first, second = second, first
-            self._parents[second] = first
-            self._sizes[first] += self._sizes.pop(second)
-            self._least.pop(second, None)
-        self._least[first] = least
+    def __init__(self, ids: Sequence[str]) -> None:
+        """Begin with each item alone."""
+        self._ids = ids
+        self._parents: Numbers = np.arange(len(ids))
+        self._least = np.full(len(ids), np.inf)
+
+    def join(self, ones: ArrayLike, others: ArrayLike, scores: ArrayLike) -> None:
+        """Put the items of each pair into one set: int64 [P], int64 [P], float [P]."""
+        first, second = np.asarray(ones, np.int64), np.asarray(others, np.int64)
+        np.minimum.at(self._least, first, np.asarray(scores, np.float64))
+        while len(first):
+            first, second = self._roots(first), self._roots(second)
+            apart = first != second
+            first, second = first[apart], second[apart]
+            np.minimum.at(self._parents, np.maximum(first, second), np.minimum(first, second))
 
     def __iter__(self) -> Iterator[DuplicateGroup]:
         """Give the groups, the largest first, equal ones by their first id."""
-        members: dict[str, list[str]] = {}
-        for item_id in self._parents:
-            members.setdefault(self._root(item_id), []).append(item_id)
-        groups = [DuplicateGroup(tuple(sorted(ids)), self._least[root]) for root, ids in members.items()]
-        return iter(sorted(groups, key=lambda group: (-len(group.ids), group.ids)))
+        roots = self._roots(np.arange(len(self._ids)))
+        order = np.argsort(roots, kind="stable")
+        starts = np.flatnonzero(np.diff(roots[order], prepend=-1))
+        found = []
+        for members in np.split(order, starts[1:]) if len(order) else []:
+            if len(members) > 1:
+                ids = tuple(sorted(self._ids[place] for place in members))
+                found.append(DuplicateGroup(ids, min(1.0, float(self._least[members].min()))))
+        return iter(sorted(found, key=lambda group: (-len(group.ids), group.ids)))
 
-    def _root(self, item_id: str) -> str:
-        parents = self._parents
-        if item_id not in parents:
-            parents[item_id] = item_id
-            self._sizes[item_id] = 1
-        while parents[item_id] != item_id:
-            parents[item_id] = parents[parents[item_id]]
-            item_id = parents[item_id]
-        return item_id
+    def _roots(self, items: Numbers) -> Numbers:
+        """Find the roots [N] of items [N], and let the items point at them."""
+        roots = self._parents[items]
+        while True:
+            above = self._parents[roots]
+            if (above == roots).all():
+                break
+            roots = above
+        self._parents[items] = roots
+        return roots

@@ -57,12 +57,12 @@ async def _by_comparison(
     connection: AsyncConnection, chosen: ListedSpace, threshold: float, progress: Progress
 ) -> DuplicateGroups:
     ids: list[str] = []
-    groups = DuplicateGroups()
     dimensions = chosen.identity.dimensions
     with tempfile.TemporaryFile() as file:
         async for found, vectors in _vectors(connection, chosen):
             ids += found
             file.write(vectors.tobytes())
+        groups = DuplicateGroups(ids)
         if not ids:
             return groups
         file.flush()
@@ -71,10 +71,11 @@ async def _by_comparison(
             rows = np.ascontiguousarray(every[start : start + _BLOCK])
             for place in range(start, len(ids), _BLOCK):
                 scores = rows @ every[place : place + _BLOCK].T
-                for row, column in np.argwhere(scores >= threshold):
-                    if start + row < place + column:
-                        score = min(1.0, float(scores[row, column]))
-                        groups.join(ids[start + row], ids[place + column], score)
+                near, other = np.nonzero(scores >= threshold)
+                # Each pair once, and none of an item with itself.
+                later = start + near < place + other
+                near, other = near[later], other[later]
+                groups.join(start + near, place + other, scores[near, other])
             progress.update(min(start + _BLOCK, len(ids)), len(ids), share=_share(start + _BLOCK, len(ids)))
     return groups
 
@@ -88,7 +89,10 @@ def _share(done: int, items: int) -> float:
 async def _by_graph(
     connection: AsyncConnection, url: str, chosen: ListedSpace, threshold: float, progress: Progress
 ) -> DuplicateGroups:
-    groups = DuplicateGroups()
+    statement = sql.SQL("SELECT id FROM {} ORDER BY id").format(chosen.space.table)
+    ids = [row[0] for row in await (await connection.execute(statement)).fetchall()]
+    numbers = {item_id: number for number, item_id in enumerate(ids)}
+    groups = DuplicateGroups(ids)
     memory = SearchMemory()
     done = 0
     async with AsyncExitStack() as stack:
@@ -100,15 +104,18 @@ async def _by_graph(
             searching = await lent.get()
             try:
                 query = Query(vector, _NEIGHBOURS, min_score=threshold)
-                for hit in await find(searching, chosen.space, query, memory):
-                    if hit.id != item_id:
-                        groups.join(item_id, hit.id, hit.score)
+                hits = await find(searching, chosen.space, query, memory)
             finally:
                 lent.put_nowait(searching)
+            # An item that was stored meanwhile has no number.
+            near = [hit for hit in hits if hit.id != item_id and hit.id in numbers]
+            if near and item_id in numbers:
+                places = [numbers[hit.id] for hit in near]
+                groups.join([numbers[item_id]] * len(near), places, [hit.score for hit in near])
 
-        async for ids, vectors in _vectors(connection, chosen):
-            await asyncio.gather(*map(search, ids, vectors))
-            done += len(ids)
+        async for found, vectors in _vectors(connection, chosen):
+            await asyncio.gather(*map(search, found, vectors))
+            done += len(found)
             progress.update(done, chosen.statistics.items)
     return groups
 

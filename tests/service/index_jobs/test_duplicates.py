@@ -5,6 +5,7 @@ import asyncio
 import numpy as np
 import orjson
 import pytest
+from numpy.typing import NDArray
 
 from contract.card import ModelCard
 from service.index.items import NewItem
@@ -31,15 +32,19 @@ def planted(card: ModelCard) -> list[NewItem]:
 
 
 def expected(items: list[NewItem]) -> set[tuple[str, ...]]:
-    """Connected components, by repeated squaring of the matrix of pairs."""
+    """Groups of the items, by the matrix of all scores."""
     vectors = np.stack([item.vector for item in items])
-    joined = vectors @ vectors.T >= THRESHOLD
+    return components(vectors @ vectors.T >= THRESHOLD, [item.id for item in items])
+
+
+def components(joined: NDArray[np.bool_], names: list[str]) -> set[tuple[str, ...]]:
+    """Connected components of more than one item, by repeated squaring of the matrix of pairs [N, N]."""
     while True:
         further = (joined.astype(np.float32) @ joined.astype(np.float32)) > 0
         if (further == joined).all():
             break
         joined = further
-    sets = {tuple(sorted(items[place].id for place in np.flatnonzero(row))) for row in joined}
+    sets = {tuple(sorted(names[place] for place in np.flatnonzero(row))) for row in joined}
     return {ids for ids in sets if len(ids) > 1}
 
 
@@ -83,9 +88,28 @@ def test_groups_are_blocks_of_text_by_default(index_url: str, card: ModelCard, c
 
 
 def test_pairs_join_to_groups_in_any_order() -> None:
-    pairs = [("a", "b", 0.9), ("c", "d", 0.95), ("e", "f", 1.0), ("b", "c", 0.91), ("d", "a", 0.97)]
+    pairs = [(0, 1, 0.9), (2, 3, 0.95), (4, 5, 1.0), (1, 2, 0.91), (3, 0, 0.97)]
     for order in (pairs, pairs[::-1], pairs[2:] + pairs[:2]):
-        groups = DuplicateGroups()
+        one_by_one, at_once = DuplicateGroups("abcdefg"), DuplicateGroups("abcdefg")
         for one, other, score in order:
-            groups.join(one, other, score)
-        assert list(groups) == [DuplicateGroup(("a", "b", "c", "d"), 0.9), DuplicateGroup(("e", "f"), 1.0)]
+            one_by_one.join([one], [other], [score])
+        at_once.join(*zip(*order, strict=True))
+        for groups in (one_by_one, at_once):
+            assert list(groups) == [
+                DuplicateGroup(("a", "b", "c", "d"), 0.9),
+                DuplicateGroup(("e", "f"), 1.0),
+            ]
+    assert list(DuplicateGroups([])) == []
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_random_pairs_make_the_components_of_their_graph(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    names = [str(number) for number in range(60)]
+    pairs = rng.integers(0, 60, (35, 2))
+    joined = np.eye(60, dtype=bool)
+    joined[pairs[:, 0], pairs[:, 1]] = joined[pairs[:, 1], pairs[:, 0]] = True
+    groups = DuplicateGroups(names)
+    for part in np.split(pairs, [10, 25]):
+        groups.join(part[:, 0], part[:, 1], np.ones(len(part)))
+    assert {group.ids for group in groups} == components(joined, names)

@@ -140,11 +140,20 @@ class AsyncClient:
         """Remove one item."""
         await self._call(calls.delete_item(id, model))
 
-    async def list_items(self, prefix: str = "", *, model: str | None = None) -> AsyncIterator[IndexedItem]:
-        """Yield the items whose ids begin with a prefix, in the byte order of their ids, without vectors."""
+    async def list_items(
+        self,
+        prefix: str = "",
+        *,
+        filter: Filter | None = None,  # noqa: A002
+        model: str | None = None,
+    ) -> AsyncIterator[IndexedItem]:
+        """Yield the items whose ids begin with a prefix, in the byte order of their ids, without vectors.
+
+        With a filter only those whose metadata pass.
+        """
         after: str | None = ""
         while after is not None:
-            page = await self._call(calls.list_items(prefix, after, model))
+            page = await self._call(calls.list_items(prefix, filter, after, model))
             for item in page.items:
                 yield item
             after = page.next

@@ -143,11 +143,20 @@ class Client:
         """Remove one item."""
         self._call(calls.delete_item(id, model))
 
-    def list_items(self, prefix: str = "", *, model: str | None = None) -> Iterator[IndexedItem]:
-        """Yield the items whose ids begin with a prefix, in the byte order of their ids, without vectors."""
+    def list_items(
+        self,
+        prefix: str = "",
+        *,
+        filter: Filter | None = None,  # noqa: A002
+        model: str | None = None,
+    ) -> Iterator[IndexedItem]:
+        """Yield the items whose ids begin with a prefix, in the byte order of their ids, without vectors.
+
+        With a filter only those whose metadata pass.
+        """
         after: str | None = ""
         while after is not None:
-            page = self._call(calls.list_items(prefix, after, model))
+            page = self._call(calls.list_items(prefix, filter, after, model))
             yield from page.items
             after = page.next
 

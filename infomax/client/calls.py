@@ -154,12 +154,14 @@ def delete_item(item: str, model: str | None) -> Call[None]:
     return Call("DELETE", _item_path(item), _nothing, _given(model=model))
 
 
-def list_items(prefix: str, after: str, model: str | None) -> Call[ItemPage]:
+def list_items(prefix: str, filter_: Filter | None, after: str, model: str | None) -> Call[ItemPage]:
     def read(answer: httpx.Response) -> ItemPage:
         body = answer.json()
         return ItemPage([item_of(one, body["model"]) for one in body["items"]], body["next"])
 
-    return Call("GET", "/v1/items", read, _given(prefix=prefix, after=after, limit=str(_PAGE), model=model))
+    passing = None if filter_ is None else json.dumps(filter_)
+    query = _given(prefix=prefix, filter=passing, after=after, limit=str(_PAGE), model=model)
+    return Call("GET", "/v1/items", read, query)
 
 
 def delete_items(prefix: str, model: str | None) -> Call[int]:

@@ -41,7 +41,8 @@ WHERE item.space = {space} AND item.id = older.id
 # Ids sort by bytes, so those that begin alike lie side by side in the primary key.
 LIST = sql.SQL("""
 SELECT id, metadata, width, height, format, updated FROM {table}
-WHERE space = {space} AND id ^@ %(prefix)s AND id > %(after)s ORDER BY id LIMIT %(limit)s
+WHERE space = {space} AND id ^@ %(prefix)s AND id > %(after)s AND {condition}
+ORDER BY id LIMIT %(limit)s
 """)
 
 DELETE_ALL = sql.SQL("DELETE FROM {table} WHERE space = {space} AND id ^@ %(prefix)s")

@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 import numpy as np
 import psycopg
 from numpy.typing import NDArray
+from psycopg import sql
 
 from contract.card import ModelCard
 from contract.precision import Precision
@@ -13,6 +14,7 @@ from service.index import bulk, queries
 from service.index.connection import BoundedConnection
 from service.index.database import Database
 from service.index.errors import IndexUnavailableError
+from service.index.filters import Condition
 from service.index.items import (
     IndexStatistics,
     ListedItem,
@@ -127,11 +129,17 @@ class Index:
             cursor = await connection.execute(queries.DELETE.format(**space.names), [item_id])
             return cursor.rowcount == 1
 
-    async def list_items(self, prefix: str, after: str, limit: int) -> list[ListedItem]:
-        """Items whose ids begin with `prefix` and stand behind `after`, by id as bytes, at most `limit`."""
+    async def list_items(
+        self, prefix: str, after: str, limit: int, condition: Condition | None = None
+    ) -> list[ListedItem]:
+        """Items whose ids begin with `prefix` and stand behind `after`, by id as bytes, at most `limit`.
+
+        With a condition only those that meet it.
+        """
+        clause, more = (condition.clause, condition.values) if condition else (sql.SQL("true"), {})
         async with self._connection() as (connection, space):
-            values = {"prefix": prefix, "after": after, "limit": limit}
-            cursor = await connection.execute(queries.LIST.format(**space.names), values)
+            values = {"prefix": prefix, "after": after, "limit": limit, **more}
+            cursor = await connection.execute(queries.LIST.format(**space.names, condition=clause), values)
             return [ListedItem(*row) for row in await cursor.fetchall()]
 
     async def delete_all(self, prefix: str) -> int:

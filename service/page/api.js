@@ -89,6 +89,16 @@ export async function has(prefix) {
   return items.length > 0;
 }
 
+/** A page of stored items: {items, next}, by a prefix of ids and a filter, behind an id. */
+export function items({ prefix, filter, after, limit }) {
+  return ask("GET", to("v1/items", { prefix, filter, after, limit }));
+}
+
+/** Remove one item. */
+export async function removeItem(id) {
+  await send("DELETE", itemPath("items", id));
+}
+
 /** Remove the items whose ids begin so; how many there were. */
 export async function removeAll(prefix) {
   const { deleted } = await ask("DELETE", to("v1/items", { prefix }));

@@ -24,7 +24,8 @@ function entry(neighbour) {
   button.setAttribute("aria-pressed", "false");
   button.dataset.id = neighbour.id;
   const image = element("img", { alt: "" });
-  showThumbnail(image, neighbour.id);
+  // A hit without an explanation is a bare vector, and has no picture to ask for.
+  showThumbnail(image, neighbour.explanation?.hit ? neighbour.id : null);
   button.append(image, element("b", { textContent: printed(neighbour.score, 3) }), neighbour.id);
   if (neighbour.explanation && neighbour.explanation.mean < weakBelow()) {
     button.classList.add("weak");

@@ -2,10 +2,11 @@
 
 import { thumbnail } from "./api.js";
 
-/** Load an item's picture into an image; an item without one leaves an empty frame, and says so. */
+/** Load an item's picture into an image; an item without one, or no id, leaves an empty frame that says so. */
 export async function showThumbnail(image, id) {
   image.classList.add("thumbnail");
   try {
+    if (id === null) throw new Error("no picture is kept");
     image.src = URL.createObjectURL(await thumbnail(id));
     await image.decode();
     URL.revokeObjectURL(image.src);

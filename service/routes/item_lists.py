@@ -4,8 +4,9 @@ from fastapi import APIRouter, Request, Response
 from pydantic import Field
 
 from service.http.deadlines import within_deadline
+from service.index.filters import compile_filter
 from service.inputs.item_id import check_beginning
-from service.inputs.parameters import Parameters, merge, parse, query_of, refused
+from service.inputs.parameters import JsonObject, Parameters, merge, parse, query_of, refused
 from service.outputs import accept
 from service.outputs.json import json_response
 from service.routes import description
@@ -29,6 +30,9 @@ class ListParameters(PrefixParameters):
     after: str = Field(
         default="", description="id after which the page begins: `next` of the page before, or empty"
     )
+    filter: JsonObject = Field(
+        default=None, description="only items whose metadata pass; docs/api.md lists the operators"
+    )
     limit: int = Field(default=100, ge=1, le=MOST_LISTED, description="most items of the page")
 
 
@@ -45,7 +49,8 @@ async def list_items(request: Request) -> Response:
     served = served_for(request, asked.model)
     prefix, after = check_beginning(asked.prefix, "prefix"), check_beginning(asked.after, "after")
     # One more item tells whether there is a next page.
-    items = await served.index.list_items(prefix, after, asked.limit + 1)
+    condition = None if asked.filter is None else compile_filter(asked.filter)
+    items = await served.index.list_items(prefix, after, asked.limit + 1, condition)
     page = items[: asked.limit]
     return json_response(
         {"model": served.id, "items": page, "next": page[-1].id if len(items) > len(page) else None}

@@ -151,6 +151,7 @@ def test_whole_requests_and_items(server: Server, paths: list[Path]) -> None:
         )
         assert client.neighbours(vector=[1.0] * 20, k=1)[0].id == "whole/vector"
         assert [one.id for one in client.list_items("whole/")] == ["whole/a b.jpg", "whole/vector"]
+        assert [one.id for one in client.list_items("whole/", filter={"label": "ä"})] == ["whole/a b.jpg"]
         client.delete_item("whole/vector")
         assert client.delete_items("whole/") == 1
         with pytest.raises(RequestRefusedError) as caught:

@@ -39,7 +39,8 @@ def plans(tiny_models: Path, index_url: str) -> dict[str, str]:
                 space = await find_or_create(connection, identity_of(card, "fp32"))
                 found = {}
                 for name, (statement, values) in STATEMENTS.items():
-                    explained = sql.SQL("EXPLAIN ") + statement.format(**space.names)
+                    filled = statement.format(**space.names, condition=sql.SQL("true"))
+                    explained = sql.SQL("EXPLAIN ") + filled
                     rows = await (await connection.execute(explained, values)).fetchall()
                     found[name] = "\n".join(line for (line,) in rows)
                 return found

@@ -1,6 +1,7 @@
 """Items whose ids begin alike, listed and removed."""
 
 import asyncio
+import json
 from pathlib import Path
 
 import httpx
@@ -54,6 +55,21 @@ def test_pages_together_are_all_items_in_the_order_of_their_bytes(
             assert await listed(http, limit=limit) == sorted(IDS, key=str.encode)
             cats = [one for one in sorted(IDS, key=str.encode) if one.startswith("cats/")]
             assert await listed(http, limit=limit, prefix="cats/") == cats
+
+    asyncio.run(scenario())
+
+
+def test_a_filter_lists_those_whose_metadata_pass_page_by_page(tiny_models: Path, index_url: str) -> None:
+    async def scenario() -> None:
+        async with client(tiny_models, index_url) as http:
+            await stored(http)
+            cats = json.dumps({"name": {"prefix": "cats"}, "not": {"name": "cats/2"}})
+            found = ["cats", "cats/1", "cats/10", "cats/ü", "cats_x"]
+            for limit in (1, 2, 5, 100):
+                assert await listed(http, limit=limit, filter=cats) == found
+            assert await listed(http, prefix="cats/", filter=cats) == found[1:4]
+            refused = await http.get(ROUTE, params={"filter": '{"name": {"like": "c"}, "or": 1}'})
+            check_refusal(refused, 422, "invalid_filter", "or")
 
     asyncio.run(scenario())
 
@@ -142,7 +158,9 @@ def test_a_page_of_a_large_space_is_found_by_the_primary_key(tiny_models: Path, 
             async with database.connection() as connection:
                 await connection.execute("ANALYZE infomax.items")
                 space = await find_or_create(connection, identity_of(card, "fp32"))
-                statement = sql.SQL("EXPLAIN ") + queries.LIST.format(**space.names)
+                statement = sql.SQL("EXPLAIN ") + queries.LIST.format(
+                    **space.names, condition=sql.SQL("true")
+                )
                 values = {"prefix": "0049", "after": "", "limit": 10}
                 plan = await (await connection.execute(statement, values)).fetchall()
             return [line for (line,) in plan]

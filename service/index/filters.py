@@ -9,9 +9,11 @@ converted: a number is neither below nor above a text. A field that is missing m
 meets the `not` of each.
 """
 
+import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+import orjson
 from psycopg import sql
 from psycopg.types.json import Jsonb
 
@@ -37,11 +39,13 @@ class Condition:
         clause: SQL, true for a row that passes.
         values: the parameters in it, by name.
         indexed: whether the index of metadata finds the rows, so that not all have to be read.
+        digest: of the filter; equal ones have the same.
     """
 
     clause: sql.Composable
     values: Mapping[str, object] = field(default_factory=dict)
     indexed: bool = False
+    digest: bytes = b""
 
 
 def compile_filter(value: object) -> Condition | None:
@@ -68,7 +72,10 @@ class _Compiler:
 
     def compile(self, filter_: Metadata) -> Condition | None:
         part = self._filter(filter_)
-        return None if part is None else Condition(part.clause, self._values, part.indexed)
+        if part is None:
+            return None
+        digest = hashlib.sha256(orjson.dumps(filter_, option=orjson.OPT_SORT_KEYS)).digest()
+        return Condition(part.clause, self._values, part.indexed, digest)
 
     def _filter(self, filter_: Metadata) -> _Clause | None:
         """Members joined by and; those without operators are one containment."""

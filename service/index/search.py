@@ -14,8 +14,12 @@ from service.index.items import Neighbour
 from service.index.search_plan import SPARE_CANDIDATES, Recall, Walk, filtered, unfiltered
 from service.index.space import Space
 
-_SAMPLE_ROWS = 600
+# A walk and a scan take about as long where it matters whether 20 or 30 of these pass.
+_SAMPLE_ROWS = 256
 _REMEMBERED_SECONDS = 5.0
+# What is remembered too long costs a search its speed, and no hit.
+_SHARE_SECONDS = 60.0
+_MOST_SHARES = 1024
 
 Rows = list[tuple[Any, ...]]
 
@@ -50,7 +54,7 @@ class _Extent:
 
 
 class SearchMemory:
-    """Extent of a space with a graph, remembered for a few seconds: a search then takes one exchange.
+    """Extent of a space with a graph, and shares that filters pass: a search then takes one exchange.
 
     A graph that appears is noticed at once, because the lack of one is not remembered. One that is dropped
     meanwhile costs a few searches their speed.
@@ -64,10 +68,24 @@ class SearchMemory:
         self.walked: Query | None = None
         self._extent: _Extent | None = None
         self._until = 0.0
+        self._shares: dict[bytes, tuple[float, float]] = {}
 
     def forget(self) -> None:
         """Forget all: the space is another one."""
         self.walked = self._extent = None
+        self._shares.clear()
+
+    def share(self, condition: Condition) -> float | None:
+        """The share of the items that pass a filter, as it was found within the last minute."""
+        share, until = self._shares.get(condition.digest, (0.0, 0.0))
+        return share if monotonic() < until else None
+
+    def keep_share(self, condition: Condition, share: float) -> None:
+        """Remember a share; the oldest is forgotten where there are many."""
+        self._shares.pop(condition.digest, None)
+        if len(self._shares) >= _MOST_SHARES:
+            del self._shares[next(iter(self._shares))]
+        self._shares[condition.digest] = share, monotonic() + _SHARE_SECONDS
 
     async def read(self, connection: AsyncConnection, space: Space) -> _Extent | None:
         """The extent, remembered or read; None where there is no graph."""
@@ -146,13 +164,18 @@ class _Statements:
         )
 
     async def _share(self, condition: Condition, extent: _Extent) -> float:
-        """The share of the items that pass, from a random sample; never 0."""
+        """The share of the items that pass, remembered or from a random sample; never 0."""
+        remembered = self._memory.share(condition)
+        if remembered is not None:
+            return remembered
         places = _random_places(extent)
         statement = queries.SHARE.format(table=self._space.table, condition=condition.clause)
         cursor = await self._connection.execute(statement, {**condition.values, "places": places})
         row = await cursor.fetchone()
         seen, passed = (0, 0) if row is None else row
-        return float((passed + 0.5) / (seen + 1))
+        share = float((passed + 0.5) / (seen + 1))
+        self._memory.keep_share(condition, share)
+        return share
 
     async def _fetch(self, statement: sql.Composed, values: dict[str, object]) -> Rows:
         return await (await self._connection.execute(statement, values, binary=True)).fetchall()

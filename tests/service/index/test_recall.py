@@ -11,7 +11,7 @@ import pytest
 from numpy.typing import NDArray
 
 from contract.card import ModelCard
-from service.index import search_plan
+from service.index import search, search_plan
 from service.index.filters import compile_filter
 from service.index.search import Query
 from service.index.search_plan import Recall
@@ -173,5 +173,34 @@ def test_a_threshold_cuts_the_hits_below_it(index_url: str, card: ModelCard, vec
                     cut = await index.search(Query(query, 50, recall=how, min_score=middle))
                     assert cut == [hit for hit in hits if hit.score >= middle]
                     assert await index.search(Query(query, 50, recall=how, min_score=1.0)) == []
+
+    asyncio.run(run())
+
+
+def test_the_share_that_a_filter_passes_is_sampled_once_a_minute(
+    index_url: str, card: ModelCard, vectors: Vectors, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sampled: list[int] = []
+    places = search._random_places
+
+    def counted(extent: Any) -> list[str]:
+        sampled.append(extent.items)
+        return places(extent)
+
+    monkeypatch.setattr(search, "_random_places", counted)
+
+    async def run() -> None:
+        async with opened(index_url, card, exact_items=100) as index:
+            await index.put(items_of(vectors[:400], [metadata(number) for number in range(400)]))
+            await index.maintain()
+            for filter_, hits, samples in (
+                ({"part": 0, "rare": False}, 10, 1),
+                ({"rare": False, "part": 0}, 10, 1),
+                ({"part": 9}, 0, 2),
+                ({"part": 0, "rare": False}, 10, 2),
+            ):
+                found = await index.search(Query(vectors[0], 10, compile_filter(filter_)))
+                assert len(found) == hits
+                assert len(sampled) == samples
 
     asyncio.run(run())

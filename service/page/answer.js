@@ -2,6 +2,7 @@
 
 import * as api from "./api.js";
 import { part } from "./elements.js";
+import { showRequest } from "./export.js";
 import { showOwn } from "./maps.js";
 import { fail, tell } from "./messages.js";
 import { listNeighbours } from "./neighbours.js";
@@ -53,6 +54,7 @@ function showAnswer(photo, found) {
   Object.assign(shown, { photo, answer: found });
   showOwn();
   listNeighbours(found.neighbours);
+  showRequest();
 }
 
 function showPhoto(file, bitmap, width, height) {

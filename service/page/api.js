@@ -10,6 +10,11 @@ export function useKey(text) {
   key = text;
 }
 
+/** Whether requests carry a key. */
+export function hasKey() {
+  return key !== "";
+}
+
 /** Ask this model from now on; an empty name is the default one. */
 export function useModel(id) {
   model = id;

@@ -1,0 +1,48 @@
+// The page's request as text to run elsewhere: by curl, and by the Python client.
+
+/** A text that a POSIX shell reads as one word. */
+function quoted(text) {
+  return `'${text.replaceAll("'", "'\\''")}'`;
+}
+
+/** A string of Python; JSON's are. */
+const python = JSON.stringify;
+
+/**
+ * The request in curl. A key is named by the variable INFOMAX_API_KEY, and not written out.
+ *
+ * @param {{url: string, name: string, withKey: boolean}} request the address with its query, and the photo's file
+ */
+export function asCurl({ url, name, withKey }) {
+  const key = withKey ? ['-H "X-API-Key: $INFOMAX_API_KEY"'] : [];
+  const lines = ["curl", "-H 'Content-Type: application/octet-stream'", ...key, `--data-binary ${quoted(`@${name}`)}`, quoted(url)];
+  return lines.join(" \\\n  ");
+}
+
+/** The request by infomax.client, from the same address. */
+export function asPython({ url, name, withKey }) {
+  const { origin, pathname, searchParams } = new URL(url);
+  const service = origin + pathname.replace(/\/v1\/neighbours$/, "");
+  const maps = searchParams.get("maps").split(",");
+  const model = searchParams.get("model");
+  const key = withKey ? ', api_key=os.environ["INFOMAX_API_KEY"]' : "";
+  return [
+    ...(withKey ? ["import os", ""] : []),
+    "from infomax.client import Client",
+    "",
+    `with Client(${python(service)}${key}) as client:`,
+    "    found = client.neighbours(",
+    `        ${python(name)},`,
+    `        k=${searchParams.get("k")},`,
+    "        explain=True,",
+    `        maps=[${maps.map(python).join(", ")}],`,
+    "        embedding=True,",
+    ...(model ? [`        model=${python(model)},`] : []),
+    "    )",
+    "for hit in found:",
+    '    print(f"{hit.score:.3f}  {hit.id}")',
+    "for kind, one in found.maps.items():",
+    '    print(kind, one.values.shape, f"{one.mean:.2f} {one.unit}")',
+    "",
+  ].join("\n");
+}

@@ -8,6 +8,9 @@ from prometheus_client import Counter, Gauge, Histogram
 
 _SECONDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
 _SHORT_SECONDS = (0.00005, 0.0001, 0.00025, *_SECONDS[:-3])
+_DISTANCES = (0.25, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0, 1.1, 1.2, 1.3, 1.5, 1.75, 2.0, 2.5, 3.0, 5.0)
+_NATS = (-8.0, -4.0, -2.0, -1.0, 0.0, 0.5, 1.0, 1.5, 2.0, 2.5, 3.0, 3.5, 4.0, 5.0, 6.0, 8.0, 12.0)
+_COSINE_DISTANCES = (0.001, 0.01, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0, 1.5, 2.0)
 _BATCH = tuple(float(2**power) for power in range(13))
 
 REQUESTS = Counter("infomax_requests", "Answered requests.", ["route", "method", "status"])
@@ -43,6 +46,11 @@ QUEUE_WAIT = Histogram(
 DECODE_SECONDS = Histogram(
     "infomax_decode_seconds", "Time to decode and resize one image.", ["format"], buckets=_SHORT_SECONDS
 )
+DECODE_ERRORS = Counter(
+    "infomax_decode_errors",
+    "Images that cannot be decoded, by the format that their first bytes say and the code of the failure.",
+    ["format", "code"],
+)
 BATCH_SIZE = Histogram("infomax_batch_size", "Images in a batch, without padding.", buckets=_BATCH)
 BATCH_WAIT = Histogram(
     "infomax_batch_wait_seconds",
@@ -57,6 +65,21 @@ INFERENCE_SECONDS = Histogram(
 )
 PADDING_ITEMS = Counter("infomax_padding_items", "Empty places in batches, computed without use.")
 THREAD_DEATHS = Counter("infomax_thread_deaths", "Worker threads that died and were replaced.", ["crew"])
+
+TRAINING_DISTANCE = Histogram(
+    "infomax_training_distance_ratio",
+    "Distance of an image to the mean of the training images, in units of its root mean square over these: "
+    "the length of the embedding before it is scaled to one. Not of models without fitted axes.",
+    ["model"],
+    buckets=_DISTANCES,
+)
+MAP_NATS = Histogram(
+    "infomax_map_nats",
+    "Mean of an image's MI map against its own code, in nats, where a map is asked for. It may be negative: "
+    "the sum says nothing.",
+    ["model"],
+    buckets=_NATS,
+)
 
 READY = Gauge("infomax_ready", "1 while every process is ready for requests.", multiprocess_mode="livemin")
 MODEL_INFO = Gauge(
@@ -126,6 +149,12 @@ INDEX_RECALL_TRUE = Counter(
 )
 INDEX_RECALL_FOUND = Counter(
     "infomax_index_recall_found", "How many of these the graph has found; the ratio is the recall.", ["model"]
+)
+NEIGHBOUR_DISTANCE = Histogram(
+    "infomax_neighbour_distance",
+    "One less the cosine of the nearest item of a search that found any.",
+    ["model"],
+    buckets=_COSINE_DISTANCES,
 )
 INDEX_SEARCH_SECONDS = Histogram(
     "infomax_index_search_seconds", "Time of one nearest-neighbour query.", buckets=_SHORT_SECONDS

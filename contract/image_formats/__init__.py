@@ -29,6 +29,11 @@ ALLOWED_FORMATS = tuple(one.format for one in FORMATS)
 _SHOWN_BYTES = 8
 
 
+def format_of(data: bytes) -> str:
+    """Name the format that the first bytes say, one of `ALLOWED_FORMATS` or `unknown`."""
+    return next((one.format for one in FORMATS if one.matches(data)), "unknown")
+
+
 def read_header(data: bytes) -> EncodedFile:
     """Find an image's format by its first bytes and its size by its header; nothing is decoded.
 

@@ -28,7 +28,7 @@ from service.index.recall_sample import RecallSample
 from service.index.search import Query, SearchMemory, find
 from service.index.space import Space, find_or_create, identity_of
 from service.index.upkeep import Upkeep
-from service.metrics import INDEX_SEARCH_SECONDS
+from service.metrics import INDEX_SEARCH_SECONDS, NEIGHBOUR_DISTANCE
 
 
 class Index:
@@ -61,6 +61,7 @@ class Index:
         self._database = database
         self._space: Space | None = None
         self._memory = SearchMemory()
+        self._nearest = NEIGHBOUR_DISTANCE.labels(card.id)
         recall = RecallSample(self._memory, name or card.name)
         self._upkeep = Upkeep(database, self._connection, exact_items, name or card.name, recall)
 
@@ -152,7 +153,10 @@ class Index:
         """The k items with the highest cosine similarity to a vector, best first, equal ones by id."""
         with INDEX_SEARCH_SECONDS.time():
             async with self._connection() as (connection, space):
-                return await find(connection, space, query, self._memory)
+                hits = await find(connection, space, query, self._memory)
+        if hits:
+            self._nearest.observe(1 - hits[0].score)
+        return hits
 
     async def statistics(self) -> IndexStatistics:
         """What the database holds, for this and every other model version."""

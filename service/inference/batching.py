@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from contract.occlusion import covered
 from service.inference.batch_sizes import EFFICIENT_BATCH, batch_size, bucket_for, bucket_sizes, largest_batch
 from service.inference.calls import Call, Deliver, Delivery, Item
+from service.inference.drift import DriftMetrics
 from service.inference.model import Criticised, Encoded, Model
 from service.inference.priority_queue import PriorityQueue
 from service.inference.results import Embedded, Failed, Outcome, Want
@@ -157,6 +158,7 @@ class _Buffers:
         rule, grid, shapes = model.card.preprocessing, model.card.patch_grid, model.card.shapes
         self._model = model
         self._buckets = buckets
+        self._drift = DriftMetrics(model.card.id)
         self._images = np.zeros((buckets[-1], rule.height, rule.width, 3), np.uint8)
         self._features = np.zeros((buckets[-1], shapes.channels, grid.rows, grid.columns), np.float32)
         self._code = np.zeros((buckets[-1], shapes.code), np.float32)
@@ -203,6 +205,11 @@ class _Buffers:
             maps = [criticised.mi_map]
             maps += [] if criticised.standard_error is None else [criticised.standard_error]
             finite[with_critic] &= _finite_rows(*maps)[: len(with_critic)]
+        distances = encoded.training_distance[: len(group)]
+        self._drift.observe(
+            distances[finite[: len(distances)]],
+            criticised.mi_map[: len(with_critic)][finite[with_critic]] if with_critic else None,
+        )
         return [
             outcome if good and _finite_projections(outcome) else _NOT_FINITE
             for outcome, good in zip(embedded, finite.tolist(), strict=True)

@@ -7,6 +7,7 @@ from threading import get_ident
 from time import perf_counter, thread_time
 
 from contract.errors import ImageError
+from contract.image_formats import format_of
 from contract.images import ImageLimits, decode
 from contract.preprocessing import Preprocessing
 from service.inference.calls import Deliver, Delivery, Item
@@ -14,7 +15,7 @@ from service.inference.decode_cost import DecodeCosts
 from service.inference.priority_queue import PriorityQueue
 from service.inference.results import Failed, ImageInfo, Priority
 from service.inference.threads import ThreadPool
-from service.metrics import DECODE_SECONDS
+from service.metrics import DECODE_ERRORS, DECODE_SECONDS
 
 logger = logging.getLogger(__name__)
 
@@ -162,6 +163,8 @@ def decode_item(item: Item, rule: Preprocessing, limits: ImageLimits) -> Failed 
     except Exception:
         logger.exception("the decoder failed unexpectedly on an image of %d bytes", len(item.data))
         failed = Failed("corrupt_image", "The image cannot be decoded. The server's log says why.")
+    if failed is not None:
+        DECODE_ERRORS.labels(format_of(item.data), failed.code).inc()
     # Kept where the thread dies: another one may have to try again.
     item.data = b""
     if failed is not None:

@@ -2,7 +2,7 @@
 
 import base64
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from threading import Lock
 
@@ -18,6 +18,7 @@ from contract.errors import ArtefactError
 from contract.images import decode
 from contract.occlusion import GREY
 from contract.precision import Precision
+from contract.training_distance import TRAINING_DISTANCE, with_training_distance
 from contract.trunk import CODE, FEATURES, trunk_of
 from service.inference.execution_report import ExecutionReport, report
 from service.inference.gpu_options import GpuOptions
@@ -28,16 +29,21 @@ from service.inference.results import Projections
 from service.settings import RequestedPrecision, Settings
 
 _NO_FEATURES = np.empty(0, np.float32)
+_NO_DISTANCES = np.empty(0, np.float32)
 _TENSOR = {"uint8": "tensor(uint8)", "float32": "tensor(float)"}
 
 
 @dataclass(frozen=True, slots=True)
 class Encoded:
-    """Outputs of the encoder for N images: float32 [N, D], [N, Y] and [N, C, M, M]; the last may be [0]."""
+    """Outputs of the encoder for N images: float32 [N, D], [N, Y], [N, C, M, M] and [N].
+
+    Features that were not asked for are [0], as are distances of a model that knows none.
+    """
 
     embedding: NDArray[np.float32]
     code: NDArray[np.float32]
     features: NDArray[np.float32]
+    training_distance: NDArray[np.float32] = field(default_factory=lambda: _NO_DISTANCES)
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,10 +89,14 @@ class Model:
         self._grey: NDArray[np.float32] | None = None
         choice = choose(precision, artefact.card, on_gpu=device.on_gpu)
         self.precision: Precision = choice.active
-        self._encoder = _load(artefact.encoder_of(choice.active), device, threads_per_run)
+        encoder = artefact.encoder_of(choice.active)
+        content = with_training_distance(onnx.load(encoder)).SerializeToString()
+        self._encoder = _load(encoder, device, threads_per_run, content)
         critic = with_standard_error(onnx.load(artefact.critic), artefact.card.calibration.bank)
         self._critic = _load(artefact.critic, device, threads_per_run, critic.SerializeToString())
         self._check_shapes()
+        encoder_outputs = {out.name for out in self._encoder.get_outputs()}
+        self._distances = [TRAINING_DISTANCE] if TRAINING_DISTANCE in encoder_outputs else []
         critic_outputs = {out.name for out in self._critic.get_outputs()}
         self._errors = [STANDARD_ERROR] if STANDARD_ERROR in critic_outputs else []
         self._has_normaliser = "local_log_normaliser" in critic_outputs
@@ -97,9 +107,14 @@ class Model:
 
     def encode(self, images: NDArray[np.uint8], *, features: bool) -> Encoded:
         """Run the encoder on uint8 [N, H, W, 3]; `features` as the critic needs them."""
-        names = ["embedding", "code", "features"] if features else ["embedding", "code"]
-        embedding, code, *rest = self._encoder.run(names, {"image": images})
-        return Encoded(embedding, code, rest[0] if features else _NO_FEATURES)
+        names = ["embedding", "code", *(["features"] if features else []), *self._distances]
+        outputs = dict(zip(names, self._encoder.run(names, {"image": images}), strict=True))
+        return Encoded(
+            outputs["embedding"],
+            outputs["code"],
+            outputs.get("features", _NO_FEATURES),
+            outputs.get(TRAINING_DISTANCE, _NO_DISTANCES),
+        )
 
     def open_trunk(self) -> NDArray[np.float32] | None:
         """Load the part of the encoder behind its features, once, and return the code of a grey image, [Y].

@@ -6,11 +6,11 @@ import torch
 import torch.nn.functional as F  # noqa: N812  (torch's own convention)
 from torch import Tensor, nn
 
+from contract.training_distance import WHITENING
 from training.model.encoders.moments import Moments
 
 # Chosen on validation images of CIFAR-10 (docs/decisions/021): more axes or a fuller whitening bring nothing.
 UNITS = 512
-WHITENING = 0.7
 # An axis needs some images that say how far vectors spread along it.
 _IMAGES_AN_AXIS = 4
 # What varies less than this share of the largest variance is noise, not to be blown up.

@@ -1,0 +1,68 @@
+"""Distance of an image to the mean of the training images, an output added to an encoder when it is loaded.
+
+An embedding is w / |w| with w = (z - mean) axes. The axes are principal axes of the training images, whose
+deviations s became s ** (1 - WHITENING). So |w| is the distance of a layer z to its mean over the training
+images. Its root mean square over these is the root of the sum of s ** (2 - 2 WHITENING), and the columns of
+`axes` have the lengths s ** -WHITENING. The ratio of both is about 1 for images like those of the training.
+It needs nothing that the graph does not hold. The graph itself stays as it was exported.
+"""
+
+import numpy as np
+import onnx
+from numpy.typing import NDArray
+from onnx import TensorProto, helper, numpy_helper
+
+# Exponent by which training whitens the axes of an embedding (docs/decisions/021).
+WHITENING = 0.7
+EMBEDDING, TRAINING_DISTANCE = "embedding", "training_distance"
+_PREFIX = "training_distance/"
+
+
+def with_training_distance(encoder: onnx.ModelProto) -> onnx.ModelProto:
+    """Add the output `training_distance`, float32 [N], to an encoder.
+
+    An encoder whose embedding is not made of such axes is returned as it is.
+    """
+    makers = {name: node for node in encoder.graph.node for name in node.output}
+    weights = {tensor.name: tensor for tensor in encoder.graph.initializer}
+    product = _product(makers)
+    if product is None or product.input[1] not in weights:
+        return encoder
+    expected = _expected(numpy_helper.to_array(weights[product.input[1]]))
+    if not expected > 0:
+        return encoder
+    extended = onnx.ModelProto()
+    extended.CopyFrom(encoder)
+    graph = extended.graph
+    constants = (("columns", np.array([1], np.int64)), ("expected", np.array(expected, np.float32)))
+    graph.initializer.extend(numpy_helper.from_array(value, _PREFIX + name) for name, value in constants)
+    length = _PREFIX + "length"
+    graph.node.append(
+        helper.make_node("ReduceL2", [product.output[0], _PREFIX + "columns"], [length], keepdims=0)
+    )
+    graph.node.append(helper.make_node("Div", [length, _PREFIX + "expected"], [TRAINING_DISTANCE]))
+    batch = graph.input[0].type.tensor_type.shape.dim[0]
+    graph.output.append(
+        helper.make_tensor_value_info(TRAINING_DISTANCE, TensorProto.FLOAT, [batch.dim_param or None])
+    )
+    return extended
+
+
+def _product(makers: dict[str, onnx.NodeProto]) -> onnx.NodeProto | None:
+    """Find (z - mean) axes before it is scaled to length one."""
+    node = makers.get(EMBEDDING)
+    while node is not None and node.op_type == "Identity":
+        node = makers.get(node.input[0])
+    product = makers.get(node.input[0]) if node is not None and node.op_type == "Div" else None
+    if product is None or product.op_type != "MatMul":
+        return None
+    centred = makers.get(product.input[0])
+    return product if centred is not None and centred.op_type == "Sub" else None
+
+
+def _expected(axes: NDArray[np.float32]) -> float:
+    """Compute the root mean square of |w| over the training images from the axes [D, units]."""
+    lengths = np.linalg.norm(axes.astype(np.float64), axis=0)
+    # Axes that few images did not suffice for are 0.
+    deviations = lengths[lengths > 0] ** (-1 / WHITENING)
+    return float(np.sqrt((deviations ** (2 - 2 * WHITENING)).sum()))

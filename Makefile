@@ -103,7 +103,7 @@ test-wheel: .venv/complete
 lint-ops: .venv/ops
 	@if [ -x $(BIN)/hadolint ]; then $(BIN)/hadolint Dockerfile && echo "hadolint: ok"; \
 	else echo "skipped: hadolint (its wheel is for Linux on x86-64 only)"; fi
-	$(BIN)/kubernetes-validate --strict ops/kubernetes.yml
+	$(BIN)/kubernetes-validate --strict $(filter-out %/kustomization.yml %/prometheus-adapter.yml,$(wildcard ops/kubernetes/*.yml))
 	@if docker compose version >/dev/null 2>&1; then \
 	  docker compose --env-file ops/compose.env.example config --quiet \
 	  && docker compose --env-file ops/compose.env.example --file docker-compose.yml --file ops/compose.gpu.yml config --quiet \

@@ -118,7 +118,7 @@ def test_pages_name_metrics_and_variables_that_exist(page: Path) -> None:
         "Dockerfile",
         "docker-compose.yml",
         "Makefile",
-        *(f"ops/{p.name}" for p in sorted((ROOT / "ops").glob("*.*"))),
+        *(f"ops/{p.relative_to(ROOT / 'ops')}" for p in sorted((ROOT / "ops").rglob("*.*"))),
     ],
 )
 def test_deployment_files_set_variables_that_exist(name: str) -> None:

@@ -166,6 +166,10 @@ class AsyncClient:
         """Read what the index holds, as GET /v1/index answers."""
         return await self._call(calls.index_statistics(model))
 
+    async def index_plane(self, *, limit: int | None = None, model: str | None = None) -> dict[str, Any]:
+        """Read a sample of the index on a plane, as GET /v1/index/plane answers."""
+        return await self._call(calls.index_plane(limit, model))
+
     async def models(self) -> list[ServedModel]:
         """List the served models, the default one first, then versions that are not served."""
         return await self._call(calls.models())

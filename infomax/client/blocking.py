@@ -168,6 +168,10 @@ class Client:
         """Read what the index holds, as GET /v1/index answers."""
         return self._call(calls.index_statistics(model))
 
+    def index_plane(self, *, limit: int | None = None, model: str | None = None) -> dict[str, Any]:
+        """Read a sample of the index on a plane, as GET /v1/index/plane answers."""
+        return self._call(calls.index_plane(limit, model))
+
     def models(self) -> list[ServedModel]:
         """List the served models, the default one first, then versions that are not served."""
         return self._call(calls.models())

@@ -179,6 +179,15 @@ def index_statistics(model: str | None) -> Call[dict[str, Any]]:
     return Call("GET", "/v1/index", read, _given(model=model))
 
 
+def index_plane(limit: int | None, model: str | None) -> Call[dict[str, Any]]:
+    def read(answer: httpx.Response) -> dict[str, Any]:
+        body: dict[str, Any] = answer.json()
+        return body
+
+    query = _given(limit=None if limit is None else str(limit), model=model)
+    return Call("GET", "/v1/index/plane", read, query)
+
+
 def models() -> Call[list[ServedModel]]:
     def read(answer: httpx.Response) -> list[ServedModel]:
         return [*map(model_of, answer.json()["data"])]

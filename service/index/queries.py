@@ -45,6 +45,13 @@ WHERE space = {space} AND id ^@ %(prefix)s AND id > %(after)s AND {condition}
 ORDER BY id LIMIT %(limit)s
 """)
 
+# A sample of about so many per cent, the same at each call while the items stay; all rows at 100.
+SAMPLE = sql.SQL("""
+SELECT id, metadata, thumbnail IS NOT NULL, embedding
+FROM {table} TABLESAMPLE {method} (%(percent)s) REPEATABLE (0)
+ORDER BY hashtext(id), id LIMIT %(limit)s
+""")
+
 DELETE_ALL = sql.SQL("DELETE FROM {table} WHERE space = {space} AND id ^@ %(prefix)s")
 
 COUNT = "SELECT coalesce(sum(change), 0)::bigint, count(*) FROM infomax.item_counts WHERE space = %s"

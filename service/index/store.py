@@ -24,11 +24,17 @@ from service.index.items import (
     StoredItem,
     StoredPicture,
 )
+from service.index.plane import SampledItem
 from service.index.recall_sample import RecallSample
 from service.index.search import Query, SearchMemory, find
 from service.index.space import Space, find_or_create, identity_of
 from service.index.upkeep import Upkeep
 from service.metrics import INDEX_SEARCH_SECONDS, NEIGHBOUR_DISTANCE
+
+# Of which a sample may read each.
+_MOST_READ_ROWS = 100_000
+# Rows drawn for one that is kept, so that chance leaves enough.
+_SAMPLE_MARGIN = 2.0
 
 
 class Index:
@@ -142,6 +148,20 @@ class Index:
             values = {"prefix": prefix, "after": after, "limit": limit, **more}
             cursor = await connection.execute(queries.LIST.format(**space.names, condition=clause), values)
             return [ListedItem(*row) for row in await cursor.fetchall()]
+
+    async def sample(self, limit: int) -> tuple[list[SampledItem], int]:
+        """Some items drawn by chance, at most `limit` and always the same ones, and how many there are."""
+        async with self._connection() as (connection, space):
+            row = await (await connection.execute(queries.COUNT, [space.number])).fetchone()
+            total = max(0, int(row[0])) if row else 0
+            # Rows of a page were stored together: pages are drawn where it would take long to read all.
+            method = sql.SQL("SYSTEM" if total > _MOST_READ_ROWS else "BERNOULLI")
+            statement = queries.SAMPLE.format(**space.names, method=method)
+            values = {"percent": min(100.0, 100.0 * _SAMPLE_MARGIN * limit / max(1, total)), "limit": limit}
+            cursor = await connection.execute(statement, values, binary=True)
+            rows = await cursor.fetchall()
+        items = [SampledItem(name, known, kept, vector.to_numpy()) for name, known, kept, vector in rows]
+        return items, max(total, len(items))
 
     async def delete_all(self, prefix: str) -> int:
         """Remove the items whose ids begin with `prefix`; how many there were."""

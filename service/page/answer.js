@@ -55,6 +55,7 @@ function showAnswer(photo, found) {
   showOwn();
   listNeighbours(found.neighbours);
   showRequest();
+  document.dispatchEvent(new Event("photo-answered"));
 }
 
 function showPhoto(file, bitmap, width, height) {

@@ -70,6 +70,11 @@ export async function indexed() {
   return index.spaces.find((space) => space.model === index.model)?.items ?? 0;
 }
 
+/** A sample of the index on a plane: {model, items, sampled, mean, axes, shares, points}. */
+export function plane() {
+  return ask("GET", to("v1/index/plane"));
+}
+
 /** The nearest items of an image, each explained; its maps, its embedding and its size. */
 export function search(image) {
   return ask("POST", searchPath(), image);

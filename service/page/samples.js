@@ -14,7 +14,7 @@ export async function count() {
     ? `${items.toLocaleString("en")} ${items === 1 ? "image is" : "images are"} searched.`
     : "No images are searched yet.";
   part("samples").hidden = items > 0;
-  part("browser").hidden = items === 0;
+  part("browser").hidden = part("plane-side").hidden = items === 0;
   part("no-samples").hidden = !items || !(await api.has(SAMPLES));
 }
 

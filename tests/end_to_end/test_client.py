@@ -161,6 +161,7 @@ def test_whole_requests_and_items(server: Server, paths: list[Path]) -> None:
         assert client.models()[0].id == "tiny/1"
         assert client.model("tiny").card["name"] == "tiny"
         assert client.index_statistics()["dimensions"] == 20
+        assert len(client.index_plane(limit=5)["mean"]) in (0, 20)
         with pytest.raises(ValueError, match="Search by one of"):
             client.neighbours()
 

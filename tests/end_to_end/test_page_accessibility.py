@@ -54,9 +54,10 @@ def test_axe_core_finds_nothing(server: Server, browser: Browser, scheme: Any, w
     expect(page.locator("#status")).to_contain_text("Answered in")
     page.click("#neighbours button >> nth=1")
     expect(page.locator("#hit-side")).to_be_visible()
-    for closed in ("#card", "#request", "#browser"):
+    for closed in ("#card", "#request", "#plane-side", "#browser"):
         page.click(f"{closed} summary")
     expect(page.locator("#found")).to_have_text("Items 1 to 24.")
+    expect(page.locator("#plane-note")).to_contain_text("150 items")
     assert found(page) == []
     assert fits(page)
     page.click("#items button >> nth=0")

@@ -173,3 +173,10 @@ def test_the_api_page_lists_the_routes_and_no_other() -> None:
     documented = first_column(API, "## Routes")
     assert len(documented) == len(set(documented))
     assert set(documented) == served
+
+
+def test_every_container_of_the_compose_file_is_limited() -> None:
+    services = yaml.safe_load((ROOT / "docker-compose.yml").read_text())["services"]
+    for name, service in services.items():
+        assert {"memory", "pids"} <= service["deploy"]["resources"]["limits"].keys(), name
+        assert "max-size" in service["logging"]["options"], name

@@ -236,7 +236,7 @@ def _card(
             data="none",
             images=1,
             recipe="none",
-            recipe_toml="",
+            recipe_toml="seed = 0\nvalidation_share = 0.1\n",
             estimator="none",
             critic="none",
             seed=seed,

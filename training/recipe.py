@@ -198,7 +198,9 @@ class Recipe(_Section):
             frozen (`encoder.frozen = [""]`); steps then train f and the critics alone. The views take the
             size of small_views where there is one; its share has to be 1.
         embedding_layer: layer that `embedding` of the exported encoder is made of (encoders/embedding.py).
-        validation_share: share of the training images held out for every choice.
+        held_out_share: share of all images that is set aside for the figures of an export; nothing is fitted
+            to them or chosen by them (training/data/set_aside.py).
+        validation_share: share of the others held out for every choice.
     """
 
     name: str
@@ -211,6 +213,7 @@ class Recipe(_Section):
     kept_size: int | None = Field(default=None, ge=8, le=1024)
     views: Literal[1, 2] = 2
     embedding_layer: Literal["conv", "fc", "code"] = "fc"
+    held_out_share: Annotated[float, Field(ge=0, lt=1)] = 0.0
     validation_share: Annotated[float, Field(gt=0, lt=1)] = 0.1
     encoder: EncoderRecipe
     critic: CriticRecipe = CriticRecipe()

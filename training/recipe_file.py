@@ -50,11 +50,12 @@ class ImageSplit(BaseModel):
     """How a card's training images were parted.
 
     Attributes:
-        validation_share, seed: as a recipe has them.
+        held_out_share, validation_share, seed: as a recipe has them; older cards set no images aside.
     """
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
+    held_out_share: float = Field(default=0.0, ge=0, lt=1)
     validation_share: float = Field(gt=0, lt=1)
     seed: int = Field(ge=0)
 

@@ -13,11 +13,15 @@ from training.cli.export import report
 from training.cli.failures import plain_failures
 from training.cli.options import (
     DEFAULT_LOSS,
+    UNSTATED,
     EncoderPrecision,
     LargestLoss,
+    Licence,
+    Limits,
     ModelsFolder,
     NewVersion,
     SkipUnreadable,
+    Summary,
 )
 from training.data import images, open_source
 from training.errors import RecipeError
@@ -65,13 +69,11 @@ def adopt(
     ] = None,
     models: ModelsFolder = Path("models"),
     version: NewVersion = 1,
-    licence: Annotated[str, typer.Option(help="Licence of the weights.")] = "not stated",
-    summary: Annotated[str | None, typer.Option(help="What the model is, in one or two sentences.")] = None,
+    licence: Licence = UNSTATED,
+    summary: Summary = None,
     data_name: Annotated[str | None, typer.Option(help="Which images these are, in words.")] = None,
     held_out_name: Annotated[str | None, typer.Option(help="Which images were kept apart.")] = None,
-    limit: Annotated[
-        list[str] | None, typer.Option(help="What it is not good for; once for each sentence.")
-    ] = None,
+    limit: Limits = None,
     precision: EncoderPrecision = "fp32",
     largest_loss: LargestLoss = DEFAULT_LOSS,
     skip_unreadable: SkipUnreadable = False,

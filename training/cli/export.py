@@ -10,30 +10,40 @@ from contract.card import Int8Encoder
 from training.cli.failures import plain_failures
 from training.cli.options import (
     DEFAULT_LOSS,
+    UNSTATED,
     EncoderPrecision,
     LargestLoss,
+    Licence,
+    Limits,
     ModelsFolder,
     NewVersion,
     SkipUnreadable,
+    Summary,
     Train,
 )
+from training.cli.own_release import Statements, own_release
 from training.data import images, open_source
 from training.export import version as versions
 from training.export.model_card import Release
 from training.export.model_folder import folder_of
-from training.loop.trained import load_run
+from training.loop.trained import TrainedEncoder, load_run
 
 
 def export(
     run: Annotated[Path, typer.Option(help="Folder of the run.")],
     train: Train,
-    held_out: Annotated[Path, typer.Option(help="Images kept apart; every figure is measured on them.")],
     name: Annotated[str, typer.Option(help="Name of the model: lower case letters, digits, '.', '_', '-'.")],
-    licence: Annotated[str, typer.Option(help="Licence of the weights.")],
-    summary: Annotated[str, typer.Option(help="What the model is, in one or two sentences.")],
-    data_name: Annotated[str, typer.Option(help="Which images trained it, in words.")],
-    held_out_name: Annotated[str, typer.Option(help="Which images were kept apart, in words.")],
-    limit: Annotated[list[str], typer.Option(help="What it is not good for; once for each sentence.")],
+    held_out: Annotated[
+        Path | None,
+        typer.Option(
+            help="Images kept apart; every figure is measured on them; default: those that the run set aside."
+        ),
+    ] = None,
+    licence: Licence = UNSTATED,
+    summary: Summary = None,
+    data_name: Annotated[str | None, typer.Option(help="Which images trained it, in words.")] = None,
+    held_out_name: Annotated[str | None, typer.Option(help="Which images were kept apart, in words.")] = None,
+    limit: Limits = None,
     models: ModelsFolder = Path("models"),
     version: NewVersion = 1,
     precision: EncoderPrecision = "fp32",
@@ -42,15 +52,18 @@ def export(
 ) -> None:
     """Write a run's encoder as a model folder that can be served, with a critic fitted for its maps."""
     with plain_failures():
-        release = Release(name, version, licence, summary, tuple(limit), data_name, held_out_name)
+        folder_of(models, name, version)
+        trained = load_run(run)
+        stated = Statements(licence, summary, tuple(limit or ()), data_name, held_out_name)
+        release = own_release(name, version, stated, trained.recipe, train, held_out)
         int8_loss = largest_loss if precision == "int8" else None
-        _run(run, train, held_out, models, release, int8_loss, skip_unreadable=skip_unreadable)
+        _run(trained, train, held_out, models, release, int8_loss, skip_unreadable=skip_unreadable)
 
 
 def _run(
-    folder: Path,
+    trained: TrainedEncoder,
     train: Path,
-    held_out: Path,
+    held_out: Path | None,
     models: Path,
     release: Release,
     largest_int8_loss: float | None,
@@ -62,20 +75,22 @@ def _run(
     Raises:
         InfomaxError: before any image is decoded where that is possible.
     """
-    folder_of(models, release.name, release.version)
-    trained = load_run(folder)
     if trained.steps < trained.total_steps:
         typer.echo(
             f"note: the run stands at step {trained.steps} of {trained.total_steps} and is exported as it is",
             err=True,
         )
-    training_source, held_out_source = open_source(train), open_source(held_out)
+    training_source = open_source(train)
+    held_out_source = None if held_out is None else open_source(held_out)
     rule = images.rule(trained.recipe)
+    training = images.load_images(training_source, rule, skip_unreadable=skip_unreadable)
     artefact = versions.export(
         trained,
         release,
-        images.load_images(training_source, rule, skip_unreadable=skip_unreadable),
-        images.load_images(held_out_source, rule, skip_unreadable=skip_unreadable),
+        training,
+        trained.held_out(training)
+        if held_out_source is None
+        else images.load_images(held_out_source, rule, skip_unreadable=skip_unreadable),
         models,
         largest_int8_loss=largest_int8_loss,
     )

@@ -10,10 +10,12 @@ import typer
 
 from contract.artefact import open_artefact
 from contract.preprocessing import Preprocessing
+from training import recipe_file
 from training.cli.exit_status import STOPPED
 from training.cli.failures import plain_failures
 from training.cli.options import SkipUnreadable, Train
-from training.data import images, open_source
+from training.data import images, open_source, set_aside
+from training.data.set_aside import Shares
 from training.errors import TrainingError
 from training.evaluation.frozen import FrozenEncoder, exported, without_embedding
 from training.evaluation.measures import MEASURES, Figure, MeasureInputs, Stopped, draw_inputs
@@ -79,7 +81,7 @@ def measure_run(run: Path, request: Request) -> None:
     _check(request)
     trained = load_run(run)
     encoder = without_embedding(trained.encoder)
-    _measure(str(run), encoder, images.rule(trained.recipe), trained.recipe.seed, request)
+    _measure(str(run), encoder, images.rule(trained.recipe), trained.recipe, request)
 
 
 def measure_model(folder: Path, request: Request) -> None:
@@ -93,7 +95,8 @@ def measure_model(folder: Path, request: Request) -> None:
     artefact = open_artefact(folder)
     session = onnxruntime.InferenceSession(artefact.encoder, providers=["CPUExecutionProvider"])
     card = artefact.card
-    _measure(card.id, exported(session), card.preprocessing, card.training.seed, request)
+    shares = recipe_file.split_of(card.training.recipe_toml)
+    _measure(card.id, exported(session), card.preprocessing, shares, request)
 
 
 def _check(request: Request) -> None:
@@ -105,14 +108,17 @@ def _check(request: Request) -> None:
         raise TrainingError(f"There is no folder {request.report_file.parent} to write the figures into.")
 
 
-def _measure(name: str, encoder: FrozenEncoder, rule: Preprocessing, seed: int, request: Request) -> None:
+def _measure(
+    name: str, encoder: FrozenEncoder, rule: Preprocessing, shares: Shares, request: Request
+) -> None:
     training_source, test_source = open_source(request.train), open_source(request.test)
     if training_source.labels is not None and test_source.labels is not None:
         shared_labels(training_source, test_source)
-    training, test = (
+    given, test = (
         images.load_images(training_source, rule, skip_unreadable=request.skip_unreadable),
         images.load_images(test_source, rule, skip_unreadable=request.skip_unreadable),
     )
+    training, seed = set_aside.seen(given, shares), shares.seed
     figures: list[Figure] = []
     with signals.watch() as asked:
         inputs = draw_inputs(encoder, training, test, seed, asked)

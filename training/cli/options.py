@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 import typer
 
 DEFAULT_LOSS = 1.0
+UNSTATED = "not stated"
 RECIPE_HELP = "Name of a shipped recipe, such as own_images_64, or a TOML file."
 
 
@@ -36,6 +37,11 @@ ModelsFolder = Annotated[
     typer.Option(
         help="Folder of <name>/<version> folders to write into; the default lies in the current folder."
     ),
+]
+Licence = Annotated[str, typer.Option(help="Licence of the weights.")]
+Summary = Annotated[str | None, typer.Option(help="What the model is, in one or two sentences.")]
+Limits = Annotated[
+    list[str] | None, typer.Option("--limit", help="What it is not good for; once for each sentence.")
 ]
 NewVersion = Annotated[int, typer.Option(min=1, help="A version is written once.")]
 EncoderPrecision = Annotated[

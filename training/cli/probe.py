@@ -14,7 +14,8 @@ from training import recipe_file
 from training.cli.failures import plain_failures
 from training.cli.options import SkipUnreadable, Train
 from training.cli.probe_report import ProbeReport, show
-from training.data import ImageSet, images, open_source
+from training.data import ImageSet, images, open_source, set_aside
+from training.data.set_aside import Shares
 from training.evaluation.frozen import FrozenEncoder, exported
 from training.evaluation.quality import measure_quality, shared_labels
 from training.export import calibration
@@ -26,7 +27,12 @@ from training.loop.trained import load_run
 
 def probe(
     train: Train,
-    test: Annotated[Path, typer.Option(help="Labelled images that nothing was fitted to.")],
+    test: Annotated[
+        Path | None,
+        typer.Option(
+            help="Labelled images that nothing was fitted to; default: those of --train that were set aside."
+        ),
+    ] = None,
     run: Annotated[Path | None, typer.Option(help="Folder of a run.")] = None,
     model: Annotated[Path | None, typer.Option(help="Model folder, compared with its card.")] = None,
     json: Annotated[Path | None, typer.Option(help="Write the figures into this file too.")] = None,
@@ -49,15 +55,17 @@ class _ProbeImages:
     split: str
 
 
-def probe_run(run: Path, train: Path, test: Path, report_file: Path | None, skip_unreadable: bool) -> None:
+def probe_run(
+    run: Path, train: Path, test: Path | None, report_file: Path | None, skip_unreadable: bool
+) -> None:
     """Probe the encoder in a run's checkpoint.
 
     Raises:
         InfomaxError: before any image is decoded where that is possible.
     """
     trained = load_run(run)
-    sets = _load(train, test, images.rule(trained.recipe), skip_unreadable)
     recipe = trained.recipe
+    sets = _load(train, test, images.rule(recipe), recipe, skip_unreadable)
     # As `infomax export` does, so that both come to the same figures.
     fitted, _ = sets.training.split(recipe.validation_share, recipe.seed)
     encoder = frozen_graph(embedded(trained.encoder, recipe.embedding_layer, fitted, recipe.seed))
@@ -66,7 +74,7 @@ def probe_run(run: Path, train: Path, test: Path, report_file: Path | None, skip
 
 
 def probe_model(
-    folder: Path, train: Path, test: Path, report_file: Path | None, skip_unreadable: bool
+    folder: Path, train: Path, test: Path | None, report_file: Path | None, skip_unreadable: bool
 ) -> None:
     """Probe an exported model, measure its maps, and compare both with its card.
 
@@ -76,7 +84,8 @@ def probe_model(
     """
     artefact = open_artefact(folder)
     card = artefact.card
-    sets = _load(train, test, card.preprocessing, skip_unreadable)
+    shares = recipe_file.split_of(card.training.recipe_toml)
+    sets = _load(train, test, card.preprocessing, shares, skip_unreadable)
     encoder = exported(_session(artefact.encoder))
     quality = _quality(encoder, sets, card.training.seed)
     critic = _session(artefact.critic)
@@ -95,15 +104,20 @@ def probe_model(
         raise typer.Exit(1)
 
 
-def _load(train: Path, test: Path, rule: Preprocessing, skip_unreadable: bool) -> _ProbeImages:
+def _load(
+    train: Path, test: Path | None, rule: Preprocessing, shares: Shares, skip_unreadable: bool
+) -> _ProbeImages:
     """Open both sets and check their classes before the first image is decoded."""
-    training_source, test_source = open_source(train), open_source(test)
+    training_source = open_source(train)
+    test_source = training_source if test is None else open_source(test)
     shared_labels(training_source, test_source)
-    return _ProbeImages(
-        images.load_images(training_source, rule, skip_unreadable=skip_unreadable),
-        images.load_images(test_source, rule, skip_unreadable=skip_unreadable),
-        str(test),
-    )
+    given = images.load_images(training_source, rule, skip_unreadable=skip_unreadable)
+    if test is None:
+        return _ProbeImages(
+            set_aside.seen(given, shares), set_aside.held_out(given, shares), f"set aside of {train}"
+        )
+    test_images = images.load_images(test_source, rule, skip_unreadable=skip_unreadable)
+    return _ProbeImages(set_aside.seen(given, shares), test_images, str(test))
 
 
 def _quality(encoder: FrozenEncoder, sets: _ProbeImages, seed: int) -> Quality:

@@ -7,9 +7,9 @@ import typer
 
 from training.cli.failures import plain_failures
 from training.cli.options import SkipUnreadable, Train
-from training.data import images, open_source
+from training.data import ImageSet, images, open_source
 from training.evaluation.quality import shared_labels
-from training.loop.trained import load_run
+from training.loop.trained import TrainedEncoder, load_run
 from training.report import FILE, Evidence, health, worth, write_report
 
 
@@ -18,7 +18,7 @@ def report(
     train: Train,
     held_out: Annotated[
         Path | None,
-        typer.Option(help="Images it was not trained on; the recipe's validation share by default."),
+        typer.Option(help="Images it was not trained on; default: those that the run set aside or held out."),
     ] = None,
     skip_unreadable: SkipUnreadable = False,
 ) -> None:
@@ -27,8 +27,9 @@ def report(
         _run(run, train, held_out, skip_unreadable)
 
 
-# Name of the held-out images of a report unless others are named.
+# Names of the held-out images of a report unless others are named.
 VALIDATION = "the validation share"
+SET_ASIDE = "the share set aside"
 
 
 def _run(folder: Path, train: Path, held_out: Path | None, skip_unreadable: bool) -> None:
@@ -37,7 +38,8 @@ def _run(folder: Path, train: Path, held_out: Path | None, skip_unreadable: bool
     Args:
         folder: of the run.
         train: the images that it was made of.
-        held_out: images that it was not trained on; None for the share that the recipe held out.
+        held_out: images that it was not trained on; None for those that the run set aside or, where it set
+            none aside, held out to validate with.
         skip_unreadable: leave out all unreadable images.
 
     Raises:
@@ -49,11 +51,19 @@ def _run(folder: Path, train: Path, held_out: Path | None, skip_unreadable: bool
     if other is not None and source.labels is not None and other.labels is not None:
         shared_labels(source, other)
     rule = images.rule(trained.recipe)
-    known, asked = trained.split(images.load_images(source, rule, skip_unreadable=skip_unreadable))
-    split = VALIDATION
+    given = images.load_images(source, rule, skip_unreadable=skip_unreadable)
+    known, asked, split = report_parts(trained, given)
     if other is not None:
         asked, split = images.load_images(other, rule, skip_unreadable=skip_unreadable), str(held_out)
     print_verdict(folder, write_report(folder, known, asked, split))
+
+
+def report_parts(trained: TrainedEncoder, given: ImageSet) -> tuple[ImageSet, ImageSet, str]:
+    """Take of a run's images those it was trained on and those to report on, with these one's name."""
+    known, validation = trained.split(given)
+    if not trained.recipe.held_out_share:
+        return known, validation, VALIDATION
+    return known, trained.held_out(given), SET_ASIDE
 
 
 def print_verdict(folder: Path, evidence: Evidence) -> None:

@@ -94,10 +94,11 @@ def _run(
     check_label_counts(labels or (), known)
     folder = _made(out or run)
     rule = images.rule(trained.recipe)
-    training, asked = (
+    given, asked = (
         images.load_images(training_source, rule, skip_unreadable=skip_unreadable),
         images.load_images(test_source, rule, skip_unreadable=skip_unreadable),
     )
+    training = trained.seen(given)
     counts = labels or default_label_counts(len(training), len(np.unique(known)))
     schedule = schedule_for(trained.recipe, execution.precision)
     result = measure(trained, training, asked, counts, seeds, schedule, folder)

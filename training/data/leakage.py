@@ -1,12 +1,7 @@
 """Images that are held out must not be among those that were trained on."""
 
-import hashlib
-from collections.abc import Iterator
-
-import numpy as np
-from numpy.typing import NDArray
-
 from training.data import ImageSet
+from training.data.set_aside import pixel_digests
 from training.errors import ExportError
 
 # CIFAR-10's own test images repeat a few of its training images; a whole set named twice is another matter.
@@ -19,14 +14,10 @@ def check_apart(training: ImageSet, held_out: ImageSet) -> None:
     Raises:
         ExportError: more than a twentieth of them were.
     """
-    known = set(_digests(training.pixels))
-    repeated = sum(image in known for image in _digests(held_out.pixels))
+    known = set(pixel_digests(training.pixels))
+    repeated = sum(image in known for image in pixel_digests(held_out.pixels))
     if repeated > _LARGEST_OVERLAP * len(held_out):
         raise ExportError(
             f"{repeated} of the {len(held_out)} held-out images are among the training images; figures "
             "measured on them would be too good, so name images that were kept apart."
         )
-
-
-def _digests(pixels: NDArray[np.uint8]) -> Iterator[bytes]:
-    return (hashlib.blake2b(image.tobytes(), digest_size=16).digest() for image in pixels)

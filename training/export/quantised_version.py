@@ -8,7 +8,7 @@ import onnx
 from contract.artefact import Artefact
 from contract.card import ModelCard
 from training import recipe_file
-from training.data import ImageSet
+from training.data import ImageSet, set_aside
 from training.data.leakage import check_apart
 from training.errors import ExportError
 from training.export import calibration, int8_encoder
@@ -32,7 +32,7 @@ def quantised_version(
     Args:
         artefact: the model folder, which stays as it is.
         version: of the new one.
-        training: the images the model was trained on, whole.
+        training: the images of the model's run, whole.
         held_out: images that nothing was fitted to.
         models: the folder that holds `<name>/<version>`.
         split: name of the held-out images for the card.
@@ -44,13 +44,14 @@ def quantised_version(
     """
     old = artefact.card
     folder_of(models, old.name, version)
+    parted = recipe_file.split_of(old.training.recipe_toml)
+    training = set_aside.seen(training, parted)
     if len(training) != old.training.images:
         raise ExportError(
             f"{old.id} was trained on {old.training.images} images and these are {len(training)}; "
             "name the same images that it was trained on."
         )
     check_apart(training, held_out)
-    parted = recipe_file.split_of(old.training.recipe_toml)
     fitted, _ = training.split(parted.validation_share, parted.seed)
     encoder, critic = onnx.load(artefact.encoder), onnx.load(artefact.critic)
     quantised = int8_encoder.make(

@@ -36,7 +36,7 @@ def export(
     Args:
         trained: the encoder and its recipe.
         release: names and statements for the card.
-        training: the images the encoder was trained on, whole: the recipe's own split is taken again.
+        training: the images of the run, whole: the recipe's own parts are taken again.
         held_out: images that nothing was fitted to or chosen by.
         models: the folder that holds `<name>/<version>`.
         largest_int8_loss: write the encoder in 8 bits too, if that loses no more percentage points of
@@ -49,11 +49,11 @@ def export(
         DataError: the labels of the two sets do not fit together.
     """
     folder_of(models, release.name, release.version)
-    sets = VersionImages(training, *trained.split(training), held_out)
+    sets = VersionImages(trained.seen(training), *trained.split(training), held_out)
     sets.check()
     graph = embedded(trained.encoder, trained.recipe.embedding_layer, sets.fitted, trained.recipe.seed)
     model = _encoder_model(graph, held_out.sample(_EXAMPLES, trained.recipe.seed).pixels)
-    origin = _origin(trained, release, len(training))
+    origin = _origin(trained, release, len(sets.training))
     return assemble(model, origin, release, sets, models, largest_int8_loss=largest_int8_loss)
 
 

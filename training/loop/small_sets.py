@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 from training.data.image_set import split_rows
+from training.data.set_aside import count_seen
 from training.errors import DataError, TrainingError
 from training.recipe import Recipe
 
@@ -28,13 +29,14 @@ def fit_to_images(recipe: Recipe, count: int, ranks: int, *, batch_size_given: b
         TrainingError: the batch size that the user has named is larger than the training images.
     """
     fewest = max(FEWEST_IMAGES, _LARGEST_PART * ranks)
-    if count < fewest:
+    seen = count_seen(count, recipe)
+    if seen < fewest:
         raise DataError(
-            f"There are too few images: {count}. Training needs at least {fewest}, and some thousands for an "
+            f"There are too few images: {seen}. Training needs at least {fewest}, and some thousands for an "
             "encoder that is of use."
         )
-    share = _validation_share(recipe.validation_share, count)
-    training = len(split_rows(count, share, recipe.seed)[1])
+    share = _validation_share(recipe.validation_share, seen)
+    training = len(split_rows(seen, share, recipe.seed)[1])
     batch_size = recipe.batch_size
     if training < batch_size:
         if batch_size_given:
@@ -53,9 +55,10 @@ def changes(before: Recipe, after: Recipe, count: int) -> Iterator[str]:
     if after.batch_size != before.batch_size:
         yield f"batch_size is {after.batch_size} in place of {before.batch_size}, for {count} images"
     if after.validation_share != before.validation_share:
-        held_out = round(after.validation_share * count)
+        seen = count_seen(count, after)
+        held_out = round(after.validation_share * seen)
         share = f"{before.validation_share:.0%}"
-        yield f"{held_out} of {count} images are held out, more than the recipe's {share}"
+        yield f"{held_out} of {seen} images are held out, more than the recipe's {share}"
 
 
 def _validation_share(share: float, count: int) -> float:

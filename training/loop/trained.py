@@ -5,7 +5,7 @@ from pathlib import Path
 
 import torch
 
-from training.data import ImageSet
+from training.data import ImageSet, set_aside
 from training.errors import TrainingError
 from training.loop import checkpoint
 from training.loop.provenance import Provenance
@@ -49,26 +49,43 @@ class TrainedEncoder:
         return self.recipe.epochs * self.steps // self.total_steps
 
     def split(self, images: ImageSet) -> tuple[ImageSet, ImageSet]:
-        """Split the images as the run did: those it was trained on, and those held out.
+        """Split the images as the run did: those it was trained on, and those it validated with.
 
         Raises:
             TrainingError: the run was made of other images. Where it has no record of them, their number
                 has to be right.
         """
-        made_of, given = self.provenance.images if self.provenance else "", images.sha256()
-        if made_of and made_of != given:
-            raise TrainingError(
-                f"The {len(images)} training images are not those that the run was made of (SHA-256 "
-                f"{given[:12]}… instead of {made_of[:12]}…); name the same images in the same order."
-            )
-        trained, held_out = images.split(self.recipe.validation_share, self.recipe.seed)
+        self._check(images)
+        trained, validation = set_aside.fitted_and_validation(images, self.recipe)
         steps = self.recipe.epochs * (len(trained) // self.recipe.batch_size)
         if steps != self.total_steps:
             raise TrainingError(
                 f"{len(images)} training images would make {steps} steps, the run has {self.total_steps}; "
                 "name the images that it was trained on."
             )
-        return trained, held_out
+        return trained, validation
+
+    def seen(self, images: ImageSet) -> ImageSet:
+        """Take all images of the run but those that it set aside."""
+        return set_aside.seen(images, self.recipe)
+
+    def held_out(self, images: ImageSet) -> ImageSet:
+        """Take the images that the run set aside, without those that equal others.
+
+        Raises:
+            TrainingError: the run was made of other images.
+            DataError: it set none aside.
+        """
+        self._check(images)
+        return set_aside.held_out(images, self.recipe)
+
+    def _check(self, images: ImageSet) -> None:
+        made_of, given = self.provenance.images if self.provenance else "", images.sha256()
+        if made_of and made_of != given:
+            raise TrainingError(
+                f"The {len(images)} training images are not those that the run was made of (SHA-256 "
+                f"{given[:12]}… instead of {made_of[:12]}…); name the same images in the same order."
+            )
 
 
 def load_run(folder: Path) -> TrainedEncoder:

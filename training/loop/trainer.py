@@ -18,6 +18,7 @@ from torch import Generator, Tensor
 from contract.progress import Progress
 from training.data import ImageSet
 from training.data.image_set import split_rows
+from training.data.set_aside import count_seen, fitted_and_validation
 from training.distributed import ranks
 from training.errors import DataError, TrainingError
 from training.loop import checkpoint
@@ -77,7 +78,7 @@ def train(
 
     Args:
         recipe: what to train and how.
-        images: all that there are; the recipe's validation share is taken out of them.
+        images: all that there are; what the recipe sets aside and its validation share are taken out of them.
         folder: of the run.
         resume: continue from its checkpoint, or begin where it has none yet.
         build: makes what is trained: Deep InfoMax, or a method that it is compared with.
@@ -97,7 +98,7 @@ def train(
         )
     prepare(execution)
     steps_per_epoch = check_batches(recipe, len(images))
-    training, validation = images.split(recipe.validation_share, recipe.seed)
+    training, validation = fitted_and_validation(images, recipe)
     run = Run(recipe, folder, recipe.epochs * steps_per_epoch, build, execution, images.sha256())
     # Before the first rank writes anything: all come to the same answer.
     resume = resume and checkpoint.exists(folder)
@@ -147,13 +148,13 @@ def _start(run: Run, training: ImageSet, *, resume: bool, init: Path | None) -> 
 
 
 def check_batches(recipe: Recipe, count: int) -> int:
-    """Count the steps of an epoch on `count` images, the recipe's validation share among them.
+    """Count the steps of an epoch on `count` images, all that there are.
 
     Raises:
         DataError: nothing would be left to train on, or to validate with.
         TrainingError: they do not fill one batch, or the ranks cannot share it evenly.
     """
-    _, kept = split_rows(count, recipe.validation_share, recipe.seed)
+    _, kept = split_rows(count_seen(count, recipe), recipe.validation_share, recipe.seed)
     if len(kept) < recipe.batch_size:
         raise TrainingError(
             f"{len(kept)} training images are fewer than batch_size = {recipe.batch_size}. "

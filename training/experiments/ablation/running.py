@@ -5,6 +5,7 @@ from pathlib import Path
 import torch
 
 from training.data import ImageSet
+from training.data.set_aside import fitted_and_validation
 from training.evaluation.probes import fit_linear, knn_accuracy
 from training.experiments.ablation.result import AblationResult
 from training.export.embedding_graph import embedded, frozen_graph
@@ -24,7 +25,7 @@ def run(
     trained = train_or_resume(recipe, images, folder, execution=execution)
     if trained is None:
         return None
-    known, asked = images.split(recipe.validation_share, recipe.seed)
+    known, asked = fitted_and_validation(images, recipe)
     assert known.labels is not None and asked.labels is not None  # noqa: S101  (the command has looked)
     labels, truth = torch.from_numpy(known.labels), torch.from_numpy(asked.labels)
     frozen = frozen_graph(embedded(trained.encoder, "fc", known, recipe.seed))

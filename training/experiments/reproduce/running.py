@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from training.data import ImageSet
+from training.data.set_aside import fitted_and_validation
 from training.experiments.reproduce import result
 from training.experiments.reproduce.budget import Budget
 from training.experiments.reproduce.experiments import Build, Experiment, encoder_of
@@ -77,7 +78,7 @@ def _encoder(
     experiment: Experiment, recipe: Recipe, budget: Budget, images: ImageSet, out: Path
 ) -> tuple[Encoder | None, float]:
     """Train the encoder, and return it with the seconds that it took; None when a signal stopped it."""
-    training, _ = images.split(recipe.validation_share, recipe.seed)
+    training, _ = fitted_and_validation(images, recipe)
     if experiment.build is None:
         torch.manual_seed(recipe.seed)
         encoder = encoder_of(recipe)

@@ -37,7 +37,7 @@ FLOORS: dict[str, tuple[tuple[str, ...], ...]] = {
         ("recipe_file",),
         ("evaluation",),
         ("loop",),
-        ("export",),
+        ("export", "planning"),
         ("experiments",),
         ("report",),
         ("cli",),

@@ -34,6 +34,24 @@ def load_recipe(path: Path) -> Recipe:
         raise RecipeError(f"{path}: {error}") from error
 
 
+def load_recorded(path: Path) -> Recipe:
+    """Read the recipe that a run has written into its folder.
+
+    Raises:
+        RecipeError: there is none, or this version does not understand it.
+    """
+    try:
+        recipe = Recipe.model_validate_json(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise RecipeError(f"There is no {path}. Name the recipe of the run with --recipe.") from error
+    except (UnicodeDecodeError, ValidationError) as error:
+        raise RecipeError(
+            f"{path} is not the recipe of a run. Name it with --recipe, or train in another folder."
+        ) from error
+    check_buildable(recipe)
+    return recipe
+
+
 def from_toml(text: str) -> Recipe:
     """Read a recipe out of a card.
 

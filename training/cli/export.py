@@ -1,5 +1,6 @@
 """`infomax export`: from a run to a model folder that can be served."""
 
+import shlex
 from pathlib import Path
 from typing import Annotated
 
@@ -107,8 +108,8 @@ def report(artefact: Artefact, models: Path) -> None:
         typer.echo(loss_in_8_bits(card.int8))
     typer.echo(
         f"MI estimate: {card.calibration.mi_nats:.3f} nats.\n"
-        f"{artefact.folder} is written; serve it with INFOMAX_MODELS_DIR={models} INFOMAX_MODEL={card.name} "
-        "infomax serve"
+        f"{artefact.folder} is written. Serve it:\n"
+        f"infomax serve --models-dir {shlex.quote(str(models))} --model {card.name}"
     )
 
 

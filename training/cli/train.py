@@ -1,6 +1,8 @@
 """`infomax train`: options, and what can be refused before PyTorch is loaded."""
 
 import os
+import re
+import time
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -8,10 +10,22 @@ from typing import Annotated
 import typer
 
 from training.cli.failures import plain_failures
-from training.cli.options import RECIPE_HELP, InPrecision, Minutes, Precision, SkipUnreadable
+from training.cli.options import (
+    RECIPE_HELP,
+    UNSTATED,
+    InPrecision,
+    Licence,
+    Limits,
+    Minutes,
+    ModelsFolder,
+    Precision,
+    SkipUnreadable,
+    Summary,
+)
 from training.data import open_source
 from training.errors import TrainingError
 from training.loop import run_files
+from training.planning.choices import SIZES
 from training.shipped_recipes import recipe_file
 
 
@@ -24,12 +38,24 @@ class Device(StrEnum):
 
 
 def train(
-    recipe: Annotated[str, typer.Option(help=RECIPE_HELP)],
     data: Annotated[
         Path,
         typer.Option(help="A folder of images, a Parquet file or a folder of them; labels are not used."),
     ],
-    out: Annotated[Path, typer.Option(help="Folder of the run: checkpoint, metrics and curves.")],
+    recipe: Annotated[
+        str | None,
+        typer.Option(help=f"{RECIPE_HELP} Without one, it is made for the images, the time and the machine."),
+    ] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            help="Folder of the run: checkpoint, metrics and curves; default: runs/ and the data's name."
+        ),
+    ] = None,
+    size: Annotated[
+        int | None,
+        typer.Option(help="Height and width in pixels, where no recipe is named: 32, 64, 96 or 128."),
+    ] = None,
     resume: Annotated[
         bool,
         typer.Option(
@@ -54,12 +80,23 @@ def train(
         bool, typer.Option("--compile", help="Compile the encoder: a minute at the start, faster steps.")
     ] = False,
     report: Annotated[bool, typer.Option(help="Write report.html when it is finished.")] = True,
+    export: Annotated[
+        str | None,
+        typer.Option(
+            help="Name of a model to make of the finished run, measured on images that it set aside."
+        ),
+    ] = None,
+    models: ModelsFolder = Path("models"),
+    licence: Licence = UNSTATED,
+    summary: Summary = None,
+    limit: Limits = None,
 ) -> None:
     """Train an encoder. Ctrl-C or SIGTERM writes a checkpoint and stops with status 75."""
+    stop_at = None if minutes is None else time.monotonic() + 60 * minutes
     with plain_failures():
-        file = recipe_file(recipe)
-        if resume and init is not None:
-            raise TrainingError("--init and --resume contradict each other. A resumed run has its weights.")
+        file = None if recipe is None else recipe_file(recipe)
+        _check_options(recipe, size, resume=resume, init=init)
+        out = Path("runs") / _name_of(data) if out is None else out
         _check_folder(out, resume=resume)
         source = open_source(data)
         # Loads PyTorch, which takes seconds: a wrong path has been refused by now.
@@ -73,13 +110,44 @@ def train(
                 resume=resume,
                 epochs=epochs,
                 batch_size=batch_size,
+                size=size,
                 init=init,
-                minutes=minutes,
+                stop_at=stop_at,
                 skip_unreadable=skip_unreadable,
                 report=report,
+                export=export,
+                models=models,
+                stated=train_run.Statements(licence, summary, tuple(limit or ())),
             ),
             source,
             train_run.choose(device.value, precision.value, compiled=compile_encoder),
+        )
+
+
+def _name_of(data: Path) -> str:
+    """Name the run of images after their folder or file."""
+    path = data.resolve()
+    name = re.sub(r"[^\w.-]+", "-", path.name if path.is_dir() else path.stem).strip("-.")
+    return name or "images"
+
+
+def _check_options(recipe: str | None, size: int | None, *, resume: bool, init: Path | None) -> None:
+    """Refuse options that contradict each other.
+
+    Raises:
+        TrainingError: naming them.
+    """
+    if resume and init is not None:
+        raise TrainingError("--init and --resume contradict each other. A resumed run has its weights.")
+    if size is not None and (resume or recipe is not None):
+        other = "--resume" if resume else "--recipe"
+        raise TrainingError(f"--size and {other} contradict each other. The recipe has its input_size.")
+    if size is not None and size not in SIZES:
+        raise TrainingError(f"--size is {size}. Choose one of {', '.join(map(str, SIZES))}.")
+    if recipe is None and not resume and int(os.environ.get("WORLD_SIZE", "1")) > 1:
+        raise TrainingError(
+            "Several processes train here, and a recipe is chosen by one. Name it with --recipe, such as "
+            "own_images_64."
         )
 
 

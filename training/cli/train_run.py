@@ -1,6 +1,7 @@
-"""What `infomax train` does once its options are checked: from a recipe and images to a run's folder."""
+"""What `infomax train` does once its options are checked: from images to a run's folder, or to a model."""
 
 import logging
+import shlex
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,79 +9,139 @@ from pathlib import Path
 import typer
 
 from training.cli.exit_status import STOPPED
-from training.cli.report import VALIDATION, print_verdict
-from training.data import ImageSet, images
+from training.cli.own_release import Statements
+from training.cli.report import SET_ASIDE, VALIDATION, print_verdict
+from training.cli.train_export import check_name, check_parts, export_run
+from training.data import ImageSet, images, set_aside
 from training.data.source import Source
 from training.distributed import ranks
 from training.loop import run_files, trainer
 from training.loop.execution import Execution, choose
 from training.loop.small_sets import changes, fit_to_images
 from training.loop.trainer import TrainingResult, check_batches
+from training.planning import own_recipe
 from training.recipe import Recipe
-from training.recipe_file import load_recipe
+from training.recipe_file import load_recipe, load_recorded
 from training.report import write_report
 
-__all__ = ["Options", "choose", "run"]
+__all__ = ["Options", "Statements", "choose", "run"]
 
 _log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
 class Options:
-    """Options of the command line, as `infomax train --help` describes them."""
+    """Options of the command line, as `infomax train --help` describes them.
 
-    recipe: Path
+    Attributes:
+        stop_at: when --minutes are over, on the monotonic clock.
+        stated: what a model's maker says about it.
+    """
+
+    recipe: Path | None
     data: Path
     out: Path
     resume: bool
     epochs: int | None
     batch_size: int | None
+    size: int | None
     init: Path | None
-    minutes: float | None
+    stop_at: float | None
     skip_unreadable: bool
     report: bool
+    export: str | None
+    models: Path
+    stated: Statements
 
 
 def run(options: Options, source: Source, execution: Execution) -> None:
-    """Train, report on the run where that is asked for, and say what to do next.
+    """Train, report on the run and export it where that is asked for, and say what to do next.
 
     Raises:
         InfomaxError: before any work where that is possible.
         typer.Exit: with status 75 when a signal or the time limit stopped the run.
     """
-    recipe = _changed(load_recipe(options.recipe), options)
-    stop_at = None if options.minutes is None else time.monotonic() + 60 * options.minutes
+    if options.export is not None:
+        check_name(options.models, options.export)
     with ranks.joined(execution.device):
-        fitted = _fit(recipe, source.count, options)
-        check_batches(fitted, source.count)
-        with ranks.first_before_others():
-            loaded = images.load_training_images(source, fitted, skip_unreadable=options.skip_unreadable)
-        # Unreadable images are left out, and what remains may be fewer than a batch.
-        fitted = _fit(recipe, len(loaded), options, announce=True)
+        fitted, loaded = _prepared(options, source, execution)
+        # Before the run: the log names copies once, and too few images cost no hour.
+        apart = set_aside.held_out(loaded, fitted) if fitted.held_out_share else None
+        if options.export is not None:
+            check_parts(fitted, len(loaded), apart)
         result = trainer.train(
             fitted,
             loaded,
             options.out,
             resume=options.resume,
             execution=execution,
-            stop_at=stop_at,
+            stop_at=options.stop_at,
             init=options.init,
         )
         first = ranks.first()
         if first:
-            _print_result(result, options)
+            _print_result(result, options, fitted)
         # torchrun ends all processes as soon as one has ended with a status, so they end together.
         ranks.wait()
     if not result.finished:
         raise typer.Exit(STOPPED)
     # Alone: in a group its batches would wait for those of the others.
-    if first and options.report:
-        _report(options, loaded.split(fitted.validation_share, fitted.seed))
+    if not first:
+        return
+    if options.report:
+        known, validation = set_aside.fitted_and_validation(loaded, fitted)
+        asked, split = (validation, VALIDATION) if apart is None else (apart, SET_ASIDE)
+        _report(options, known, asked, split)
+    if options.export is not None and apart is not None:
+        export_run(options.out, options.data, options.export, options.stated, options.models, loaded, apart)
 
 
-def _changed(recipe: Recipe, options: Options) -> Recipe:
-    """Put the options' values in the place of the recipe's own."""
-    own = {"epochs": options.epochs, "batch_size": options.batch_size}
+def _prepared(options: Options, source: Source, execution: Execution) -> tuple[Recipe, ImageSet]:
+    """Read or make the recipe, decode the images, and fit the first to their number."""
+    if options.recipe is None and not options.resume:
+        return _chosen(options, source, execution)
+    recipe = _read(options)
+    fitted = _fit(_changed(recipe, options, source.count), source.count, options)
+    check_batches(fitted, source.count)
+    with ranks.first_before_others():
+        loaded = images.load_training_images(source, fitted, skip_unreadable=options.skip_unreadable)
+    # Unreadable images are left out, and what remains may be fewer than a batch.
+    changed = _changed(recipe, options, len(loaded))
+    if ranks.first() and changed.held_out_share != recipe.held_out_share:
+        typer.echo(own_recipe.set_aside_sentence(changed, len(loaded)))
+    return _fit(changed, len(loaded), options, announce=True), loaded
+
+
+def _chosen(options: Options, source: Source, execution: Execution) -> tuple[Recipe, ImageSet]:
+    """Make the recipe, saying what is chosen and why, and decode the images."""
+    given = own_recipe.Given(
+        options.size,
+        options.epochs,
+        options.batch_size,
+        options.stop_at,
+        report=options.report,
+        export=options.export is not None,
+    )
+    drafted = own_recipe.draft(source, given, execution)
+    typer.echo("\n".join(drafted.sentences))
+    loaded = images.load_training_images(source, drafted.recipe, skip_unreadable=options.skip_unreadable)
+    completed = own_recipe.complete(drafted, len(loaded), given, time.monotonic())
+    typer.echo("\n".join(completed.sentences))
+    return completed.recipe, loaded
+
+
+def _read(options: Options) -> Recipe:
+    if options.recipe is not None:
+        return load_recipe(options.recipe)
+    return load_recorded(options.out / run_files.RECIPE)
+
+
+def _changed(recipe: Recipe, options: Options, count: int) -> Recipe:
+    """Put the options' values in the place of the recipe's own, for `count` images."""
+    own: dict[str, float | None] = {"epochs": options.epochs, "batch_size": options.batch_size}
+    # The recipe of a folder is that of its run, which cannot set images aside any more.
+    if options.export is not None and options.recipe is not None and not recipe.held_out_share:
+        own["held_out_share"] = own_recipe.held_out_share(count)
     return recipe.model_copy(update={key: value for key, value in own.items() if value is not None})
 
 
@@ -92,25 +153,31 @@ def _fit(recipe: Recipe, count: int, options: Options, *, announce: bool = False
     return fitted
 
 
-def _print_result(result: TrainingResult, options: Options) -> None:
-    out, data = options.out, options.data
+def _print_result(result: TrainingResult, options: Options, recipe: Recipe) -> None:
     if not result.finished:
         typer.echo(
-            f"Stopped after step {result.step} of {result.total_steps}; {out / run_files.CHECKPOINT} is "
-            "written. Continue with the same command and --resume."
+            f"Stopped after step {result.step} of {result.total_steps}; "
+            f"{options.out / run_files.CHECKPOINT} is written. Continue with the same command and --resume."
         )
         return
     typer.echo(
-        f"Finished {result.total_steps} steps in {result.seconds / 60:.1f} minutes; curves are in {out}.\n"
-        f"Measure it:      infomax probe --run {out} --train {data} --test HELD_OUT\n"
-        f"Make it servable: infomax export --run {out} --train {data} --held-out HELD_OUT --name NAME …"
+        f"Finished {result.total_steps} steps in {result.seconds / 60:.1f} minutes; "
+        f"curves are in {options.out}."
+    )
+    if options.export is not None:
+        return
+    images_of = f"--run {shlex.quote(str(options.out))} --train {shlex.quote(str(options.data))}"
+    test, held_out = ("", "") if recipe.held_out_share else (" --test HELD_OUT", " --held-out HELD_OUT")
+    typer.echo(
+        f"Measure it:       infomax probe {images_of}{test}\n"
+        f"Make it servable: infomax export {images_of}{held_out} --name {options.out.name.lower()}"
     )
 
 
-def _report(options: Options, parts: tuple[ImageSet, ImageSet]) -> None:
+def _report(options: Options, known: ImageSet, asked: ImageSet, split: str) -> None:
     """Write the report of a finished run, whose checkpoint is worth more than any page about it."""
     try:
-        print_verdict(options.out, write_report(options.out, *parts, VALIDATION))
+        print_verdict(options.out, write_report(options.out, known, asked, split))
     except (Exception, KeyboardInterrupt) as error:
         problem = str(error) or type(error).__name__
         typer.echo(

@@ -60,14 +60,23 @@ class VersionImages:
             ExportError: naming which.
             DataError: their labels do not fit together.
         """
-        if len(self.fitted) < _FEWEST_TRAINING or len(self.held_out) < _FEWEST_HELD_OUT:
-            raise ExportError(
-                f"{len(self.fitted)} training images and {len(self.held_out)} held-out ones are too few to "
-                f"calibrate with; at least {_FEWEST_TRAINING} and {_FEWEST_HELD_OUT} are needed."
-            )
+        check_counts(len(self.fitted), len(self.held_out))
         if self.training.labels is not None and self.held_out.labels is not None:
             shared_labels(self.training, self.held_out)
         check_apart(self.training, self.held_out)
+
+
+def check_counts(fitted: int, held_out: int) -> None:
+    """Refuse too few images.
+
+    Raises:
+        ExportError: naming both numbers.
+    """
+    if fitted < _FEWEST_TRAINING or held_out < _FEWEST_HELD_OUT:
+        raise ExportError(
+            f"{fitted} training images and {held_out} held-out ones are too few to calibrate with; at least "
+            f"{_FEWEST_TRAINING} and {_FEWEST_HELD_OUT} are needed."
+        )
 
 
 def assemble(

@@ -56,11 +56,20 @@ class Release:
     held_out: str
 
     def __post_init__(self) -> None:
-        if re.fullmatch(NAME_PATTERN, self.name) is None:
-            raise ExportError(
-                f"The model's name is {self.name!r}. Use at most 64 lower case letters, digits, '.', '_' and "
-                "'-', a letter or digit first."
-            )
+        check_name(self.name)
+
+
+def check_name(name: str) -> None:
+    """Refuse a name that a card, a folder and a setting cannot all hold.
+
+    Raises:
+        ExportError: saying what is allowed.
+    """
+    if re.fullmatch(NAME_PATTERN, name) is None:
+        raise ExportError(
+            f"The model's name is {name!r}. Use at most 64 lower case letters, digits, '.', '_' and "
+            "'-', a letter or digit first."
+        )
 
 
 @dataclass(frozen=True)

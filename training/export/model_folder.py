@@ -26,6 +26,14 @@ def folder_of(models: Path, name: str, version: int) -> Path:
     return folder
 
 
+def next_version(models: Path, name: str) -> int:
+    """Number the version after the last one of a model; 1 where there is none."""
+    return (
+        max((int(folder.name) for folder in (models / name).glob("*") if folder.name.isdecimal()), default=0)
+        + 1
+    )
+
+
 def write_folder(
     card: ModelCard,
     encoder: onnx.ModelProto,

@@ -16,6 +16,11 @@ _QUERIES = 2_000
 _BATCH = 512
 
 
+def most_measured(training: int, validation: int, *, labels: bool) -> int:
+    """Count the images that one measurement encodes, of so many."""
+    return min(_QUERIES, validation) + (min(_BANK, training) if labels else 0)
+
+
 class Monitor:
     """Images that the seed draws, the same at every measurement.
 

@@ -1,5 +1,6 @@
 """What a run tells while it goes on: metrics, curves, progress. Of several ranks, the first one speaks."""
 
+import time
 from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
@@ -12,6 +13,8 @@ from training.loop.metrics import MetricsLog
 # A point this often, and more often in a run that is so short that its curves would have few.
 _LOG_EVERY = 50
 _FEWEST_POINTS = 100
+# Drawing takes a second, as much as an epoch of few images.
+_SECONDS_BETWEEN_DRAWINGS = 30.0
 
 
 class RunLog:
@@ -39,6 +42,7 @@ class RunLog:
         self._log = MetricsLog(folder, step) if ranks.first() else None
         self._progress = Progress("training")
         self._open = ExitStack()
+        self._drawn_at = float("-inf")
 
     def __enter__(self) -> "RunLog":
         if self._log is not None:
@@ -62,7 +66,10 @@ class RunLog:
         self._progress.update(step, self._total_steps, f"epoch {epoch}, loss {values['loss']:.3f}", share)
 
     def measured(self, step: int, values: dict[str, float]) -> None:
-        """Log the monitor's figures at the end of an epoch, and draw the curves."""
+        """Log the monitor's figures at the end of an epoch, and draw the curves now and then."""
         if self._log is not None:
             self._log.write(step, values)
-            self._log.draw()
+            now = time.monotonic()
+            if step == self._total_steps or now - self._drawn_at >= _SECONDS_BETWEEN_DRAWINGS:
+                self._log.draw()
+                self._drawn_at = now

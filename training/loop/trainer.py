@@ -40,6 +40,8 @@ from training.system.signals import Interruption, watch
 logger = logging.getLogger(__name__)
 
 _CHECKPOINT_SECONDS = 120.0
+# Epochs of a run after which it is measured, where it has so many.
+_FEWEST_MEASURED = 50
 
 
 @dataclass(frozen=True)
@@ -219,11 +221,21 @@ def _take_steps(
             if time.monotonic() - saved_at > _CHECKPOINT_SECONDS:
                 run.save()
                 saved_at = time.monotonic()
+        if not _ends_part(epoch + 1, run.recipe.epochs):
+            continue
         if monitor is not None:
             record.measured(run.step, monitor.measure())
         run.save()
     if run.trunk_maps is not None and ranks.first():
         run.trunk_maps.close()
+
+
+def _ends_part(epoch: int, epochs: int) -> bool:
+    """Tell whether figures and checkpoint follow this epoch: after each, or less often in a run of many.
+
+    Few images make epochs that are shorter than that.
+    """
+    return epoch % max(1, epochs // _FEWEST_MEASURED) == 0 or epoch == epochs
 
 
 def epoch_order(recipe: Recipe, epoch: int, count: int) -> Tensor:

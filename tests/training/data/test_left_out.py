@@ -128,7 +128,7 @@ def test_folders_without_permission_are_named(tmp_path: Path, caplog: pytest.Log
 def test_a_named_pipe_is_refused_and_not_waited_for(infomax: Infomax, tmp_path: Path, name: str) -> None:
     os.mkfifo(tmp_path / name)
     said = infomax(
-        "train", "--recipe", "own_images_32", "--data", tmp_path / name, "--out", tmp_path / "run"
+        "train", "--recipe", "own_images_64", "--data", tmp_path / name, "--out", tmp_path / "run"
     ).sentence
     assert "is neither a folder" in said or "is not a regular file" in said
 

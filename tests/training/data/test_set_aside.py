@@ -66,7 +66,7 @@ def test_shares_that_leave_nothing() -> None:
     given = images(noise(10, 8, 0))
     with pytest.raises(DataError, match="sets none of its 10 images aside"):
         set_aside.held_out(given, Parting(held_out_share=0.0))
-    with pytest.raises(DataError, match="held_out_share = 0.99 leaves none of 10 images"):
+    with pytest.raises(DataError, match=r"held_out_share = 0\.99 leaves none of 10 images"):
         set_aside.seen(given, Parting(held_out_share=0.99))
 
 

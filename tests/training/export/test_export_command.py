@@ -232,7 +232,7 @@ def test_the_command_writes_a_model_and_says_how_to_serve_it(
 ) -> None:
     answer = export_command(infomax, finished_run, sample_train, sample_test, tmp_path)
     assert answer.status == 0, answer.err
-    assert "INFOMAX_MODEL=sample infomax serve" in answer.out
+    assert answer.out.endswith(f"infomax serve --models-dir {tmp_path} --model sample\n")
     assert open_artefact(tmp_path / "sample" / "1").card.limits == ("One.", "Two.")
 
 

@@ -22,7 +22,7 @@ from training.cli.options import (
     Summary,
     Train,
 )
-from training.cli.own_release import Statements, own_release
+from training.cli.own_release import ModelStatements, own_release
 from training.data import images, open_source
 from training.export import version as versions
 from training.export.model_card import Release
@@ -55,7 +55,7 @@ def export(
     with plain_failures():
         folder_of(models, name, version)
         trained = load_run(run)
-        stated = Statements(licence, summary, tuple(limit or ()), data_name, held_out_name)
+        stated = ModelStatements(licence, summary, tuple(limit or ()), data_name, held_out_name)
         release = own_release(name, version, stated, trained.recipe, train, held_out)
         int8_loss = largest_loss if precision == "int8" else None
         _run(trained, train, held_out, models, release, int8_loss, skip_unreadable=skip_unreadable)

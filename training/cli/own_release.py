@@ -8,7 +8,7 @@ from training.recipe import Recipe
 
 
 @dataclass(frozen=True)
-class Statements:
+class ModelStatements:
     """What the maker of a model has said about it; None or nothing where that is left open.
 
     Attributes:
@@ -26,7 +26,7 @@ class Statements:
 
 
 def own_release(
-    name: str, version: int, stated: Statements, recipe: Recipe, train: Path, held_out: Path | None
+    name: str, version: int, stated: ModelStatements, recipe: Recipe, train: Path, held_out: Path | None
 ) -> Release:
     """Complete the statements of a release by what is known of the run.
 

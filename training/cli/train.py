@@ -117,7 +117,7 @@ def train(
                 report=report,
                 export=export,
                 models=models,
-                stated=train_run.Statements(licence, summary, tuple(limit or ())),
+                stated=train_run.ModelStatements(licence, summary, tuple(limit or ())),
             ),
             source,
             train_run.choose(device.value, precision.value, compiled=compile_encoder),

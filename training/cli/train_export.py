@@ -5,7 +5,7 @@ from pathlib import Path
 import typer
 
 from training.cli.export import report
-from training.cli.own_release import Statements, own_release
+from training.cli.own_release import ModelStatements, own_release
 from training.data import ImageSet
 from training.data.image_set import split_rows
 from training.data.set_aside import count_seen
@@ -56,7 +56,7 @@ def check_parts(recipe: Recipe, count: int, apart: ImageSet | None) -> None:
 
 
 def export_run(
-    run: Path, data: Path, name: str, stated: Statements, models: Path, given: ImageSet, apart: ImageSet
+    run: Path, data: Path, name: str, stated: ModelStatements, models: Path, given: ImageSet, apart: ImageSet
 ) -> None:
     """Write the next version of a model, and say how to serve it.
 

@@ -1,6 +1,7 @@
 """What `infomax train` does once its options are checked: from images to a run's folder, or to a model."""
 
 import logging
+import re
 import shlex
 import time
 from dataclasses import dataclass
@@ -9,7 +10,7 @@ from pathlib import Path
 import typer
 
 from training.cli.exit_status import STOPPED
-from training.cli.own_release import Statements
+from training.cli.own_release import ModelStatements
 from training.cli.report import SET_ASIDE, VALIDATION, print_verdict
 from training.cli.train_export import check_name, check_parts, export_run
 from training.data import ImageSet, images, set_aside
@@ -24,7 +25,7 @@ from training.recipe import Recipe
 from training.recipe_file import load_recipe, load_recorded
 from training.report import write_report
 
-__all__ = ["Options", "Statements", "choose", "run"]
+__all__ = ["ModelStatements", "Options", "choose", "run"]
 
 _log = logging.getLogger(__name__)
 
@@ -51,7 +52,7 @@ class Options:
     report: bool
     export: str | None
     models: Path
-    stated: Statements
+    stated: ModelStatements
 
 
 def run(options: Options, source: Source, execution: Execution) -> None:
@@ -170,8 +171,14 @@ def _print_result(result: TrainingResult, options: Options, recipe: Recipe) -> N
     test, held_out = ("", "") if recipe.held_out_share else (" --test HELD_OUT", " --held-out HELD_OUT")
     typer.echo(
         f"Measure it:       infomax probe {images_of}{test}\n"
-        f"Make it servable: infomax export {images_of}{held_out} --name {options.out.name.lower()}"
+        f"Make it servable: infomax export {images_of}{held_out} --name {_model_name(options.out)}"
     )
+
+
+def _model_name(run: Path) -> str:
+    """Make a name of a model out of that of a run's folder."""
+    name = re.sub("[^a-z0-9._-]+", "-", run.resolve().name.lower()).strip("-._")
+    return name[:64] or "mine"
 
 
 def _report(options: Options, known: ImageSet, asked: ImageSet, split: str) -> None:

@@ -4,6 +4,7 @@ Epochs follow what the recipe was tried with: 200 for some thousand images, and 
 as many. More time never makes a choice smaller, and neither does a quicker machine.
 """
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -62,13 +63,12 @@ def count_to_set_aside(count: int) -> int:
 def batch_size(fitted: int) -> int:
     """Choose a power of two of which `fitted` images make several in an epoch, 128 where they suffice."""
     wanted = max(_SMALLEST_BATCH, min(_BATCH, fitted // _BATCHES_IN_EPOCH))
-    power: int = 2 ** (wanted.bit_length() - 1)
-    return power
+    return 1 << (wanted.bit_length() - 1)
 
 
 def full_epochs(seen: int) -> int:
     """Choose how many epochs this many images need, time permitting."""
-    epochs = round(_EPOCHS * (_EPOCHS_FOR / max(1, seen)) ** 0.5)
+    epochs = round(_EPOCHS * math.sqrt(_EPOCHS_FOR / max(1, seen)))
     return max(_FEWEST_EPOCHS, min(_MOST_EPOCHS, epochs))
 
 

@@ -7,7 +7,7 @@ all three.
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 from fastapi import Request
 
@@ -16,10 +16,12 @@ from service.inputs.base64_image import decode_text, kind_of
 from service.inputs.body import media_type, read_body
 from service.inputs.json_text import read_json
 from service.inputs.multipart import Part, parse_multipart, too_many_items
-from service.inputs.parameters import Text, merge, query_of
+from service.inputs.parameters import Parameters, Text, merge, parse, query_of
 from service.settings import Settings
 
 _FORM_START = 64
+
+P = TypeVar("P", bound=Parameters)
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,45 +40,51 @@ class Layout:
 
 
 @dataclass(frozen=True, slots=True)
-class Payload:
+class Payload(Generic[P]):
     """A request taken apart.
 
     Attributes:
+        parameters: of the request, checked.
         images: encoded images in order; none where JSON, or a form, names none.
         named: the further images of the layout that were sent.
-        members: parameters, as they came.
     """
 
+    parameters: P
     images: list[bytes]
     named: Mapping[str, bytes] = field(default_factory=dict)
-    members: Mapping[str, object] = field(default_factory=dict)
 
 
-async def read_payload(request: Request, layout: Layout, settings: Settings) -> Payload:
+async def read_payload(
+    request: Request, parameters: type[P], layout: Layout, settings: Settings
+) -> Payload[P]:
     """Read a request's body and take it apart; the images are not looked into.
+
+    Parameters are checked before images: one that says what the input is decides what is wrong with it.
 
     Raises:
         ServiceError: 413 `request_too_large` or `too_many_items`, 415 `unsupported_media_type`, 400
             `invalid_json` or `malformed_multipart`, 422 `invalid_base64`, `url_not_fetched`,
-            `one_image_expected` or `invalid_parameter` (a name given twice).
+            `one_image_expected` or `invalid_parameter`.
     """
     kind = media_type(request)
     query = query_of(request)
     most = settings.max_request_items
     if kind == "application/json":
         body = await read_body(request, settings.max_request_bytes)
-        return _from_json(body, layout, query, most)
+        return _from_json(body, parameters, layout, query, most)
     if kind == "multipart/form-data":
         body = await read_body(request, settings.max_request_bytes)
-        return _from_parts(parse_multipart(request.headers["content-type"], body, most), layout, query, most)
+        parts = parse_multipart(request.headers["content-type"], body, most)
+        return _from_parts(parts, parameters, layout, query, most)
     if kind in ("", "application/octet-stream") or kind.startswith("image/"):
-        return Payload([await read_body(request, settings.max_request_bytes)], members=merge(query))
+        checked = parse(parameters, merge(query))
+        return Payload(checked, [await read_body(request, settings.max_request_bytes)])
     if kind == "application/x-www-form-urlencoded":
         # curl names this type for --data-binary; a form of that type is printable, an image is not.
         body = await read_body(request, settings.max_request_bytes)
         start = body[:_FORM_START]
         if not body or not (start.isascii() and start.decode().isprintable()):
-            return Payload([body], members=merge(query))
+            return Payload(parse(parameters, merge(query)), [body])
     raise ServiceError(
         415,
         "unsupported_media_type",
@@ -107,11 +115,14 @@ def no_image(where: str) -> ServiceError:
     return ServiceError(422, "no_image", f"The request holds no image: {where}.")
 
 
-def _from_json(body: bytes, layout: Layout, query: list[tuple[str, Text]], most: int) -> Payload:
+def _from_json(
+    body: bytes, parameters: type[P], layout: Layout, query: list[tuple[str, Text]], most: int
+) -> Payload[P]:
     members = json_object(body)
-    named = {name: decode_text(members.pop(name), name) for name in layout.named if name in members}
-    images = _from_member(members.pop(layout.member), layout, most) if layout.member in members else []
-    return Payload(images, named, merge(query, members.items()))
+    given = {name: members.pop(name) for name in (layout.member, *layout.named) if name in members}
+    checked = parse(parameters, merge(query, members.items()), (layout.member, *layout.named))
+    images = _from_member(given.pop(layout.member), layout, most) if layout.member in given else []
+    return Payload(checked, images, {name: decode_text(value, name) for name, value in given.items()})
 
 
 def _from_member(value: object, layout: Layout, most: int) -> list[bytes]:
@@ -124,7 +135,11 @@ def _from_member(value: object, layout: Layout, most: int) -> list[bytes]:
     return [decode_text(one, f"{layout.member}[{place}]") for place, one in enumerate(value)]
 
 
-def _from_parts(parts: list[Part], layout: Layout, query: list[tuple[str, Text]], most: int) -> Payload:
+def _from_parts(
+    parts: list[Part], parameters: type[P], layout: Layout, query: list[tuple[str, Text]], most: int
+) -> Payload[P]:
+    fields = [(part.name, Text(part.text)) for part in parts if not part.is_file]
+    checked = parse(parameters, merge(query, fields))
     files = [part for part in parts if part.is_file]
     named = merge((part.name, part.content) for part in files if part.name in layout.named)
     images = [part.content for part in files if part.name not in layout.named]
@@ -132,8 +147,7 @@ def _from_parts(parts: list[Part], layout: Layout, query: list[tuple[str, Text]]
         raise too_many_items(most)
     if len(images) > 1 and not layout.several:
         raise one_image_expected(len(images), "send one request for each")
-    fields = [(part.name, Text(part.text)) for part in parts if not part.is_file]
-    return Payload(images, named, merge(query, fields))
+    return Payload(checked, images, named)
 
 
 def one_image_expected(count: int, remedy: str) -> ServiceError:

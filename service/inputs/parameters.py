@@ -4,7 +4,7 @@ One name means the same in all three places. JSON has types, and they count: `tr
 In a query or a form everything is text. An unknown name is refused, since it is nearly always a slip.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Annotated, Any, TypeVar, get_args
 
 from fastapi import Request
@@ -57,8 +57,13 @@ P = TypeVar("P", bound=BaseModel)
 T = TypeVar("T")
 
 
-def parse(kind: type[P], members: Mapping[str, object]) -> P:
+def parse(kind: type[P], members: Mapping[str, object], images: Sequence[str] = ()) -> P:
     """Check the members of a request: texts by what they say, all others by their type too.
+
+    Args:
+        kind: model of the parameters.
+        members: of the request, without its images.
+        images: names of the members that hold images, which a refusal lists beside the parameters.
 
     Raises:
         ServiceError: 422 `invalid_parameter`, naming the first that is not allowed and what is.
@@ -71,15 +76,15 @@ def parse(kind: type[P], members: Mapping[str, object]) -> P:
             return parsed
         more = kind.model_validate(texts)
     except ValidationError as error:
-        raise _refusal(kind, error.errors(include_url=False)[0]) from None
+        raise _refusal(kind, error.errors(include_url=False)[0], images) from None
     return parsed.model_copy(update={name: getattr(more, name) for name in more.model_fields_set})
 
 
-def _refusal(kind: type[BaseModel], first: ErrorDetails) -> ServiceError:
+def _refusal(kind: type[BaseModel], first: ErrorDetails, images: Sequence[str]) -> ServiceError:
     *above, last = first["loc"] or ("",)
     name = ".".join(map(str, first["loc"]))
     if first["type"] == _UNKNOWN:
-        known = ", ".join(_model_at(kind, above).model_fields)
+        known = ", ".join([*([] if above else images), *_model_at(kind, above).model_fields])
         where = f"in {'.'.join(map(str, above))}" if above else "here"
         return refused(f"There is no parameter {str(last)[:_SHOWN]!a} {where}. There are {known}.")
     if first["type"] == "missing":

@@ -11,7 +11,7 @@ from contract.card import ModelCard
 from service.http.deadlines import within_deadline
 from service.inference.results import Stages, Want
 from service.inputs.images import Layout, no_image, read_payload
-from service.inputs.parameters import Parameters, parse, refused
+from service.inputs.parameters import Parameters, refused
 from service.outputs import accept
 from service.outputs.arrays import arrow_stream, npy
 from service.outputs.embeddings import VectorEncoding, openai_list, shorten
@@ -66,10 +66,10 @@ async def create_embeddings(request: Request) -> Response:
     """Embed every image of the request, or refuse it as a whole."""
     runtime = runtime_of(request)
     media_type = accept.choose(request.headers.get("accept", ""), _OFFERED)
-    payload = await read_payload(request, _LAYOUT, runtime.settings)
+    payload = await read_payload(request, EmbeddingParameters, _LAYOUT, runtime.settings)
     if not payload.images:
         raise no_image("name it in the member input, or send it as a file of the form")
-    parameters = parse(EmbeddingParameters, payload.members)
+    parameters = payload.parameters
     served = served_for(request, parameters.model)
     card = served.pipeline.card
     dimensions = parameters.dimensions_of(card)

@@ -46,8 +46,8 @@ class ItemParameters(Parameters):
 async def put_item(request: Request) -> Response:
     """Store one item, in place of an older one of the same id; answer once it is on the disk."""
     item_id = item_id_of(request)
-    payload = await read_payload(request, _LAYOUT, runtime_of(request).settings)
-    parameters = parse(ItemParameters, payload.members)
+    payload = await read_payload(request, ItemParameters, _LAYOUT, runtime_of(request).settings)
+    parameters = payload.parameters
     served = served_for(request, parameters.model)
     metadata = check_object({} if parameters.metadata is None else parameters.metadata)
     if parameters.vector is not None:

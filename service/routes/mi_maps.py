@@ -17,7 +17,7 @@ from service.inference.maps import WANTS, PatchMap
 from service.inference.pipeline import Pipeline
 from service.inference.results import Embedded, Stages, Want
 from service.inputs.images import Layout, Payload, no_image, one_image_expected, read_payload
-from service.inputs.parameters import parse, refused
+from service.inputs.parameters import refused
 from service.outputs import accept
 from service.outputs.arrays import npy
 from service.outputs.heat_map import Picture, draw_heat_map
@@ -55,10 +55,10 @@ async def create_mi_maps(request: Request) -> Response:
     """Map every image of the request, or refuse it as a whole."""
     runtime = runtime_of(request)
     media_type = accept.choose(request.headers.get("accept", ""), _OFFERED)
-    payload = await read_payload(request, _LAYOUT, runtime.settings)
+    payload = await read_payload(request, MapParameters, _LAYOUT, runtime.settings)
     if not payload.images:
         raise no_image("name it in the member input, or send it as a file of the form")
-    parameters = parse(MapParameters, payload.members)
+    parameters = payload.parameters
     kind, resolution = MapKind(parameters.kind), parameters.resolution
     check_resolution(kind, resolution)
     if kind is MapKind.CONTRIBUTION and _REFERENCE in payload.named:
@@ -91,7 +91,12 @@ async def create_mi_maps(request: Request) -> Response:
 
 
 async def _embed(
-    request: Request, pipeline: Pipeline, payload: Payload, want: Want, resolution: int, stages: Stages
+    request: Request,
+    pipeline: Pipeline,
+    payload: Payload[MapParameters],
+    want: Want,
+    resolution: int,
+    stages: Stages,
 ) -> tuple[list[Embedded], Embedded | None]:
     """Embed the images, and the reference where there is one."""
     embed = partial(embed_all, request, pipeline, PATH, stages=stages)

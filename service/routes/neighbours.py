@@ -18,7 +18,7 @@ from service.index.vectors import check_vector
 from service.inference.image_size import image_size
 from service.inference.results import Embedded, Failed, Stages, Want
 from service.inputs.images import Layout, Payload, no_image, read_payload
-from service.inputs.parameters import JsonExamples, JsonVector, parse, refused
+from service.inputs.parameters import JsonExamples, JsonVector, refused
 from service.models.instance import ModelInstance
 from service.outputs import accept
 from service.outputs.json import dump
@@ -92,17 +92,17 @@ async def find_neighbours(request: Request) -> Response:
     """Search the items of the model that answers, best first."""
     runtime = runtime_of(request)
     media_type = accept.choose(request.headers.get("accept", ""), _OFFERED)
-    payload = await read_payload(request, _LAYOUT, runtime.settings)
-    parameters = parse(NeighbourParameters, payload.members)
+    payload = await read_payload(request, NeighbourParameters, _LAYOUT, runtime.settings)
+    parameters = payload.parameters
     served = served_for(request, parameters.model)
     condition, reach = parameters.condition, parameters.reach
-    _check_one_query(payload, parameters)
+    _check_one_query(payload)
     _check_explained(parameters, media_type)
     stages = Stages()
     dimensions = served.index.dimensions
     positive = parse_examples(parameters.positive, "positive", dimensions)
     negative = parse_examples(parameters.negative, "negative", dimensions)
-    query = await _query(request, served, payload, parameters, stages)
+    query = await _query(request, served, payload, stages)
     vector = query.vector
     if positive or negative or vector is None:
         vector = await combine(served, vector, positive, negative)
@@ -148,7 +148,8 @@ async def find_neighbours(request: Request) -> Response:
     return Response(content, headers=headers, media_type=media_type)
 
 
-def _check_one_query(payload: Payload, parameters: NeighbourParameters) -> None:
+def _check_one_query(payload: Payload[NeighbourParameters]) -> None:
+    parameters = payload.parameters
     given = [
         name
         for name, present in (
@@ -192,8 +193,9 @@ def _check_explained(parameters: NeighbourParameters, media_type: str) -> None:
 
 
 async def _query(
-    request: Request, served: ModelInstance, payload: Payload, parameters: NeighbourParameters, stages: Stages
+    request: Request, served: ModelInstance, payload: Payload[NeighbourParameters], stages: Stages
 ) -> _QueryVector:
+    parameters = payload.parameters
     if parameters.id is not None:
         item_id = check_id(parameters.id)
         vector = (await stored_item(served, item_id)).vector

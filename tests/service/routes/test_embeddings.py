@@ -195,6 +195,7 @@ REFUSALS: list[tuple[dict[str, Any], int, str, str]] = [
         "0 bytes",
     ),
     ({"json": {"input": text(photo()), "modality": "text"}}, 422, "invalid_parameter", "modality='text'"),
+    ({"json": {"input": "a red dress", "modality": "text"}}, 422, "invalid_parameter", "modality='text'"),
     ({"json": {"input": text(photo()), "modality": 1}}, 422, "invalid_parameter", "modality=1"),
     ({"json": {"input": text(photo()), "dimensions": True}}, 422, "invalid_parameter", "dimensions=true"),
     (
@@ -209,7 +210,7 @@ REFUSALS: list[tuple[dict[str, Any], int, str, str]] = [
         "invalid_encoding",
         "not the gzip",
     ),
-    ({"json": {"image": text(photo())}}, 422, "no_image", "member input"),
+    ({"json": {"image": text(photo())}}, 422, "invalid_parameter", "There are input, model"),
     ({"json": {"input": 3}}, 422, "invalid_base64", "input must be a string"),
     ({"json": {"input": [text(photo()), [1, 2]]}}, 422, "invalid_base64", "input[1]"),
     ({"json": {"input": ["https://example.org/a.jpg"]}}, 422, "url_not_fetched", "fetches nothing"),

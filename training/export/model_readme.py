@@ -93,7 +93,7 @@ def _quality(quality: Quality) -> Iterator[str]:
 
 def _calibration(measured: Calibration) -> Iterator[str]:
     yield (
-        f"CardFigures on {measured.images:,} images ({measured.split}); the nats refer to {measured.joint}, "
+        f"Measured on {measured.images:,} images ({measured.split}); the nats refer to {measured.joint}, "
         f"against a bank of {measured.bank} codes."
     )
     yield ""
@@ -125,7 +125,7 @@ def _loss(int8: Int8Encoder, fp32_maps: Calibration) -> Iterator[str]:
     loss = int8.loss
     yield (
         f"`{int8.weights.file}` is the same encoder in 8 bits ({int8.scheme}), its ranges read off "
-        f"{int8.calibration_images} training images. CardFigures on {loss.images:,} images ({loss.split}):"
+        f"{int8.calibration_images} training images. Measured on {loss.images:,} images ({loss.split}):"
     )
     yield ""
     yield "| figure | fp32 | int8 |"

@@ -14,6 +14,7 @@ full range do not fit: they would be cut off, silently and on those processors o
 import contextlib
 import io
 import logging
+import math
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -35,6 +36,8 @@ _PRODUCTS = ("Gemm", "MatMul")
 _QUANTISED = ("Conv", *_PRODUCTS, "Relu", "Add", "MaxPool", "AveragePool", "GlobalAveragePool")
 # The few largest activations of half a million images' patches would make every step coarser.
 _PERCENTILE = 99.999
+# Images whose activations are kept at a time: some 40 MB each at 224 x 224 pixels.
+_AT_ONCE = 8
 
 
 def quantise(encoder: onnx.ModelProto, pixels: NDArray[np.uint8], seed: int) -> onnx.ModelProto:
@@ -49,11 +52,12 @@ def quantise(encoder: onnx.ModelProto, pixels: NDArray[np.uint8], seed: int) -> 
         source, target = Path(folder) / "fp32.onnx", Path(folder) / "int8.onnx"
         prepared = _prepared(encoder)
         rows = sample_rows(len(pixels), CALIBRATION_IMAGES, seed)
+        reader = _CalibrationReader(encoder.graph.input[0].name, pixels[rows])
         onnx.save(prepared, source)
         quantize_static(
             source,
             target,
-            _CalibrationReader(encoder.graph.input[0].name, pixels[rows]),
+            reader,
             op_types_to_quantize=list(_QUANTISED),
             nodes_to_exclude=_kept_in_floats(prepared.graph),
             per_channel=True,
@@ -63,6 +67,8 @@ def quantise(encoder: onnx.ModelProto, pixels: NDArray[np.uint8], seed: int) -> 
             calibrate_method=CalibrationMethod.Percentile,
             extra_options={
                 "CalibPercentile": _PERCENTILE,
+                # Named after one method, it parts the images for all. It has to divide their number.
+                "CalibStridedMinMax": math.gcd(len(reader), _AT_ONCE),
                 "OpTypesToExcludeOutputQuantization": list(_PRODUCTS),
             },
         )
@@ -110,9 +116,19 @@ class _CalibrationReader(CalibrationDataReader):  # type: ignore[misc]
     """Training images one by one: the quantiser's histograms cannot do with a last batch that is smaller."""
 
     def __init__(self, name: str, pixels: NDArray[np.uint8]) -> None:
-        self._images: Iterator[dict[str, NDArray[np.uint8]]] = ({name: image[None]} for image in pixels)
+        self._name, self._pixels = name, pixels
+        self.set_range(0, len(pixels))
+
+    def __len__(self) -> int:
+        return len(self._pixels)
+
+    def set_range(self, start_index: int, end_index: int) -> None:
+        """Go on with a part of the images."""
+        part = self._pixels[start_index:end_index]
+        self._images: Iterator[dict[str, NDArray[np.uint8]]] = ({self._name: image[None]} for image in part)
 
     def get_next(self) -> dict[str, NDArray[np.uint8]] | None:
+        """Return the next image of the part; None after its last."""
         return next(self._images, None)
 
 

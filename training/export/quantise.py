@@ -33,7 +33,7 @@ SCHEME = (
     "the critic in float32"
 )
 _PRODUCTS = ("Gemm", "MatMul")
-_QUANTISED = ("Conv", *_PRODUCTS, "Relu", "Add", "MaxPool", "AveragePool", "GlobalAveragePool")
+_QUANTISED = ("Conv", *_PRODUCTS, "Relu", "Clip", "Add", "MaxPool", "AveragePool", "GlobalAveragePool")
 # The few largest activations of half a million images' patches would make every step coarser.
 _PERCENTILE = 99.999
 # Images whose activations are kept at a time: some 40 MB each at 224 x 224 pixels.

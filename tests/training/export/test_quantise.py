@@ -84,6 +84,23 @@ def test_a_rectified_map_is_rounded_once_though_it_is_an_output(int8: onnx.Model
     assert rectified == ["Conv", "Gemm"]
 
 
+def test_a_limited_rectifier_is_rounded_with_the_convolution_before_it(
+    fp32: onnx.ModelProto, training: ImageSet
+) -> None:
+    limited = onnx.ModelProto()
+    limited.CopyFrom(fp32)
+    for name, bound in (("least", 0.0), ("most", 6.0)):
+        limited.graph.initializer.append(onnx.numpy_helper.from_array(np.array(bound, np.float32), name))
+    rectifiers = [node for node in limited.graph.node if node.op_type == "Relu"]
+    for node in rectifiers:
+        node.op_type = "Clip"
+        node.input.extend(["least", "most"])
+    rounded = quantise(limited, training.pixels, seed=0)
+    left = [node for node in rounded.graph.node if node.op_type == "Clip" and "most" in node.input]
+    # Behind the first convolution, which stays in floats.
+    assert len(left) <= 1 < len(rectifiers)
+
+
 def test_the_same_images_give_the_same_graph(
     fp32: onnx.ModelProto, int8: onnx.ModelProto, training: ImageSet
 ) -> None:

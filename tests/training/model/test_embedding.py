@@ -41,7 +41,7 @@ def test_deviations_come_closer_together_by_the_stated_power() -> None:
     vectors = torch.randn(50_000, 3, generator=generator) * torch.tensor([1.0, 10.0, 0.1])
     embedding = EmbeddingHead(3)
     embedding.fit([vectors])
-    deviations = ((vectors - embedding.centre) @ embedding.axes).std(dim=0)
+    deviations = ((vectors - embedding.centre) @ embedding.projection).std(dim=0)
     # 10 ** (1 - 0.7), 1 and 0.1 ** (1 - 0.7), strongest first; the smallest variance meets its floor.
     assert deviations.tolist() == pytest.approx([10**0.3, 1.0, 0.1**0.3], rel=0.02)
 
@@ -53,7 +53,8 @@ def test_it_does_not_matter_in_what_batches_vectors_come() -> None:
     parts.fit(vectors.split(64))
     # An axis may point either way.
     difference = (whole(vectors) @ whole(vectors).T) - (parts(vectors) @ parts(vectors).T)
-    assert difference.abs().max() < 1e-4
+    # Axes are rounded to 16 bits, either way to others.
+    assert difference.abs().max() < 2e-3
 
 
 def test_few_images_support_few_axes() -> None:

@@ -35,7 +35,7 @@ def with_embedding(trunk: onnx.ModelProto, head: EmbeddingHead) -> onnx.ModelPro
     graph = model.graph
     constants = {
         "centre": head.centre.numpy(),
-        "axes": head.axes.numpy(),
+        "axes": head.projection.numpy(),
         "last_axis": np.array([1], np.int64),
         # As torch.nn.functional.normalize has it.
         "least_length": np.array(1e-12, np.float32),

@@ -22,7 +22,7 @@ help:
 	@echo "make docs   the documents as a site, in build/site"
 	@echo "make figures   draw the figures of the mathematics page"
 	@echo "make pictures DATA=test.parquet   draw the README's pictures from images that were not trained on"
-	@echo "make page-picture DATA=test.parquet   draw the README's picture of the page (needs Chromium)"
+	@echo "make page-picture   draw the README's picture of the page (needs Chromium)"
 	@echo "make samples DATA='test.parquet validation.parquet'   choose the page's sample images anew"
 	@echo "make audit   look the pinned versions up among known vulnerabilities (needs a network)"
 	@echo "make lock    constraints.txt and serving.lock for pyproject.toml (ARGS=--upgrade; needs a network)"
@@ -125,7 +125,7 @@ pictures: .venv/complete
 
 # Of a service that runs on port 8000 with an empty index.
 page-picture: .venv/complete
-	$(BIN)/python -m docs.page_picture $(DATA)
+	$(BIN)/python -m docs.page_picture
 
 samples: .venv/complete
 	$(BIN)/python -m docs.samples $(DATA)

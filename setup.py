@@ -4,7 +4,7 @@ from pathlib import Path
 
 from setuptools import find_packages, setup
 
-DEFAULT_MODEL = "cifar10"
+DEFAULT_MODEL = "photos"
 
 
 def newest_version(model: Path) -> Path | None:

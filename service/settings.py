@@ -46,7 +46,7 @@ class Settings(BaseSettings):
         description="folder of <name>/<version> model folders; default: the models that come with Infomax",
     )
     model: str = Field(
-        default="cifar10",
+        default="photos",
         pattern=f"^{_MODEL}$",
         description="model to serve: a name, for its newest version, or name/version",
     )

@@ -19,7 +19,7 @@ PAGES = (ROOT / "README.md", ROOT / "docs" / "python.md")
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    with serving(ROOT / "models", tmp_path_factory.mktemp("examples"), model="cifar10") as running:
+    with serving(ROOT / "models", tmp_path_factory.mktemp("examples"), model="photos") as running:
         yield running
 
 

@@ -36,7 +36,7 @@ def curl_version() -> tuple[int, ...]:
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    with serving(ROOT / "models", tmp_path_factory.mktemp("examples"), model="cifar10") as running:
+    with serving(ROOT / "models", tmp_path_factory.mktemp("examples"), model="photos") as running:
         yield running
 
 

@@ -16,7 +16,7 @@ from tritonclient.utils import InferenceServerException
 from tests.end_to_end.server import ROOT, Server, serving
 
 SAMPLES = ROOT / "tests" / "data" / "sample_test.parquet"
-MODEL = "cifar10"
+MODEL = "photos"
 
 
 @pytest.fixture(scope="module")

@@ -70,7 +70,7 @@ def test_it_serves_the_shipped_model_from_any_folder(
             f"{server.url}/v1/embeddings", content=photo(1), headers={"Content-Type": "image/jpeg"}
         )
         assert answer.status_code == 200, answer.text
-        assert answer.headers["X-Model"].startswith("cifar10/")
+        assert answer.headers["X-Model"].startswith("photos/")
     finally:
         server.clean_up()
     models = next(installed.environment.glob("lib/python*/site-packages/infomax/models"))

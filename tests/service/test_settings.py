@@ -88,7 +88,7 @@ def test_a_number_without_bound_is_refused_by_name(
     [
         ("models", "clothing,clothing"),
         ("models", "clothing/1,digits,clothing/1"),
-        ("models", "cifar10"),
+        ("models", "photos"),
         ("models", "clothing,"),
         ("models", "clothing,,digits"),
         ("open_routes", "docs,docs"),

@@ -13,9 +13,13 @@ const ITEMS = 24; // on a page
 // What is asked for, the ends of the pages before this one, and the end of this one: null for the last.
 const listed = { prefix: "", filter: "", before: [], after: "", next: null };
 
+let asked = 0; // pages, so that a late answer to an earlier question is not shown
+
 async function list() {
+  const turn = ++asked;
   const { prefix, filter, before, after } = listed;
   const { items, next } = await api.items({ prefix, filter, after, limit: ITEMS });
+  if (turn !== asked) return;
   listed.next = next;
   part("items").replaceChildren(...items.map(entry));
   const first = before.length * ITEMS + 1;

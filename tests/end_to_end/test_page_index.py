@@ -97,6 +97,7 @@ def test_items_are_found_by_id_and_by_metadata(page: Page) -> None:
 
 def test_an_item_is_deleted_only_after_a_yes(page: Page, server: Server) -> None:
     find(page, "d")
+    expect(page.locator("#items b")).to_have_text(['dogs/"b" & ü?'])
     page.click("#items button")
     expect(page.locator("#confirm-text")).to_have_text('Delete dogs/"b" & ü? from the index?')
     page.keyboard.press("Escape")

@@ -1,12 +1,13 @@
 """The index on the page in a real browser: lists, search by id and metadata, deletion with a question."""
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import quote
 
 import httpx
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, Page, Route, expect
 
 from tests.end_to_end.browser import CHROMIUM, NO_CHROMIUM, chromium, collect_errors
 from tests.end_to_end.server import Server, serving
@@ -116,3 +117,19 @@ def test_an_item_is_deleted_only_after_a_yes(page: Page, server: Server) -> None
     expect(page.locator("#status")).to_have_text(f"{CATS} items deleted.")
     left = httpx.get(f"{server.url}/v1/items").json()["items"]
     assert [one["id"] for one in left] == ["vector"]
+
+
+def test_a_late_answer_to_an_earlier_search_is_not_shown(page: Page) -> None:
+    of_cats = re.compile(r"/v1/items\?prefix=cats")
+    held: list[Route] = []
+    page.route(of_cats, lambda route: held.append(route))
+    with page.expect_request(of_cats):
+        find(page, "cats/")
+    find(page, "v")
+    expect(page.locator("#items b")).to_have_text(["vector"])
+    with page.expect_response(of_cats) as late:
+        held[0].continue_()
+    late.value.finished()
+    # What the page makes of an answer, it makes before the next frame is drawn.
+    page.evaluate("() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))")
+    assert ids(page) == ["vector"]

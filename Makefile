@@ -9,7 +9,7 @@ MINUTES ?= 120
 INSTALL := $(BIN)/python -m pip --disable-pip-version-check install --quiet
 PIP := $(INSTALL) --constraint constraints.txt
 
-.PHONY: help setup serve test lint types unit test-serving coverage test-wheel lint-ops docs figures pictures page-picture samples reproduce audit sbom lock bench-serving bench-client bench-training bench-neighbours soak overload kill-rounds clean
+.PHONY: help setup serve test lint types unit test-serving coverage test-wheel lint-ops docs figures test-tutorial pictures page-picture samples reproduce audit sbom lock bench-serving bench-client bench-training bench-neighbours soak overload kill-rounds clean
 
 help:
 	@echo "make serve   serve the shipped model on http://localhost:8000"
@@ -20,6 +20,7 @@ help:
 	@echo "make test-wheel   the wheel in an environment of its own, with all that it needs"
 	@echo "make lint-ops   check Dockerfile, compose file, Kubernetes example, Prometheus rules and alerts"
 	@echo "make docs   the documents as a site, in build/site"
+	@echo "make test-tutorial   run every block of the tutorial as a reader would (ARGS='--epochs 2': with a shorter training)"
 	@echo "make figures   draw the figures of the mathematics page"
 	@echo "make pictures DATA=test.parquet   draw the README's pictures from images that were not trained on"
 	@echo "make page-picture   draw the README's picture of the page (needs Chromium)"
@@ -116,6 +117,9 @@ lint-ops: .venv/ops
 # Strict: a warning, such as a link that leads nowhere, ends it. The theme's note on its own future is not one.
 docs: .venv/complete
 	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build
+
+test-tutorial: .venv/complete
+	$(BIN)/python -m tests.end_to_end.tutorial $(ARGS)
 
 figures: .venv/complete
 	$(BIN)/python -m docs.figures

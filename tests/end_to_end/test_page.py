@@ -21,7 +21,7 @@ pytestmark = pytest.mark.skipif(CHROMIUM is None, reason=NO_CHROMIUM)
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    with serving(ROOT / "models", tmp_path_factory.mktemp("page"), model="photos", workers=1) as server:
+    with serving(ROOT / "models", tmp_path_factory.mktemp("page"), model="cifar10", workers=1) as server:
         yield server
 
 
@@ -43,7 +43,7 @@ def page(server: Server, browser: Browser, errors: list[str]) -> Iterator[Page]:
     page.on("pageerror", lambda error: errors.append(str(error)))
     page.on("console", lambda message: errors.append(message.text) if message.type == "error" else None)
     page.goto(server.url)
-    expect(page.locator("#model")).to_have_value(re.compile(r"^photos/\d+$"))
+    expect(page.locator("#model")).to_have_value(re.compile(r"^cifar10/\d+$"))
     yield page
     page.close()
 

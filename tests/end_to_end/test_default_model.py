@@ -1,0 +1,35 @@
+"""The first minute with the model that is served by default: an example is clicked on an empty index."""
+
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import expect
+
+from contract.artefact import open_artefact
+from service.inference.model import locate
+from service.settings import Settings
+from tests.end_to_end.browser import CHROMIUM, NO_CHROMIUM, chromium, collect_errors
+from tests.end_to_end.server import ROOT, serving
+
+
+@pytest.mark.skipif(CHROMIUM is None, reason=NO_CHROMIUM)
+def test_an_example_is_answered_with_a_map_and_photographs_of_its_kind(tmp_path: Path) -> None:
+    name = Settings.model_fields["model"].default
+    card = open_artefact(locate(ROOT / "models", name)).card
+    with serving(ROOT / "models", tmp_path, model=name, workers=1) as server, chromium() as browser:
+        page = browser.new_page()
+        errors = collect_errors(page)
+        page.goto(server.url)
+        page.get_by_role("button", name="Shoes").click()
+        expect(page.locator("#status")).to_contain_text("Answered in")
+        expect(page.locator("#model")).to_have_value(card.id)
+        expect(page.locator("#index")).to_contain_text("150 images")
+        neighbours = page.locator("#neighbours button")
+        # Nine of ten neighbours are right by the card; the nearest three of ten kinds are a weak demand.
+        nearest = neighbours.evaluate_all("all => all.slice(0, 3).map((one) => one.dataset.id)")
+        assert all(one.startswith("infomax-samples/shoes/") for one in nearest), nearest
+        page.focus("#map")
+        page.keyboard.press("ArrowRight")
+        middle = card.patch_grid.rows // 2 + 1
+        expect(page.locator("#patch")).to_contain_text(f"Patch {middle}, {middle + 1}: ")
+        assert errors == []

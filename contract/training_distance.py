@@ -26,9 +26,10 @@ def with_training_distance(encoder: onnx.ModelProto) -> onnx.ModelProto:
     makers = {name: node for node in encoder.graph.node for name in node.output}
     weights = {tensor.name: tensor for tensor in encoder.graph.initializer}
     product = _product(makers)
-    if product is None or product.input[1] not in weights:
+    axes = None if product is None else _constant(product.input[1], makers, weights)
+    if product is None or axes is None:
         return encoder
-    expected = _expected(numpy_helper.to_array(weights[product.input[1]]))
+    expected = _expected(axes)
     if not expected > 0:
         return encoder
     extended = onnx.ModelProto()
@@ -58,6 +59,24 @@ def _product(makers: dict[str, onnx.NodeProto]) -> onnx.NodeProto | None:
         return None
     centred = makers.get(product.input[0])
     return product if centred is not None and centred.op_type == "Sub" else None
+
+
+def _constant(
+    name: str, makers: dict[str, onnx.NodeProto], weights: dict[str, TensorProto]
+) -> NDArray[np.float32] | None:
+    """Compute axes that are kept as they are, or in 16 bits beside their scale; None for anything else."""
+    if name in weights:
+        return numpy_helper.to_array(weights[name]).astype(np.float32)
+    node = makers.get(name)
+    if node is None or node.op_type not in ("Cast", "Mul"):
+        return None
+    factors = [_constant(one, makers, weights) for one in node.input]
+    product = np.ones((), np.float32)
+    for factor in factors:
+        if factor is None:
+            return None
+        product = np.multiply(product, factor)
+    return product
 
 
 def _expected(axes: NDArray[np.float32]) -> float:

@@ -3,14 +3,18 @@
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
+import onnx
 import pytest
 import torch
 
 from contract.preprocessing import Preprocessing
+from contract.training_distance import TRAINING_DISTANCE, with_training_distance
 from training.data import ImageSet, load
 from training.evaluation.encoding import encode
 from training.export import embedding_graph as module
 from training.export.embedding_graph import embedded
+from training.export.onnx_files import session_of
 from training.model.encoders import build_encoder
 from training.model.encoders.embedding import EmbeddingHead
 from training.recipe import EncoderRecipe
@@ -47,3 +51,11 @@ def test_labels_play_no_part_and_many_images_are_sampled(
     sampled = embedded(encoder, "fc", unlabelled, seed=3).embedding
     expected = embedded(encoder, "fc", images.sample(100, 3), seed=0).embedding
     assert torch.equal(sampled.axes, expected.axes)
+
+
+def test_the_graph_holds_the_distance_to_the_training_images(
+    exported_model: Path, training: ImageSet
+) -> None:
+    encoder = with_training_distance(onnx.load(exported_model / "encoder.onnx"))
+    (distances,) = session_of(encoder).run([TRAINING_DISTANCE], {"image": training.pixels})
+    assert np.sqrt((distances**2).mean()) == pytest.approx(1, abs=0.1)

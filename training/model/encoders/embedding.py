@@ -34,8 +34,8 @@ class EmbeddingHead(nn.Module):
 
     Attributes:
         units: length of an embedding.
-        axes: float16 [D, units], up to one common scale, which embeddings do not show.
-        scale: float32 [], that scale.
+        axes: float16 [D, units], at most 1, times one common scale.
+        scale: float32 [], that scale; without it a vector's distance to the mean would not be in the graph.
     """
 
     def __init__(self, inputs: int, units: int = UNITS) -> None:
@@ -76,4 +76,4 @@ class EmbeddingHead(nn.Module):
 
     def forward(self, vectors: Tensor) -> Tensor:
         """Map float32 [B, D] to [B, units]."""
-        return F.normalize((vectors - self.centre) @ self.axes.to(vectors.dtype), dim=1)
+        return F.normalize((vectors - self.centre) @ self.projection, dim=1)

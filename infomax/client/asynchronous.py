@@ -91,7 +91,7 @@ class AsyncClient:
     ) -> MiMaps:
         """Map a few images, against their own codes or that of `reference`; `kind` chooses the question.
 
-        With a `resolution` of 2 or 4 they have as many times as many rows and columns.
+        A `resolution` of 2 or 4 multiplies their rows and columns.
         """
         against = None if reference is None else await self._load(reference)
         return await self._call(calls.mi_maps(await self._load_all(images), against, kind, resolution, model))

@@ -94,7 +94,7 @@ class Client:
     ) -> MiMaps:
         """Map a few images, against their own codes or that of `reference`; `kind` chooses the question.
 
-        With a `resolution` of 2 or 4 they have as many times as many rows and columns.
+        A `resolution` of 2 or 4 multiplies their rows and columns.
         """
         against = None if reference is None else self._load(reference)
         return self._call(calls.mi_maps([*map(self._load, images)], against, kind, resolution, model))

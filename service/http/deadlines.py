@@ -26,7 +26,7 @@ def within_deadline(route: Route) -> Route:
     The time runs from here on, so it includes the reading of the body.
 
     Raises:
-        ServiceError: 504 `deadline_exceeded`; 422 `invalid_parameter` for a header that is no such time.
+        ServiceError: 504 `deadline_exceeded`; 422 `invalid_parameter` for a header that is not a time.
     """
 
     @wraps(route)

@@ -41,13 +41,13 @@ _ALWAYS: tuple[Header, ...] = (
     (b"referrer-policy", b"no-referrer"),
 )
 _UNLESS_GIVEN: tuple[Header, ...] = (
-    # For what is no page: a browser that is made to show it as one loads and runs nothing.
+    # For all but pages: a browser that is made to show one of them as a page loads and runs nothing.
     (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'"),
     (b"cache-control", b"no-store"),
 )
 _ANSWERED_BY_MODELS = ("/v1/", "/v2/")
 _LONGEST_ID = 128
-# An id is no secret. To ask the system for each would let go of the interpreter lock, and wait for it.
+# Ids are not secret. To ask the system for each would let go of the interpreter lock, and wait for it.
 _IDS = Random()  # noqa: S311
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 _OTHER = "other"
@@ -133,7 +133,7 @@ class _Exchange:
         self._status: int | None = None
 
     async def answer(self, app: ASGIApp) -> None:
-        """Run the application; whatever it raises becomes an answer while there is none yet."""
+        """Run the application; what it raises becomes the answer where none was begun."""
         try:
             await app(self._scope, self._body.receive, self.send)
         except ClientDisconnect:
@@ -147,7 +147,7 @@ class _Exchange:
             await self.refuse(shutting_down())
         except Exception as error:
             if self._status is not None:
-                # The server breaks the connection off, and logs why. Half an answer is no success.
+                # The server breaks the connection off, and logs why. Half an answer counts as a failure.
                 self._status = 500
                 raise
             logger.exception("%s %s failed", self._scope["method"], self._scope["path"])

@@ -59,7 +59,7 @@ def plane_of(vectors: NDArray[np.float32]) -> Plane:
     whole = float((centred**2).sum())
     shares = found / whole if whole else np.zeros(2)
     lengths = np.linalg.norm(axes, axis=1, keepdims=True)
-    # What rounding leaves of vectors that do not differ is no direction.
+    # Vectors that do not differ leave rounding errors, which are not a direction.
     real = (shares > 1e-9)[:, None] & (lengths > 0)
     axes = np.where(real, axes / np.where(lengths > 0, lengths, 1), 0)
     largest = axes[np.arange(2), np.abs(axes).argmax(axis=1)]

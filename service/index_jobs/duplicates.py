@@ -81,7 +81,7 @@ async def _by_comparison(
 
 
 def _share(done: int, items: int) -> float:
-    """Return the share of all pairs that are compared after so many rows with all that follow them."""
+    """Return the share of all pairs that are compared when the first `done` items are."""
     left = max(0, items - done) / items
     return 1 - left * left
 

@@ -22,7 +22,7 @@ _COUNT = sql.SQL("""
 SELECT count(*) FROM {old} AS old LEFT JOIN {new} AS new ON new.id = old.id
 WHERE new.id IS NULL OR new.updated < old.updated
 """)
-# By the primary keys of both, whatever the planner knows of a table that is being filled.
+# By the primary keys of both: the planner knows little of a table that is being filled.
 _PAGE = sql.SQL("""
 SELECT id, metadata, updated, octet_length(original), original_sha256, width,
        (SELECT new.updated FROM {new} AS new WHERE new.space = {new_space} AND new.id = old.id)

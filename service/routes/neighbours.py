@@ -106,7 +106,7 @@ async def find_neighbours(request: Request) -> Response:
     vector = query.vector
     if positive or negative or vector is None:
         vector = await combine(served, vector, positive, negative)
-    # Examples are known already, so that they are no answer.
+    # Examples are known already, so they are not answered.
     known = {*positive.ids, *negative.ids}
     started = perf_counter()
     found = await served.index.search(

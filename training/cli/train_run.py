@@ -138,7 +138,7 @@ def _read(options: Options) -> Recipe:
 
 
 def _changed(recipe: Recipe, options: Options, count: int) -> Recipe:
-    """Put the options' values in the place of the recipe's own, for `count` images."""
+    """Replace the recipe's values by those of the options, for `count` images."""
     own: dict[str, float | None] = {"epochs": options.epochs, "batch_size": options.batch_size}
     # The recipe of a folder is that of its run, which cannot set images aside any more.
     if options.export is not None and options.recipe is not None and not recipe.held_out_share:

@@ -38,7 +38,7 @@ class Given:
 
     Attributes:
         size: height and width in pixels.
-        epochs, batch_size: in the place of chosen ones.
+        epochs, batch_size: instead of chosen ones.
         stop_at: time on the monotonic clock when all has to be done.
         report, export: whether these follow the training.
     """
@@ -182,7 +182,7 @@ def held_out_share(count: int) -> float:
 
 
 def recipe_for(size: int, count: int, given: Given) -> Recipe:
-    """Make the recipe of a size for so many images, with all the epochs that they need.
+    """Make the recipe of a size for `count` images, with all the epochs that they need.
 
     Raises:
         InfomaxError: there are too few images, or the batch is too large for them.

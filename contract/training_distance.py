@@ -37,10 +37,12 @@ def with_training_distance(encoder: onnx.ModelProto) -> onnx.ModelProto:
     graph = extended.graph
     constants = (("columns", np.array([1], np.int64)), ("expected", np.array(expected, np.float32)))
     graph.initializer.extend(numpy_helper.from_array(value, _PREFIX + name) for name, value in constants)
-    length = _PREFIX + "length"
-    graph.node.append(
-        helper.make_node("ReduceL2", [product.output[0], _PREFIX + "columns"], [length], keepdims=0)
-    )
+    vector = product.output[0]
+    squares, total, length = (_PREFIX + name for name in ("squares", "sum", "length"))
+    # Operators that are alike from opset 13 on; ReduceL2 takes its axes as an input from 18 on.
+    graph.node.append(helper.make_node("Mul", [vector, vector], [squares]))
+    graph.node.append(helper.make_node("ReduceSum", [squares, _PREFIX + "columns"], [total], keepdims=0))
+    graph.node.append(helper.make_node("Sqrt", [total], [length]))
     graph.node.append(helper.make_node("Div", [length, _PREFIX + "expected"], [TRAINING_DISTANCE]))
     batch = graph.input[0].type.tensor_type.shape.dim[0]
     graph.output.append(

@@ -89,7 +89,7 @@ def test_every_link_of_a_page_stays_below_the_root(tiny_models: Path, index_url:
                 assert links
                 for link in (one or other for one, other in links):
                     # The empty icon, and what leads a reader elsewhere: the unit's own page.
-                    if link == "data:," or f'<a href="{link}"' in html and link.startswith("https://"):
+                    if link == "data:," or (f'<a href="{link}"' in html and link.startswith("https://")):
                         continue
                     below = urljoin(f"https://example.org{ROOT}{page}", link)
                     assert below.startswith(f"https://example.org{ROOT}/"), link

@@ -36,8 +36,8 @@ _PRODUCTS = ("Gemm", "MatMul")
 _QUANTISED = ("Conv", *_PRODUCTS, "Relu", "Clip", "Add", "MaxPool", "AveragePool", "GlobalAveragePool")
 # The few largest activations of half a million images' patches would make every step coarser.
 _PERCENTILE = 99.999
-# Images whose activations are kept at a time: some 40 MB each at 224 x 224 pixels.
-_AT_ONCE = 8
+# Pixels of the images whose activations are kept at a time: eight of 224 x 224, some 40 MB each.
+_PIXELS_AT_ONCE = 8 * 224 * 224
 
 
 def quantise(encoder: onnx.ModelProto, pixels: NDArray[np.uint8], seed: int) -> onnx.ModelProto:
@@ -68,7 +68,7 @@ def quantise(encoder: onnx.ModelProto, pixels: NDArray[np.uint8], seed: int) -> 
             extra_options={
                 "CalibPercentile": _PERCENTILE,
                 # Named after one method, it parts the images for all. It has to divide their number.
-                "CalibStridedMinMax": math.gcd(len(reader), _AT_ONCE),
+                "CalibStridedMinMax": _part(len(reader), reader.pixels_each),
                 "OpTypesToExcludeOutputQuantization": list(_PRODUCTS),
             },
         )
@@ -112,6 +112,12 @@ def _kept_in_floats(graph: onnx.GraphProto) -> list[str]:
     return [node.name for node in graph.node if node.name == first or node.name not in on_the_way]
 
 
+def _part(images: int, pixels_each: int) -> int:
+    """Choose the largest number of images that divides them into equal parts and keeps memory bounded."""
+    most = max(1, min(images, _PIXELS_AT_ONCE // pixels_each))
+    return next(size for size in range(most, 0, -1) if images % size == 0)
+
+
 class _CalibrationReader(CalibrationDataReader):  # type: ignore[misc]
     """Training images one by one: the quantiser's histograms cannot do with a last batch that is smaller."""
 
@@ -121,6 +127,11 @@ class _CalibrationReader(CalibrationDataReader):  # type: ignore[misc]
 
     def __len__(self) -> int:
         return len(self._pixels)
+
+    @property
+    def pixels_each(self) -> int:
+        """Pixels of one image."""
+        return math.prod(self._pixels.shape[1:3])
 
     def set_range(self, start_index: int, end_index: int) -> None:
         """Go on with a part of the images."""

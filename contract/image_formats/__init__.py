@@ -29,9 +29,16 @@ ALLOWED_FORMATS = tuple(one.format for one in FORMATS)
 _SHOWN_BYTES = 8
 
 
+def media_type(data: bytes) -> str:
+    """Return the media type of an encoded image in a format that is accepted, by its first bytes."""
+    found = _matching(data)
+    return "application/octet-stream" if found is None else f"image/{found.format.lower()}"
+
+
 def format_of(data: bytes) -> str:
     """Name the format that the first bytes say, one of `ALLOWED_FORMATS` or `unknown`."""
-    return next((one.format for one in FORMATS if one.matches(data)), "unknown")
+    found = _matching(data)
+    return "unknown" if found is None else found.format
 
 
 def read_header(data: bytes) -> EncodedFile:
@@ -41,11 +48,15 @@ def read_header(data: bytes) -> EncodedFile:
         ImageError: with code `unsupported_format`, `unsupported_variant`, `truncated_image` or
             `corrupt_image`.
     """
-    for one in FORMATS:
-        if one.matches(data):
-            return one(data)
+    found = _matching(data)
+    if found is not None:
+        return found(data)
     raise ImageError(
         "unsupported_format",
         f"The bytes (starting {data[:_SHOWN_BYTES].hex(' ')}) are not an image in an accepted format. "
         f"Accepted are {', '.join(ALLOWED_FORMATS)}.",
     )
+
+
+def _matching(data: bytes) -> type[EncodedFile] | None:
+    return next((one for one in FORMATS if one.matches(data)), None)

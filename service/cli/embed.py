@@ -5,6 +5,7 @@ from pathlib import Path
 import typer
 
 from contract.errors import InfomaxError
+from service.cli.exit_status import STOPPED
 from service.cli.one_process import for_one_process
 from service.cli.setting_options import with_settings
 from service.corpus.assembly import Output
@@ -15,9 +16,6 @@ from service.settings import Settings
 
 IMAGES_FAILED = 3
 """Exit status with `--fail-on-error`: the output is complete, and some images failed."""
-
-STOPPED = 75
-"""Exit status of a run that the same command goes on with; EX_TEMPFAIL of sysexits.h."""
 
 
 @with_settings(

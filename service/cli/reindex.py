@@ -10,6 +10,7 @@ import typer
 
 from contract.errors import InfomaxError
 from contract.progress import Progress
+from service.cli.exit_status import STOPPED
 from service.cli.one_process import for_one_process
 from service.cli.setting_options import with_settings
 from service.index_jobs.access import index_url
@@ -22,9 +23,6 @@ from service.system.cancellation import cancelled_by_signals
 
 LEFT_OUT = 3
 """Exit status where items are not in the new space."""
-
-STOPPED = 75
-"""Exit status of a run that the same command goes on with; EX_TEMPFAIL of sysexits.h."""
 
 _NAMED = 20
 

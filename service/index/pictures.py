@@ -13,7 +13,6 @@ from typing import Literal, TypeVar
 from PIL import Image
 
 from contract.errors import ImageError
-from contract.image_formats import FORMATS
 from contract.images import ImageLimits, open_rgb
 from contract.preprocessing import Preprocessing
 from service.index.items import Metadata, NewItem, StoredPicture
@@ -120,9 +119,3 @@ def thumbnail_of(data: bytes, rule: Preprocessing, limits: ImageLimits) -> bytes
         image = image.resize((width, height), Image.Resampling.BILINEAR, reducing_gap=2)
     image.save(file, "JPEG", quality=_JPEG_QUALITY)
     return file.getvalue()
-
-
-def media_type(data: bytes) -> str:
-    """Return the media type of an encoded image in a format that is accepted, by its first bytes."""
-    found = next((one for one in FORMATS if one.matches(data)), None)
-    return "application/octet-stream" if found is None else f"image/{found.format.lower()}"

@@ -2,10 +2,10 @@
 
 from fastapi import APIRouter, Request, Response
 
+from contract.image_formats import media_type
 from service.errors import ServiceError
 from service.http.deadlines import within_deadline
 from service.index.items import StoredPicture
-from service.index.pictures import media_type
 from service.inputs.item_id import item_id_of
 from service.inputs.parameters import Parameters, merge, parse, query_of
 from service.models.instance import ModelInstance

@@ -170,3 +170,10 @@ def _is_worker(process: psutil.Process) -> bool:
     with suppress(psutil.NoSuchProcess):
         return any("spawn_main" in part for part in process.cmdline())
     return False
+
+
+def store_samples(server: Server) -> None:
+    """Store the page's sample photographs."""
+    samples = (ROOT / "service" / "page" / "samples.ndjson").read_bytes()
+    headers = {"content-type": "application/x-ndjson"}
+    assert httpx.post(f"{server.url}/v1/items", content=samples, headers=headers).status_code == 200

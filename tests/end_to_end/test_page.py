@@ -12,7 +12,7 @@ from PIL import Image
 from playwright.sync_api import Browser, Page, expect
 
 from service.quotas.api_keys import new_key, table_of
-from tests.end_to_end.browser import CHROMIUM, NO_CHROMIUM, chromium
+from tests.end_to_end.browser import CHROMIUM, NO_CHROMIUM
 from tests.end_to_end.server import ROOT, Server, serving
 from tests.pictures import encoded, landscape
 
@@ -23,12 +23,6 @@ pytestmark = pytest.mark.skipif(CHROMIUM is None, reason=NO_CHROMIUM)
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     with serving(ROOT / "models", tmp_path_factory.mktemp("page"), model="cifar10", workers=1) as server:
         yield server
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with chromium() as browser:
-        yield browser
 
 
 @pytest.fixture

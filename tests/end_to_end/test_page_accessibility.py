@@ -3,13 +3,12 @@
 from collections.abc import Iterator
 from typing import Any
 
-import httpx
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page, expect
 
-from tests.end_to_end.browser import CHROMIUM, NO_CHROMIUM, chromium
-from tests.end_to_end.server import ROOT, Server, serving
+from tests.end_to_end.browser import CHROMIUM, NO_CHROMIUM
+from tests.end_to_end.server import ROOT, Server, serving, store_samples
 
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason=NO_CHROMIUM)
 
@@ -17,17 +16,9 @@ WIDE, NARROW = 1000, 360
 
 
 @pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with chromium() as browser:
-        yield browser
-
-
-@pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     with serving(ROOT / "models", tmp_path_factory.mktemp("page"), model="cifar10", workers=1) as server:
-        samples = (ROOT / "service" / "page" / "samples.ndjson").read_bytes()
-        headers = {"content-type": "application/x-ndjson"}
-        assert httpx.post(f"{server.url}/v1/items", content=samples, headers=headers).status_code == 200
+        store_samples(server)
         yield server
 
 

@@ -15,19 +15,13 @@ from PIL import Image
 from playwright.sync_api import Browser, Page, expect
 
 from service.quotas.api_keys import new_key, table_of
-from tests.end_to_end.browser import CHROMIUM, NO_CHROMIUM, chromium, collect_errors
+from tests.end_to_end.browser import CHROMIUM, NO_CHROMIUM, collect_errors
 from tests.end_to_end.server import ROOT, Server, serving
 from tests.pictures import encoded, landscape, photo
 
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason=NO_CHROMIUM)
 
 NAME = """it's "one" $(photo) ü.jpg"""
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with chromium() as browser:
-        yield browser
 
 
 @pytest.fixture(scope="module")

@@ -9,7 +9,7 @@ import httpx
 import pytest
 from playwright.sync_api import Browser, Page, Route, expect
 
-from tests.end_to_end.browser import CHROMIUM, NO_CHROMIUM, chromium, collect_errors
+from tests.end_to_end.browser import CHROMIUM, NO_CHROMIUM, collect_errors
 from tests.end_to_end.server import Server, serving
 from tests.pictures import photo
 from tests.tiny_model import EMBEDDING
@@ -17,12 +17,6 @@ from tests.tiny_model import EMBEDDING
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason=NO_CHROMIUM)
 
 CATS, ITEMS_OF_A_PAGE = 30, 24
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with chromium() as browser:
-        yield browser
 
 
 @pytest.fixture(scope="module")

@@ -10,8 +10,8 @@ import httpx
 import pytest
 from playwright.sync_api import Browser, Page, Request, expect
 
-from tests.end_to_end.browser import CHROMIUM, NO_CHROMIUM, chromium, collect_errors
-from tests.end_to_end.server import ROOT, Server, serving
+from tests.end_to_end.browser import CHROMIUM, NO_CHROMIUM, collect_errors
+from tests.end_to_end.server import ROOT, Server, serving, store_samples
 
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason=NO_CHROMIUM)
 
@@ -28,16 +28,8 @@ _SAVED = "canvas => canvas.toDataURL()"
 def server(tiny_models: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     folder = tmp_path_factory.mktemp("page")
     with serving(ROOT / "models", folder, model="cifar10", models="cifar10/1", workers=1) as server:
-        samples = (ROOT / "service" / "page" / "samples.ndjson").read_bytes()
-        headers = {"content-type": "application/x-ndjson"}
-        assert httpx.post(f"{server.url}/v1/items", content=samples, headers=headers).status_code == 200
+        store_samples(server)
         yield server
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with chromium() as browser:
-        yield browser
 
 
 @pytest.fixture

@@ -8,19 +8,13 @@ import httpx
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from tests.end_to_end.browser import CHROMIUM, NO_CHROMIUM, chromium, collect_errors
+from tests.end_to_end.browser import CHROMIUM, NO_CHROMIUM, collect_errors
 from tests.end_to_end.server import Server, serving
 from tests.pictures import photo
 
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason=NO_CHROMIUM)
 
 ITEMS = 12
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with chromium() as browser:
-        yield browser
 
 
 @pytest.fixture(scope="module")

@@ -7,8 +7,7 @@ import typer
 from training.cli.export import report
 from training.cli.own_release import ModelStatements, own_release
 from training.data import ImageSet
-from training.data.image_set import split_rows
-from training.data.set_aside import count_seen
+from training.data.set_aside import count_fitted_and_validation
 from training.errors import ExportError
 from training.export import version as versions
 from training.export.assembly import check_counts
@@ -51,8 +50,8 @@ def check_parts(recipe: Recipe, count: int, apart: ImageSet | None) -> None:
             "The run set no images aside (held_out_share = 0). Leave --export out, and name images that were "
             "kept apart to infomax export --held-out."
         )
-    _, fitted = split_rows(count_seen(count, recipe), recipe.validation_share, recipe.seed)
-    check_counts(len(fitted), len(apart))
+    fitted, _ = count_fitted_and_validation(count, recipe)
+    check_counts(fitted, len(apart))
 
 
 def export_run(

@@ -44,6 +44,16 @@ def count_seen(count: int, shares: Shares) -> int:
     return len(_rows(count, shares)[1])
 
 
+def count_fitted_and_validation(count: int, shares: Shares) -> tuple[int, int]:
+    """Count the images that are trained on, and those that choices are made by, of `count`.
+
+    Raises:
+        DataError: a part would be empty.
+    """
+    validation, fitted = split_rows(count_seen(count, shares), shares.validation_share, shares.seed)
+    return len(fitted), len(validation)
+
+
 def seen(images: ImageSet, shares: Shares) -> ImageSet:
     """Take all images but those that are set aside.
 

@@ -17,8 +17,7 @@ from torch import Generator, Tensor
 
 from contract.progress import Progress
 from training.data import ImageSet
-from training.data.image_set import split_rows
-from training.data.set_aside import count_seen, fitted_and_validation
+from training.data.set_aside import count_fitted_and_validation, fitted_and_validation
 from training.distributed import ranks
 from training.errors import DataError, TrainingError
 from training.loop import checkpoint
@@ -156,10 +155,10 @@ def check_batches(recipe: Recipe, count: int) -> int:
         DataError: nothing would be left to train on, or to validate with.
         TrainingError: they do not fill one batch, or the ranks cannot share it evenly.
     """
-    _, kept = split_rows(count_seen(count, recipe), recipe.validation_share, recipe.seed)
-    if len(kept) < recipe.batch_size:
+    fitted, _ = count_fitted_and_validation(count, recipe)
+    if fitted < recipe.batch_size:
         raise TrainingError(
-            f"{len(kept)} training images are fewer than batch_size = {recipe.batch_size}. "
+            f"{fitted} training images are fewer than batch_size = {recipe.batch_size}. "
             "Use more images, or a smaller batch_size."
         )
     if recipe.batch_size % ranks.count():
@@ -167,7 +166,7 @@ def check_batches(recipe: Recipe, count: int) -> int:
             f"batch_size = {recipe.batch_size} cannot be shared evenly by {ranks.count()} processes. "
             f"Make it a multiple of {ranks.count()}, or start another number."
         )
-    return len(kept) // recipe.batch_size
+    return fitted // recipe.batch_size
 
 
 def _loop(

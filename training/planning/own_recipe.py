@@ -9,8 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from training.data import Source
-from training.data.image_set import split_rows
-from training.data.set_aside import count_seen
+from training.data.set_aside import count_fitted_and_validation, count_seen
 from training.loop.execution import Execution
 from training.loop.small_sets import fit_to_images
 from training.planning import choices
@@ -87,7 +86,7 @@ def draft(source: Source, given: Given, execution: Execution) -> Draft:
     found = survey(source, 0)
 
     def measure(recipe: Recipe, count: int) -> Cost:
-        fitted, validation = _parts(recipe, count)
+        fitted, validation = count_fitted_and_validation(count, recipe)
         return measure_cost(recipe, fitted, validation, labels=source.labels is not None, execution=execution)
 
     sizes = choices.sizes_for(found.side) if given.size is None else (given.size,)
@@ -152,7 +151,7 @@ def complete(drafted: Draft, count: int, given: Given, now: float) -> Draft:
     if given.epochs is None and seconds is not None and drafted.cost is not None:
         epochs = choices.epochs_that_fit(full, steps, drafted.cost, seconds)
         recipe = recipe.model_copy(update={"epochs": epochs})
-    fitted, validation = _parts(recipe, count)
+    fitted, validation = count_fitted_and_validation(count, recipe)
     return Draft(
         recipe,
         drafted.cost,
@@ -200,7 +199,8 @@ def recipe_for(size: int, count: int, given: Given) -> Recipe:
     recipe = recipe.model_copy(update={"epochs": given.epochs or choices.full_epochs(seen)})
     # A larger share validates where there are few; what is left to fit decides on the batch.
     few = fit_to_images(recipe, count, 1)
-    batch = given.batch_size or min(few.batch_size, choices.batch_size(_parts(few, count)[0]))
+    fitted, _ = count_fitted_and_validation(count, few)
+    batch = given.batch_size or min(few.batch_size, choices.batch_size(fitted))
     return fit_to_images(
         few.model_copy(update={"batch_size": batch}),
         count,
@@ -209,14 +209,8 @@ def recipe_for(size: int, count: int, given: Given) -> Recipe:
     )
 
 
-def _parts(recipe: Recipe, count: int) -> tuple[int, int]:
-    """Count the images to fit and to validate with."""
-    validation, fitted = split_rows(count_seen(count, recipe), recipe.validation_share, recipe.seed)
-    return len(fitted), len(validation)
-
-
 def _steps(recipe: Recipe, count: int) -> int:
-    return _parts(recipe, count)[0] // recipe.batch_size
+    return count_fitted_and_validation(count, recipe)[0] // recipe.batch_size
 
 
 def _epochs_sentence(

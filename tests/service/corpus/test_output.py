@@ -12,7 +12,8 @@ import pytest
 
 from contract.errors import InfomaxError
 from contract.progress import Progress
-from service.cli.embed import IMAGES_FAILED, STOPPED
+from service.cli.embed import IMAGES_FAILED
+from service.cli.exit_status import STOPPED
 from service.corpus.assembly import Output, Summary, assemble
 from service.corpus.checkpoint import Checkpoint, CheckpointError
 from service.corpus.image import CorpusImage

@@ -13,8 +13,8 @@ import psycopg
 import pytest
 from PIL import Image
 
+from contract.image_formats import media_type
 from contract.images import ALLOWED_FORMATS
-from service.index.pictures import media_type
 from tests.pictures import encoded, landscape, photo
 from tests.service.client import check_refusal, client
 from tests.tiny_model import EMBEDDING

@@ -6,13 +6,16 @@ from time import perf_counter, sleep
 import httpx
 import numpy as np
 import orjson
+import pyarrow as pa
 from numpy.typing import NDArray
 
 from bench.neighbours.engine import FIELDS, BuildTimes, Labels
 from tests.end_to_end.server import Server
 
-_CHUNK = 10_000
-_NDJSON = {"content-type": "application/x-ndjson"}
+# Vectors of one request.
+_CHUNK = 50_000
+_BATCH_ROWS = 4096
+_ARROW = {"content-type": "application/vnd.apache.arrow.stream"}
 _MODELS = Path("models")
 _MODEL = "cifar10"
 # A space of fewer items has no graph by default.
@@ -68,17 +71,17 @@ class Service:
         return dict(space)
 
     def _store(self, start: int, vectors: NDArray[np.float32], labels: Labels) -> None:
-        lines = [
-            orjson.dumps(
-                {
-                    "id": f"{start + row}",
-                    "vector": vector,
-                    "metadata": dict(zip(FIELDS, labels[start + row].tolist(), strict=True)),
-                },
-                option=orjson.OPT_SERIALIZE_NUMPY | orjson.OPT_APPEND_NEWLINE,
-            )
-            for row, vector in enumerate(np.asarray(vectors))
-        ]
-        answer = self._http.post("/v1/items", content=b"".join(lines), headers=_NDJSON)
+        rows = range(start, start + len(vectors))
+        table = pa.table(
+            {
+                "id": [f"{row}" for row in rows],
+                "vector": pa.FixedSizeListArray.from_arrays(pa.array(vectors.ravel()), vectors.shape[1]),
+                "metadata": pa.StructArray.from_arrays(labels[start : rows.stop].T, names=list(FIELDS)),
+            }
+        )
+        body = pa.BufferOutputStream()
+        with pa.ipc.new_stream(body, table.schema) as stream:
+            stream.write_table(table, max_chunksize=_BATCH_ROWS)
+        answer = self._http.post("/v1/items", content=body.getvalue().to_pybytes(), headers=_ARROW)
         summary = orjson.loads(answer.content.splitlines()[-1])["summary"]
         assert summary["ok"] == len(vectors), summary

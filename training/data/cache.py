@@ -1,8 +1,8 @@
 """Decoded pixels on disk, so that the second run on the same images starts at once.
 
 One entry is a folder, `<key>/{pixels.raw, entry.json}`. It is built under another name and renamed when
-complete: a crash or two runs at a time leave no half entry. Entries are only ever read or replaced whole;
-deleting any of them costs nothing but time.
+complete: a crash or two runs at a time leave no half entry. Entries are only ever read, replaced or removed
+whole; deleting any of them costs nothing but time. `training.data.eviction` bounds them.
 """
 
 import hashlib
@@ -10,7 +10,6 @@ import json
 import logging
 import os
 import shutil
-import tempfile
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -20,11 +19,10 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from contract.owned_folder import OwnedFolder
 from contract.preprocessing import Preprocessing
+from training.data.eviction import ENTRY, PIXELS, hold, touch
 from training.data.source import Source
-
-_PIXELS = "pixels.raw"
-_ENTRY = "entry.json"
 
 _log = logging.getLogger(__name__)
 
@@ -58,12 +56,17 @@ def entry_folder(cache: Path, source: Source, rule: Preprocessing) -> Path:
 def read(folder: Path, rule: Preprocessing) -> tuple[NDArray[np.uint8], CacheEntry] | None:
     """Read the pixels [N, H, W, 3] and the record of an entry, or None when there is no usable one.
 
-    The pixels are mapped copy-on-write: writing to the array changes no file.
+    The pixels are mapped copy-on-write: writing to the array changes no file. The entry is not evicted while
+    they are.
     """
     try:
-        contents = CacheEntry.model_validate_json((folder / _ENTRY).read_text())
+        contents = CacheEntry.model_validate_json((folder / ENTRY).read_text())
         shape = (len(contents.rows), rule.height, rule.width, 3)
-        return np.memmap(folder / _PIXELS, np.uint8, mode="c", shape=shape), contents
+        with (folder / PIXELS).open("rb") as file:
+            hold(file)
+            pixels = np.memmap(file, np.uint8, mode="c", shape=shape)
+        touch(folder)
+        return pixels, contents
     except FileNotFoundError:
         return None
     except (OSError, ValueError, ValidationError) as error:
@@ -78,16 +81,15 @@ def write(folder: Path, fill: Callable[[Callable[[NDArray[np.uint8]], None]], Ca
         OSError: the folder cannot be written, or the disk is full.
     """
     folder.parent.mkdir(parents=True, exist_ok=True)
-    building = Path(tempfile.mkdtemp(prefix=".building-", dir=folder.parent))
-    try:
-        with (building / _PIXELS).open("wb") as file:
+    with OwnedFolder(".building-", folder.parent) as building:
+        draft = building.path / folder.name
+        draft.mkdir()
+        with (draft / PIXELS).open("wb") as file:
             contents = fill(partial(_append, file))
-        (building / _ENTRY).write_text(json.dumps(contents.model_dump()))
+        (draft / ENTRY).write_text(json.dumps(contents.model_dump()))
         if folder.exists():
             shutil.rmtree(folder)
-        building.rename(folder)
-    finally:
-        shutil.rmtree(building, ignore_errors=True)
+        draft.rename(folder)
 
 
 def _append(file: BinaryIO, pixels: NDArray[np.uint8]) -> None:

@@ -13,6 +13,7 @@ from contract.progress import Progress
 from training.data import cache as cached
 from training.data.cache import CacheEntry
 from training.data.decoding import decode_all
+from training.data.eviction import evict
 from training.data.image_set import ImageSet
 from training.data.opening import open_source
 from training.data.source import Source
@@ -61,6 +62,7 @@ def _through_cache(
     if cache is not None:
         entry = cached.entry_folder(cache, source, rule)
         found = cached.read(entry, rule)
+        evict(cache, 0 if found else source.count * rule.height * rule.width * 3)
         if found is not None:
             return found
         try:

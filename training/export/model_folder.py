@@ -1,12 +1,12 @@
 """Writes a model folder: whole or not at all, and never over another."""
 
-import tempfile
 from pathlib import Path
 
 import onnx
 
 from contract.artefact import Artefact, open_artefact
 from contract.card import CARD_FILE, CRITIC_FILE, ENCODER_FILE, INT8_ENCODER_FILE, ModelCard
+from contract.owned_folder import OwnedFolder
 from training.errors import ExportError
 from training.export.model_readme import readme
 from training.export.onnx_files import write
@@ -58,8 +58,8 @@ def write_folder(
     """
     folder = folder_of(models, card.name, card.version)
     folder.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=".building-", dir=models) as building:
-        draft = folder_of(Path(building), card.name, card.version)
+    with OwnedFolder(".building-", models) as building:
+        draft = folder_of(building.path, card.name, card.version)
         draft.mkdir(parents=True)
         write(encoder, card, draft / ENCODER_FILE)
         write(critic, card, draft / CRITIC_FILE)

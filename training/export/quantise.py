@@ -15,15 +15,14 @@ import contextlib
 import io
 import logging
 import math
-import tempfile
 from collections.abc import Iterator
-from pathlib import Path
 
 import numpy as np
 import onnx
 from numpy.typing import NDArray
 from onnxruntime.quantization import CalibrationDataReader, CalibrationMethod, QuantType, quantize_static
 
+from contract.owned_folder import OwnedFolder
 from training.data.image_set import sample_rows
 
 CALIBRATION_IMAGES = 512
@@ -48,8 +47,8 @@ def quantise(encoder: onnx.ModelProto, pixels: NDArray[np.uint8], seed: int) -> 
         pixels: training images, uint8 [N, H, W, 3]; some of them give the ranges.
         seed: of the draw of those.
     """
-    with tempfile.TemporaryDirectory(prefix="infomax-quantise-") as folder, _quietly():
-        source, target = Path(folder) / "fp32.onnx", Path(folder) / "int8.onnx"
+    with OwnedFolder("infomax-quantise-") as folder, _quietly():
+        source, target = folder.path / "fp32.onnx", folder.path / "int8.onnx"
         prepared = _prepared(encoder)
         rows = sample_rows(len(pixels), CALIBRATION_IMAGES, seed)
         reader = _CalibrationReader(encoder.graph.input[0].name, pixels[rows])

@@ -3,12 +3,11 @@
 import statistics
 import time
 from dataclasses import replace
-from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import numpy as np
 import torch
 
+from contract.owned_folder import OwnedFolder
 from training.data import ImageSet
 from training.loop.execution import Execution, prepare
 from training.loop.input_statistics import fit_input
@@ -32,8 +31,8 @@ def measure_cost(recipe: Recipe, fitted: int, validation: int, *, labels: bool, 
     """
     prepare(execution)
     pixels = _random_images(max(recipe.batch_size, _SHOWN), recipe.input_size, labels=labels)
-    with TemporaryDirectory(prefix="infomax-") as folder:
-        run = Run(recipe, Path(folder), 1000, execution=replace(execution, compiled=False))
+    with OwnedFolder("infomax-measured-") as folder:
+        run = Run(recipe, folder.path, 1000, execution=replace(execution, compiled=False))
         fit_input(run.learner.encoder, pixels.pixels, recipe)
         batch = torch.from_numpy(pixels.pixels[: recipe.batch_size])
         # The first step allocates what the others find.

@@ -1,12 +1,11 @@
 """One self-contained HTML file made of the evidence: without scripts or hosts, every picture within."""
 
 from dataclasses import dataclass
-from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import numpy as np
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
+from contract.owned_folder import OwnedFolder
 from training.experiments.utility import draw, load, sentence
 from training.recipe_file import to_toml
 from training.report.accuracies import accuracy_rows
@@ -124,7 +123,7 @@ def _utility(evidence: Evidence) -> Utility | None:
     curve = load(evidence.run.folder)
     if curve is None or not curve.points:
         return None
-    with TemporaryDirectory() as folder:
-        picture = Path(folder) / "utility.png"
+    with OwnedFolder("infomax-report-") as folder:
+        picture = folder.path / "utility.png"
         draw(curve, picture)
         return Utility(sentence(curve), data_uri(picture.read_bytes(), "image/png"))

@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Mapping
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, Literal, get_args
 
@@ -303,16 +302,6 @@ class Settings(BaseSettings):
     @property
     def image_limits(self) -> ImageLimits:
         return ImageLimits(max_bytes=self.max_image_bytes, max_pixels=self.max_image_pixels)
-
-
-def unknown_variables(environment: Mapping[str, str]) -> list[tuple[str, str | None]]:
-    """Find variables with the prefix that are not a setting, each with the setting of the closest name.
-
-    They are not refused: other programs, and Kubernetes, set variables of that prefix too.
-    """
-    known = [PREFIX + name.upper() for name in Settings.model_fields]
-    unknown = sorted(name for name in environment if name.startswith(PREFIX) and name not in known)
-    return [(name, next(iter(get_close_matches(name, known, n=1, cutoff=0.85)), None)) for name in unknown]
 
 
 def default_text(name: str) -> str:

@@ -11,6 +11,7 @@ from rich.console import Console
 
 from contract.errors import InfomaxError
 from service.cli.setting_options import with_settings
+from service.cli.unknown_variables import notes_on_unknown
 from service.index.embedded import EmbeddedPostgres
 from service.index.errors import IndexInUseError, IndexStartError
 from service.index.schema import check
@@ -18,7 +19,7 @@ from service.inference.batch_sizes import largest_batch
 from service.inference.execution_report import runtimes
 from service.inference.model import open_model
 from service.quotas.api_keys import KeyFileError, read_keys
-from service.settings import Settings, unknown_variables
+from service.settings import Settings
 from service.system import gpu
 from service.system.cpu_count import usable_cores
 
@@ -133,6 +134,5 @@ def _keys(settings: Settings) -> CheckResult:
 
 
 def _variables() -> Iterator[CheckResult]:
-    for name, closest in unknown_variables(os.environ):
-        hint = f"; did you mean {closest}?" if closest else ""
-        yield CheckResult("settings", Severity.NOTE, f"{name} is not a setting and has no effect{hint}")
+    for note in notes_on_unknown(os.environ):
+        yield CheckResult("settings", Severity.NOTE, note)

@@ -5,10 +5,11 @@ import os
 import typer
 
 from service.cli.setting_options import with_settings
+from service.cli.unknown_variables import notes_on_unknown
 from service.default_folders import LOCAL_INDEX
 from service.processes.parent import Serving
 from service.processes.parent import serve as serve_until_stopped
-from service.settings import Settings, unknown_variables
+from service.settings import Settings
 
 
 @with_settings()
@@ -17,9 +18,8 @@ def serve(settings: Settings) -> None:
 
     Each option is a setting, as is the variable INFOMAX_... of the same name; the option comes first.
     """
-    for name, closest in unknown_variables(os.environ):
-        hint = f"; did you mean {closest}?" if closest else ""
-        typer.secho(f"note: {name} is not a setting and has no effect{hint}", err=True, fg="yellow")
+    for note in notes_on_unknown(os.environ):
+        typer.secho(f"note: {note}", err=True, fg="yellow")
     serve_until_stopped(settings, lambda serving: _announce(serving, settings))
 
 

@@ -4,8 +4,9 @@ from typing import get_args
 
 import pytest
 
+from service.cli.unknown_variables import notes_on_unknown
 from service.errors import SettingsError
-from service.settings import PREFIX, Settings, load_settings, unknown_variables
+from service.settings import PREFIX, Settings, load_settings
 
 
 def test_variables_are_the_fields_in_capitals(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -149,9 +150,9 @@ def test_a_misspelt_variable_is_found_with_the_one_that_was_meant() -> None:
         "INFOMAX_SERVICE_HOST": "x",
         "PATH": "",
     }
-    assert unknown_variables(environment) == [
-        ("INFOMAX_MAX_BACTH", "INFOMAX_MAX_BATCH"),
-        ("INFOMAX_SERVICE_HOST", None),
+    assert list(notes_on_unknown(environment)) == [
+        "INFOMAX_MAX_BACTH is not a setting and has no effect; did you mean INFOMAX_MAX_BATCH?",
+        "INFOMAX_SERVICE_HOST is not a setting and has no effect",
     ]
 
 

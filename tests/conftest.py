@@ -8,6 +8,7 @@ import hypothesis
 import psycopg
 import pytest
 
+from service.index import server
 from service.index.embedded import EmbeddedPostgres
 from service.index.schema import migrate
 from tests.tiny_model import build_tiny_model
@@ -28,8 +29,14 @@ def tiny_models(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedPostgres]:
     """A running PostgreSQL with pgvector, the same that `infomax serve` embeds."""
-    with EmbeddedPostgres(tmp_path_factory.mktemp("index")) as server:
-        yield server
+    embedded = EmbeddedPostgres(tmp_path_factory.mktemp("index"))
+    with pytest.MonkeyPatch.context() as patch:
+        # What it holds ends with the session: nothing has to reach the disk, and little of the log is kept.
+        for name, value in {"fsync": "off", "full_page_writes": "off", "max_wal_size": "128MB"}.items():
+            patch.setitem(server._OPTIONS, name, value)
+        embedded.start()
+    yield embedded
+    embedded.stop()
 
 
 @pytest.fixture

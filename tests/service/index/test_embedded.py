@@ -32,7 +32,7 @@ def scalar(url: str, statement: str) -> object:
     return row[0] if row else None
 
 
-def test_items_survive_a_restart(tmp_path: Path, card: ModelCard) -> None:
+def test_items_are_on_the_disk_and_survive_a_restart(tmp_path: Path, card: ModelCard) -> None:
     vectors = directions(card, 10)
 
     async def fill(url: str) -> None:
@@ -44,16 +44,13 @@ def test_items_survive_a_restart(tmp_path: Path, card: ModelCard) -> None:
             return [(await index.search(Query(vector, 1)))[0].id for vector in vectors]
 
     with EmbeddedPostgres(tmp_path) as server:
+        for setting in ("fsync", "synchronous_commit", "full_page_writes", "data_checksums"):
+            assert scalar(server.url, f"SHOW {setting}") == "on"
         migrate(server.url)
         asyncio.run(fill(server.url))
     with EmbeddedPostgres(tmp_path) as server:
         migrate(server.url)
         assert asyncio.run(found(server.url)) == [f"{number:06}" for number in range(10)]
-
-
-def test_what_is_acknowledged_is_on_the_disk(postgres: EmbeddedPostgres) -> None:
-    for setting in ("fsync", "synchronous_commit", "full_page_writes", "data_checksums"):
-        assert scalar(postgres.url, f"SHOW {setting}") == "on"
 
 
 def test_nobody_else_can_reach_it(postgres: EmbeddedPostgres) -> None:

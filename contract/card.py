@@ -95,11 +95,14 @@ class Training(CardPart):
 
 
 class ProbeScore(CardPart):
-    """Accuracy of one classifier on one frozen layer."""
+    """Accuracy of one classifier on one frozen layer.
+
+    `knn` is the majority of the k nearest; in `weighted_knn` each votes with weight exp(cosine / 0.07).
+    """
 
     layer: str
     dimensions: int = Field(ge=1)
-    probe: Literal["linear", "knn", "svm", "nonlinear"]
+    probe: Literal["linear", "knn", "weighted_knn", "svm", "nonlinear"]
     k: int | None = None
     accuracy: float = Field(ge=0, le=1)
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 # As pgvector builds its graphs, and as the service searches by default.
 LINKS = 16
 BUILD_BREADTH = 64
-SEARCH_BREADTH = 280
+SEARCH_BREADTH = 320
 # What half precision may swap is compared again in single precision.
 SPARE = 32
 

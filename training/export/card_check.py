@@ -54,8 +54,14 @@ def comparable(card: ModelCard, quality: Quality) -> bool:
 
 
 def compare(card: ModelCard, quality: Quality, calibration: Calibration) -> Iterator[Comparison]:
-    """Compare every measured figure of the card with its new value."""
-    written, found = accuracies(card.quality), accuracies(quality)
+    """Compare every measured figure of the card with its new value.
+
+    A card of an earlier version has no score of some kinds of classifiers; those are not compared.
+    """
+    written = accuracies(card.quality)
+    kinds = {score.probe for score in card.quality.scores}
+    known = tuple(score for score in quality.scores if score.probe in kinds or not kinds)
+    found = accuracies(quality.model_copy(update={"scores": known}))
     for name in dict.fromkeys([*written, *found]):
         yield Comparison(
             figure=name, card=written.get(name), measured=found.get(name), tolerance=_ACCURACY_TOLERANCE

@@ -7,7 +7,13 @@ from contract.precision import InferenceCost
 from contract.preprocessing import ResizeRule
 from training.export.model_card import ADOPTED
 
-_PROBES = {"linear": "linear", "svm": "linear SVM", "nonlinear": "one hidden layer"}
+_PROBES = {
+    "linear": "linear",
+    "knn": "{k} nearest neighbours, cosine",
+    "weighted_knn": "{k} nearest neighbours, weight exp(cosine / 0.07)",
+    "svm": "linear SVM",
+    "nonlinear": "one hidden layer",
+}
 _RESIZED: dict[ResizeRule, str] = {
     "stretch": "stretched from whatever size they have",
     "center_crop": "scaled by the shorter side and cut to the middle",
@@ -86,7 +92,7 @@ def _quality(quality: Quality) -> Iterator[str]:
     yield "| classifier on the frozen layer | layer | dimensions | accuracy |"
     yield "| --- | --- | --- | --- |"
     for score in quality.scores:
-        probe = f"{score.k} nearest neighbours, cosine" if score.probe == "knn" else _PROBES[score.probe]
+        probe = _PROBES[score.probe].format(k=score.k)
         yield f"| {probe} | {score.layer} | {score.dimensions} | {score.accuracy:.2%} |"
     yield f"| always the most frequent class | | | {quality.majority:.2%} |"
 

@@ -9,7 +9,7 @@ import torch
 from torch import Generator, Tensor
 
 from training.errors import DataError
-from training.evaluation.probes import fit_linear, fit_nonlinear, fit_svm, knn_accuracy
+from training.evaluation.probes import Neighbours, fit_linear, fit_nonlinear, fit_svm, knn_accuracy
 from training.evaluation.probes.penalised import LinearProbe
 from training.evaluation.probes.svm import squared_hinge
 
@@ -170,6 +170,26 @@ def test_with_one_vote_each_the_nearer_class_wins() -> None:
     bank, labels = torch.tensor([[1.0, 0.0], [0.6, 0.8]]), torch.tensor([1, 0])
     query = torch.tensor([[0.9, 0.1]])
     assert knn_accuracy(bank, labels, query, torch.tensor([1]), k=2) == 1.0
+
+
+def test_weighted_knn_equals_its_definition() -> None:
+    vectors, labels = clusters(400, seed=0)
+    fresh, truth = clusters(150, seed=1)
+    unit, queries = (v.double() / v.double().norm(dim=1, keepdim=True) for v in (vectors, fresh))
+    right = 0
+    for query, label in zip(queries, truth.tolist(), strict=True):
+        nearest = (unit @ query).argsort(descending=True)[:200]
+        weights = (unit[nearest] @ query / 0.07).exp()
+        right += max(range(CLASSES), key=lambda c: float(weights[labels[nearest] == c].sum())) == label
+    assert Neighbours.find(vectors, labels, fresh).weighted_accuracy(truth) == right / len(fresh)
+
+
+def test_a_near_neighbour_outweighs_many_far_ones() -> None:
+    bank = torch.tensor([[1.0, 0.0], *[[0.5, 0.9]] * 20])
+    labels = torch.tensor([0] + [1] * 20)
+    query, truth = torch.tensor([[1.0, 0.0]]), torch.tensor([0])
+    assert Neighbours.find(bank, labels, query).weighted_accuracy(truth) == 1.0
+    assert knn_accuracy(bank, labels, query, truth) == 0.0
 
 
 def test_knn_of_more_neighbours_than_there_are() -> None:

@@ -52,9 +52,13 @@ def test_every_layer_has_its_scores(
         ("linear", "fc", 1024, None),
         ("linear", "Y", 16, None),
         ("knn", "conv", 4096, 20),
+        ("weighted_knn", "conv", 4096, 200),
         ("knn", "fc", 1024, 20),
+        ("weighted_knn", "fc", 1024, 200),
         ("knn", "Y", 16, 20),
+        ("weighted_knn", "Y", 16, 200),
         ("knn", "embedding", 512, 20),
+        ("weighted_knn", "embedding", 512, 200),
     ]
     assert quality.majority == pytest.approx(0.1)
     assert quality.images == 100
@@ -89,6 +93,7 @@ def test_an_encoder_that_knows_the_class_is_found_out(training: ImageSet, test_i
     assert quality.scores == (
         ProbeScore(layer="Y", dimensions=10, probe="linear", accuracy=1.0),
         ProbeScore(layer="Y", dimensions=10, probe="knn", k=20, accuracy=1.0),
+        ProbeScore(layer="Y", dimensions=10, probe="weighted_knn", k=200, accuracy=1.0),
     )
 
 

@@ -48,7 +48,7 @@ help:
 	touch $@
 
 .venv/complete: .venv/serving
-	$(PIP) --editable '.[training,test,docs]'
+	$(PIP) --editable '.[training,test,docs,ray,tracing]'
 	touch $@
 
 .venv/serving-tests: .venv/serving

@@ -3,14 +3,18 @@
 from pathlib import Path
 from typing import Any
 
+import typer
 import yaml
+from typer.main import get_command
 
+from service.cli.embed import embed
+from service.cli.exit_status import STOPPED
 from service.metrics import QUEUE_DEPTH
 from service.settings import Settings
 
 FOLDER = Path(__file__).parents[1] / "ops" / "kubernetes"
-# Read by others: kustomize itself and the chart of the adapter.
-NO_RESOURCES = {"kustomization.yml", "prometheus-adapter.yml"}
+# Read by others, or applied by themselves: kustomize itself, the chart of the adapter, the job.
+NO_RESOURCES = {"kustomization.yml", "prometheus-adapter.yml", "embed-job.yml"}
 
 
 def read(name: str) -> dict[str, Any]:
@@ -51,3 +55,20 @@ def test_replicas_are_added_before_requests_are_refused() -> None:
     (metric,) = read("autoscaler.yml")["spec"]["metrics"]
     depth = int(metric["pods"]["target"]["averageValue"])
     assert depth < Settings.model_fields["queue_items"].default
+
+
+def test_the_job_goes_on_after_a_stop_and_gives_up_on_errors() -> None:
+    job = read("embed-job.yml")["spec"]
+    (given_up,) = [rule["onExitCodes"] for rule in job["podFailurePolicy"]["rules"] if "onExitCodes" in rule]
+    (container,) = job["template"]["spec"]["containers"]
+    assert given_up["containerName"] == container["name"]
+    assert STOPPED not in given_up["values"]
+    assert {1, 2} <= set(given_up["values"])
+    options = {part for part in container["args"] if part.startswith("--")}
+    assert options <= {name for option in get_command(_app()).params for name in option.opts}
+
+
+def _app() -> typer.Typer:
+    app = typer.Typer()
+    app.command()(embed)
+    return app

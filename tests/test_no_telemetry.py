@@ -36,6 +36,11 @@ def test_onnx_runtime_keeps_no_identity_behind_any_of_the_packages(package: str,
     assert files_under(tmp_path) == []
 
 
+def test_a_cluster_that_is_started_here_reports_no_use() -> None:
+    usage = pytest.importorskip("ray._common.usage.usage_lib", reason="the extra ray is not installed")
+    assert not usage.usage_stats_enabled()
+
+
 @pytest.mark.parametrize(("code", "seen"), [(RESOLVE, ":53"), (CONNECT, "192.0.2.1:80")])
 def test_the_watch_sees_what_it_is_for(code: str, seen: str, tmp_path: Path) -> None:
     if code == RESOLVE and not _has_name_servers():
@@ -76,6 +81,8 @@ def test_serving_turns_to_nobody(tiny_models: Path, tmp_path: Path) -> None:
         "INFOMAX_MODEL": "tiny",
         "INFOMAX_PORT": "0",
         "INFOMAX_DATA_DIR": str(tmp_path / "data"),
+        # As an environment may have it for other programs: only INFOMAX_TRACING switches traces on.
+        "OTEL_EXPORTER_OTLP_ENDPOINT": "http://192.0.2.1:4318",
     }
     server = Server.of(watched.command, tmp_path / "server", tmp_path, at_home(home, **variables))
     try:

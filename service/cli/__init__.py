@@ -16,7 +16,10 @@ COMMANDS = {
         "service.cli.doctor:doctor",
         "Check whether this machine can serve the model, and say what to do where it cannot.",
     ),
-    "embed": Command("service.cli.embed:embed", "Embed images into files, in this process or by a service."),
+    "embed": Command(
+        "service.cli.embed:embed",
+        "Embed images into files, in this process, by a service, or by a Ray cluster.",
+    ),
     "models": Command("service.cli.models:models", "List, show and compare the models of a folder."),
     "index": Command(
         "service.cli.index:index",

@@ -6,7 +6,7 @@ import typer
 
 from contract.errors import InfomaxError
 from service.cli.exit_status import STOPPED
-from service.cli.one_process import for_one_process
+from service.cli.one_process import for_one_actor, for_one_process
 from service.cli.setting_options import with_settings
 from service.corpus.assembly import Output
 from service.corpus.run import Finished, StoppedError, run_here
@@ -53,18 +53,31 @@ def embed(
     restart: bool = typer.Option(False, "--restart", help="throw away what a stopped run has done"),
     url: str | None = typer.Option(None, help="address of a service that embeds, instead of this process"),
     api_key_file: Path | None = typer.Option(None, help="file with the API key for --url"),
+    by_ray: bool = typer.Option(
+        False, "--ray", help="embed by a Ray cluster: that of RAY_ADDRESS, else one on this machine"
+    ),
+    ray_actors: int | None = typer.Option(
+        None,
+        min=1,
+        help="processes that --ray embeds by",
+        show_default="as the cluster has cores for",
+    ),
 ) -> None:
-    """Embed images into files, in this process or by a service.
+    """Embed images into files, in this process, by a service, or by a Ray cluster.
 
     A run that was stopped or killed goes on where it was when the same command is run again. Exit status:
     0 done; 1 an error; 2 a wrong option; 3 done, but images failed (with --fail-on-error); 75 stopped, run it
     again.
     Further settings are INFOMAX_... variables.
     """
+    if by_ray and url is not None:
+        raise typer.BadParameter("Images are embedded by a service or by a Ray cluster. Leave one out.")
     output = Output.of(out, form, shard_images, rejects, overwrite=overwrite)
     corpus = Sources.of(sources, output.foreign())
     try:
-        if url is None:
+        if by_ray:
+            done = _run_by_ray(corpus, output, for_one_actor(settings), ray_actors, restart=restart)
+        elif url is None:
             done = run_here(corpus, output, for_one_process(settings), restart=restart)
         else:
             # The client is not needed otherwise.
@@ -77,6 +90,18 @@ def embed(
     _report(done, output, corpus)
     if fail_on_error and done.summary.failures:
         raise typer.Exit(IMAGES_FAILED)
+
+
+def _run_by_ray(
+    corpus: Sources, output: Output, settings: Settings, actors: int | None, *, restart: bool
+) -> Finished:
+    try:
+        import ray.data  # noqa: F401 (asked before the rest is loaded)
+    except ImportError as error:
+        raise InfomaxError("Ray Data is not installed. Install infomax[ray] to use --ray.") from error
+    from service.corpus.ray_run import run_by_ray
+
+    return run_by_ray(corpus, output, settings, actors, restart=restart)
 
 
 def _report(done: Finished, output: Output, sources: Sources) -> None:

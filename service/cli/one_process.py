@@ -10,3 +10,11 @@ def for_one_process(settings: Settings) -> Settings:
     if "threads_per_run" not in settings.model_fields_set:
         changes["threads_per_run"] = usable_cores()
     return settings.model_copy(update=changes)
+
+
+def for_one_actor(settings: Settings) -> Settings:
+    """Adapt the settings to one of several processes on a machine."""
+    changes: dict[str, object] = {"workers": 1}
+    if "decode_threads" not in settings.model_fields_set:
+        changes["decode_threads"] = settings.threads_per_run
+    return settings.model_copy(update=changes)

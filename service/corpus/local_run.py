@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Iterator, Sequence
 
 from service.corpus.image import CorpusImage
-from service.corpus.recorder import Recorder
+from service.corpus.recorder import RowCollector
 from service.inference.pipeline import Pipeline
 from service.inference.results import Failed
 from service.inputs.stream import Groups, StreamItem
@@ -20,7 +20,7 @@ _GROUP_BYTES = 4 * 2**20
 
 
 async def embed_here(
-    pipeline: Pipeline, images: Iterator[CorpusImage], recorder: Recorder, settings: Settings
+    pipeline: Pipeline, images: Iterator[CorpusImage], recorder: RowCollector, settings: Settings
 ) -> bool:
     """Embed images and record them; whether a signal stopped it.
 
@@ -46,7 +46,7 @@ async def embed_here(
 class _Writer:
     """Writer of the answers, which come in the order of the images."""
 
-    def __init__(self, recorder: Recorder) -> None:
+    def __init__(self, recorder: RowCollector) -> None:
         self._recorder = recorder
 
     async def write(self, answers: Sequence[Answer]) -> None:
@@ -60,14 +60,14 @@ class _Writer:
         await asyncio.to_thread(self._recorder.commit)
 
 
-async def _groups(images: Iterator[CorpusImage], limit: int, recorder: Recorder) -> Groups:
+async def _groups(images: Iterator[CorpusImage], limit: int, recorder: RowCollector) -> Groups:
     numbered = enumerate(images)
     while group := await asyncio.to_thread(_next_group, numbered, limit, recorder):
         yield group
 
 
 def _next_group(
-    images: Iterator[tuple[int, CorpusImage]], limit: int, recorder: Recorder
+    images: Iterator[tuple[int, CorpusImage]], limit: int, recorder: RowCollector
 ) -> list[StreamItem]:
     group: list[StreamItem] = []
     size = 0

@@ -1,7 +1,5 @@
 """Images embedded by a service, through the client for Python."""
 
-import signal
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -22,6 +20,7 @@ from service.corpus.run import CorpusEncoder, Finished, StoppedError, run
 from service.corpus.sources import Sources
 from service.inference.results import Failed
 from service.settings import Settings
+from service.system.cancellation import interrupted_by_signals
 
 
 class ServiceRunError(InfomaxError):
@@ -49,7 +48,7 @@ def run_by_service(
         served = client.model(settings.model) if "model" in settings.model_fields_set else client.models()[0]
 
         def embed(images: Iterator[CorpusImage], recorder: Recorder) -> bool:
-            with _interrupted_by_signals():
+            with interrupted_by_signals():
                 try:
                     contents = _contents(images, recorder, most)
                     for one in client.batch(contents, model=served.id):
@@ -97,16 +96,3 @@ def _own_errors() -> Iterator[None]:
         raise ServiceRunError(str(error)) from error
     except ClientError as error:
         raise ServiceRunError(str(error)) from error
-
-
-@contextmanager
-def _interrupted_by_signals() -> Iterator[None]:
-    """Let SIGTERM interrupt as Ctrl-C does."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)

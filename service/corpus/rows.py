@@ -1,6 +1,6 @@
 """Rows of the output: one for each image, whether it was embedded or failed."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -63,6 +63,19 @@ def batch_of(rows: Sequence[CorpusRow], schema: pa.Schema) -> pa.RecordBatch:
         pa.array([None if one is None else one.message for one in failures], pa.string()),
     ]
     return pa.record_batch(columns, schema=schema)
+
+
+def rows_of(table: pa.Table) -> Iterator[CorpusRow]:
+    """Yield the rows of a table that `batch_of` made the batches of."""
+    for batch in table.to_batches():
+        embeddings: Any = batch["embedding"]
+        size = embeddings.type.list_size
+        flat = embeddings.values.slice(embeddings.offset * size, len(embeddings) * size)
+        values: NDArray[np.float32] = flat.to_numpy(zero_copy_only=False).reshape(-1, size)
+        rest = batch.drop_columns(["embedding"]).to_pylist()
+        for place, row in enumerate(rest):
+            code, message = row.pop("error_code"), row.pop("error_message")
+            yield CorpusRow(**row, outcome=values[place] if code is None else Failed(code, message))
 
 
 def _embeddings(rows: Sequence[CorpusRow], dimensions: int) -> "pa.Array[Any]":

@@ -5,13 +5,15 @@ import os
 import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 from contract.errors import InfomaxError
 from service.corpus.archives import SUFFIXES, archive_images
 from service.corpus.folders import count_lines, folder_images, listed_images
 from service.corpus.image import CorpusImage
-from service.corpus.tables import count_rows, table_images
+from service.corpus.parts import CorpusPart, parts_of_files
+from service.corpus.tables import count_rows, row_groups, table_images
 from service.inputs.folder import Hidden, files_under
 from service.inputs.names import shown_path
 
@@ -82,18 +84,35 @@ class Sources:
 
     def images(self) -> Iterator[CorpusImage]:
         """Yield all images, always in the same order."""
-        # Of several folders, equal names below them must not become one.
-        alone = len(self.paths) == 1
         for path in self.paths:
             if _is_archive(path):
                 yield from archive_images(path)
             elif _is_table(path):
                 yield from table_images(path)
-            elif _is_list(path):
-                yield from listed_images(path)
             else:
-                prefix = "" if alone else f"{shown_path(path if path.is_dir() else path.parent)}/"
-                yield from folder_images(path, self.foreign, prefix)
+                yield from self._files(path)
+
+    def parts(self, size: int) -> Iterator[CorpusPart]:
+        """Cut the images, in their order, into parts of about `size` that another process can read.
+
+        An archive is one part, and so is a row group of a Parquet file: each is read from its beginning on.
+        """
+        for path in self.paths:
+            if _is_archive(path):
+                yield CorpusPart(partial(archive_images, path))
+            elif _is_table(path):
+                for groups, rows in row_groups(path, size):
+                    yield CorpusPart(partial(table_images, path, groups), rows)
+            else:
+                yield from parts_of_files(self._files(path), size)
+
+    def _files(self, path: Path) -> Iterator[CorpusImage]:
+        if _is_list(path):
+            return listed_images(path)
+        # Of several folders, equal names below them must not become one.
+        alone = len(self.paths) == 1
+        prefix = "" if alone else f"{shown_path(path if path.is_dir() else path.parent)}/"
+        return folder_images(path, self.foreign, prefix)
 
 
 def _matches(pattern: Path) -> list[Path]:

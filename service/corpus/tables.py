@@ -27,8 +27,8 @@ class ColumnError(InfomaxError):
     """A Parquet file has no column of images."""
 
 
-def table_images(path: Path) -> Iterator[CorpusImage]:
-    """Yield the images of a Parquet file in its order.
+def table_images(path: Path, groups: range | None = None) -> Iterator[CorpusImage]:
+    """Yield the images of a Parquet file, or of these row groups of it, in its order.
 
     Images are in a column `img` or `image`: a struct with `bytes` and `path`, or bytes or paths alone. The id
     is that of a column `id`, `key` or `__key__`, else the path, else the row. A label is written as text;
@@ -49,8 +49,9 @@ def table_images(path: Path) -> Iterator[CorpusImage]:
         label, name = _first(_LABELS, schema), _first(_IDS, schema)
         classes = _class_names(schema, label)
         columns = [one for one in (image, label, name) if one is not None]
-        row = 0
-        for batch in file.iter_batches(batch_size=_ROWS, columns=columns):
+        groups = range(file.num_row_groups) if groups is None else groups
+        row = sum(file.metadata.row_group(group).num_rows for group in range(groups.start))
+        for batch in file.iter_batches(batch_size=_ROWS, columns=columns, row_groups=[*groups]):
             for record in batch.to_pylist():
                 yield _image(path, row, record[image], _text(record, name), _label(record, label, classes))
                 row += 1
@@ -60,6 +61,18 @@ def count_rows(path: Path) -> int:
     """Read the number of rows."""
     with path.open("rb") as opened, pq.ParquetFile(opened) as file:
         return int(file.metadata.num_rows)
+
+
+def row_groups(path: Path, size: int) -> Iterator[tuple[range, int]]:
+    """Yield the row groups of a Parquet file, as many together as have `size` rows, and their rows."""
+    with path.open("rb") as opened, pq.ParquetFile(opened) as file:
+        rows = [file.metadata.row_group(group).num_rows for group in range(file.num_row_groups)]
+    start = held = 0
+    for group, count in enumerate(rows, 1):
+        held += count
+        if held >= size or group == len(rows):
+            yield range(start, group), held
+            start, held = group, 0
 
 
 def _image(path: Path, row: int, value: Any, name: str | None, label: str | None) -> CorpusImage:

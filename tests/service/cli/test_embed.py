@@ -4,6 +4,7 @@ import asyncio
 import io
 import os
 import socket
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -53,6 +54,20 @@ def run(path: Path, out: Path, chosen: Settings, *, overwrite: bool = False) -> 
     output = Output.of(out, None, None, None, overwrite=overwrite)
     sources = Sources.of([str(path)], output.foreign())
     return run_here(sources, output, chosen), sources
+
+
+def test_ray_has_to_be_installed(
+    folder: Path, small: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "ray", None)
+    app = typer.Typer()
+    app.command()(embed)
+    options = ["--out", str(tmp_path / "vectors.parquet"), "--models-dir", str(small.models_dir)]
+    done = CliRunner().invoke(app, [str(folder), *options, "--model", "tiny", "--ray"])
+    assert isinstance(done.exception, InfomaxError)
+    assert str(done.exception) == "Ray Data is not installed. Install infomax[ray] to use --ray."
+    both = CliRunner().invoke(app, [str(folder), *options, "--ray", "--url", "http://localhost"])
+    assert both.exit_code == 2
 
 
 def failures(done: Finished) -> int:

@@ -229,6 +229,11 @@ class Settings(BaseSettings):
         le=3600,
         description="seconds for one call of the index's database; then 503 `index_unavailable`",
     )
+    tracing: bool = Field(
+        default=False,
+        description="send spans of requests to the collector that OTEL_EXPORTER_OTLP_ENDPOINT names; needs "
+        "infomax[tracing]",
+    )
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         default="info", description="lowest level that is logged"
     )

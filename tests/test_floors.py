@@ -16,7 +16,7 @@ ROOT = Path(__file__).parents[1]
 # The lowest floor first. Rooms that share a floor do not import each other.
 FLOORS: dict[str, tuple[tuple[str, ...], ...]] = {
     "service": (
-        ("default_folders", "logs", "metrics", "page", "system"),
+        ("default_folders", "logs", "metrics", "page", "system", "tracing"),
         ("errors",),
         ("settings",),
         ("inference",),

@@ -32,6 +32,7 @@ from infomax.client.results import (
     UploadResult,
 )
 from infomax.client.retry import Retry
+from infomax.client.trace_context import trace_headers
 
 T = TypeVar("T")
 R = TypeVar("R", ImageResult, ItemStored)
@@ -312,7 +313,7 @@ class AsyncClient:
                 "POST",
                 job.path,
                 params=job.query,
-                headers={"Content-Type": job.content_type},
+                headers={**trace_headers(), "Content-Type": job.content_type},
                 content=part.body(),
                 timeout=stream_timeout(deadline),
             )

@@ -4,6 +4,7 @@ import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextvars import copy_context
 from functools import partial
 from threading import Event
 from types import TracebackType
@@ -33,6 +34,7 @@ from infomax.client.results import (
     UploadResult,
 )
 from infomax.client.retry import Retry
+from infomax.client.trace_context import trace_headers
 
 T = TypeVar("T")
 R = TypeVar("R", ImageResult, ItemStored)
@@ -287,7 +289,9 @@ class Client:
                         break
                     if chunk is None:
                         break
-                    waiting.append(threads.submit(self._send_chunk, chunk, job, deadline, stopped))
+                    # In the caller's context, of which a span may be part.
+                    send = partial(self._send_chunk, chunk, job, deadline, stopped)
+                    waiting.append(threads.submit(copy_context().run, send))
                 if not waiting and failure is not None:
                     raise failure
                 if not waiting:
@@ -314,7 +318,7 @@ class Client:
                 "POST",
                 job.path,
                 params=job.query,
-                headers={"Content-Type": job.content_type},
+                headers={**trace_headers(), "Content-Type": job.content_type},
                 content=part.body(),
                 timeout=stream_timeout(deadline),
             )

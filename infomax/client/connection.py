@@ -16,6 +16,7 @@ from infomax.client.errors import (
     ServiceUnreachableError,
 )
 from infomax.client.retry import Retry
+from infomax.client.trace_context import trace_headers
 
 _CONNECT_SECONDS = 10.0
 _MOST_MILLISECONDS = 600_000
@@ -70,7 +71,7 @@ def request_arguments(call: Call[Any], deadline: float | None) -> dict[str, Any]
         DeadlineExceededError: no time is left.
     """
     left = time_left(deadline)
-    headers = dict(call.headers)
+    headers = {**trace_headers(), **call.headers}
     if left is not None:
         headers["X-Request-Timeout-Ms"] = str(max(1, min(_MOST_MILLISECONDS, int(left * 1000))))
     return {

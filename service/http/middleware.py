@@ -9,11 +9,13 @@ from collections.abc import Iterable, Iterator
 from functools import cache
 from random import Random
 from time import perf_counter
+from typing import TYPE_CHECKING
 
 from starlette.requests import ClientDisconnect
 from starlette.responses import RedirectResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from service import tracing
 from service.errors import refusal
 from service.http.body_timeout import TimedBody
 from service.http.cross_origin import OriginPolicy
@@ -23,6 +25,9 @@ from service.inference.admission import shutting_down
 from service.logs import REQUEST_ID
 from service.metrics import REQUEST_SECONDS, REQUESTS
 from service.models.registry import ModelRegistry
+
+if TYPE_CHECKING:
+    from opentelemetry.trace import Span
 
 logger = logging.getLogger(__name__)
 
@@ -93,17 +98,21 @@ class RequestMiddleware:
         body = TimedBody(receive, self._client_seconds)
         app = _below(self._root_path, scope, self._app) if self._root_path else self._app
         exchange = _Exchange(scope, body, send, self._in_flight, self._models, self._origins)
-        try:
-            if scope["path"] in OBSERVED:
+        if scope["path"] in OBSERVED:
+            try:
                 await exchange.answer(app)
-            elif self._in_flight.closed:
-                await exchange.refuse(shutting_down())
-            else:
-                with self._in_flight.passing():
-                    await exchange.answer(app)
-        finally:
-            exchange.record()
-            exchange.context.release()
+            finally:
+                exchange.end()
+            return
+        with tracing.request(scope["method"], scope["path"], scope["headers"]) as span:
+            try:
+                if self._in_flight.closed:
+                    await exchange.refuse(shutting_down())
+                else:
+                    with self._in_flight.passing():
+                        await exchange.answer(app)
+            finally:
+                exchange.end(span)
 
 
 class _Exchange:
@@ -164,12 +173,19 @@ class _Exchange:
             message["headers"] = [*message["headers"], *self._headers(message["headers"])]
         await self._send(message)
 
-    def record(self) -> None:
-        """Count and log the request."""
+    def end(self, span: "Span | None" = None) -> None:
+        """Count and log the request, and let go of what it used."""
+        try:
+            self._record(span)
+        finally:
+            self.context.release()
+
+    def _record(self, span: "Span | None") -> None:
         seconds = perf_counter() - self._arrived
         status = self._status or _CLIENT_LEFT
         route = getattr(self._scope.get("route"), "path_format", _OTHER)
         method = self._scope["method"]
+        trace_id = None if span is None else tracing.end_request(span, method, route, status)
         _requests(route, method if method in _METHODS else _OTHER, status).inc()
         _request_seconds(route).observe(seconds)
         level = logging.DEBUG if route in OBSERVED else logging.INFO
@@ -186,6 +202,8 @@ class _Exchange:
             if (key := self.context.key) is not None:
                 # Its name; what it is was never kept.
                 fields["key"] = key.id
+            if trace_id is not None:
+                fields["trace_id"] = trace_id
             logger.log(level, "%s %s %d", method, self._scope["path"], status, extra=fields)
 
     def _headers(self, given: Iterable[Header]) -> Iterator[Header]:

@@ -10,6 +10,7 @@ from psycopg import sql
 
 from contract.card import ModelCard
 from contract.precision import Precision
+from service import tracing
 from service.index import bulk, queries
 from service.index.connection import BoundedConnection
 from service.index.database import Database
@@ -96,7 +97,7 @@ class Index:
         latest = {item.id: item for item in items}
         if not latest:
             return
-        async with self._connection(writes=True) as (connection, space):
+        async with self._connection("put", writes=True) as (connection, space):
             if len(latest) == 1:
                 statement = queries.PUT.format(**space.names)
                 await connection.execute(statement, bulk.item_values(*latest.values()))
@@ -106,7 +107,7 @@ class Index:
 
     async def get(self, item_id: str) -> StoredItem | None:
         """The item of that id, or None."""
-        async with self._connection() as (connection, space):
+        async with self._connection("get") as (connection, space):
             cursor = await connection.execute(queries.GET.format(**space.names), [item_id], binary=True)
             row = await cursor.fetchone()
         if row is None:
@@ -118,21 +119,21 @@ class Index:
         """The vectors [D] of these items, by id; items that do not exist are left out."""
         if not item_ids:
             return {}
-        async with self._connection() as (connection, space):
+        async with self._connection("vectors") as (connection, space):
             statement = queries.VECTORS.format(**space.names)
             cursor = await connection.execute(statement, [list(item_ids)], binary=True)
             return {item_id: vector.to_numpy() for item_id, vector in await cursor.fetchall()}
 
     async def pictures(self, item_ids: Sequence[str]) -> dict[str, StoredPicture]:
         """What is kept of the images of these items, by id; items that do not exist are left out."""
-        async with self._connection() as (connection, space):
+        async with self._connection("pictures") as (connection, space):
             statement = queries.PICTURES.format(**space.names)
             cursor = await connection.execute(statement, [list(item_ids)], binary=True)
             return {row[0]: StoredPicture(*row) for row in await cursor.fetchall()}
 
     async def delete(self, item_id: str) -> bool:
         """Remove the item of that id; False where there was none."""
-        async with self._connection(writes=True) as (connection, space):
+        async with self._connection("delete", writes=True) as (connection, space):
             cursor = await connection.execute(queries.DELETE.format(**space.names), [item_id])
             return cursor.rowcount == 1
 
@@ -144,14 +145,14 @@ class Index:
         With a condition only those that meet it.
         """
         clause, more = (condition.clause, condition.values) if condition else (sql.SQL("true"), {})
-        async with self._connection() as (connection, space):
+        async with self._connection("list") as (connection, space):
             values = {"prefix": prefix, "after": after, "limit": limit, **more}
             cursor = await connection.execute(queries.LIST.format(**space.names, condition=clause), values)
             return [ListedItem(*row) for row in await cursor.fetchall()]
 
     async def sample(self, limit: int) -> tuple[list[SampledItem], int]:
         """Some items drawn by chance, at most `limit` and always the same ones, and how many there are."""
-        async with self._connection() as (connection, space):
+        async with self._connection("sample") as (connection, space):
             row = await (await connection.execute(queries.COUNT, [space.number])).fetchone()
             total = max(0, int(row[0])) if row else 0
             # Rows of a page were stored together: pages are drawn where it would take long to read all.
@@ -165,14 +166,14 @@ class Index:
 
     async def delete_all(self, prefix: str) -> int:
         """Remove the items whose ids begin with `prefix`; how many there were."""
-        async with self._connection(writes=True) as (connection, space):
+        async with self._connection("delete_all", writes=True) as (connection, space):
             cursor = await connection.execute(queries.DELETE_ALL.format(**space.names), {"prefix": prefix})
             return cursor.rowcount
 
     async def search(self, query: Query) -> list[Neighbour]:
         """The k items with the highest cosine similarity to a vector, best first, equal ones by id."""
         with INDEX_SEARCH_SECONDS.time():
-            async with self._connection() as (connection, space):
+            async with self._connection("search") as (connection, space):
                 hits = await find(connection, space, query, self._memory)
         if hits:
             self._nearest.observe(1 - hits[0].score)
@@ -180,7 +181,7 @@ class Index:
 
     async def statistics(self) -> IndexStatistics:
         """What the database holds, for this and every other model version."""
-        async with self._connection() as (connection, _):
+        async with self._connection("statistics") as (connection, _):
             spaces = await (await connection.execute(queries.STATISTICS)).fetchall()
             versions = await (await connection.execute(queries.VERSIONS)).fetchone()
         assert versions is not None  # noqa: S101 (the migrations made the extension)
@@ -191,14 +192,17 @@ class Index:
         )
 
     @asynccontextmanager
-    async def _connection(self, *, writes: bool = False) -> AsyncIterator[tuple[BoundedConnection, Space]]:
-        async with self._database.connection(writes=writes) as connection:
-            if self._space is None:
-                self._space = await find_or_create(connection, self._identity)
-            try:
-                yield connection, self._space
-            except psycopg.errors.UndefinedTable as error:
-                # `infomax index drop` while this version is served: the next call makes the space anew.
-                self._space = None
-                self._memory.forget()
-                raise IndexUnavailableError("its space was dropped") from error
+    async def _connection(
+        self, operation: str = "upkeep", *, writes: bool = False
+    ) -> AsyncIterator[tuple[BoundedConnection, Space]]:
+        with tracing.database(operation):
+            async with self._database.connection(writes=writes) as connection:
+                if self._space is None:
+                    self._space = await find_or_create(connection, self._identity)
+                try:
+                    yield connection, self._space
+                except psycopg.errors.UndefinedTable as error:
+                    # `infomax index drop` while this version is served: the next call makes the space anew.
+                    self._space = None
+                    self._memory.forget()
+                    raise IndexUnavailableError("its space was dropped") from error

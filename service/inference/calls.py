@@ -4,12 +4,17 @@ import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from time import perf_counter
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
+from service import tracing
 from service.inference.decode_cost import DecodeCost
 from service.inference.results import ImageInfo, Outcome, Priority, Stages, Want
+
+if TYPE_CHECKING:
+    from opentelemetry.context import Context
 
 _NO_PIXELS = np.empty((0, 0, 3), np.uint8)
 _NO_INFO = ImageInfo("unknown", 0, 0)
@@ -27,6 +32,7 @@ class Call:
             refusal. It is empty while the caller waits. Threads skip the images of an abandoned call.
         stages: time that each stage took.
         started: time of the call, by `perf_counter`.
+        trace: what its spans belong to; None where the call is not traced.
     """
 
     outcomes: list[Outcome | None]
@@ -35,6 +41,7 @@ class Call:
     stages: Stages
     abandoned: str = ""
     started: float = field(default_factory=perf_counter)
+    trace: "Context | None" = field(default_factory=tracing.current)
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,11 +120,13 @@ class Delivery:
         items: the images.
         outcomes: one outcome for each image.
         inference_seconds: run time of their batch; 0 where decoding failed.
+        at: time of the delivery, by `perf_counter`.
     """
 
     items: Sequence[Item]
     outcomes: Sequence[Outcome]
     inference_seconds: float = 0.0
+    at: float = field(default_factory=perf_counter)
 
 
 Deliver = Callable[[Delivery], None]

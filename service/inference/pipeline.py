@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from service.errors import ServiceError, not_ready
 from service.inference.admission import Admission, shutting_down
 from service.inference.batching import Batcher
+from service.inference.call_spans import add_spans
 from service.inference.calls import Call, Delivery, Item, items_of, settle
 from service.inference.calls_in_flight import CallsInFlight
 from service.inference.contributions import Contributions
@@ -333,6 +334,8 @@ class Pipeline:
             decoding = sum(cost.microseconds for cost in costs)
             self._admission.finished(len(costs), delivery.inference_seconds, decoding)
         settle(delivery)
+        for call in {item.call for item in delivery.items if item.call.trace is not None}:
+            add_spans(call, delivery)
 
     async def _watch(self) -> None:
         """Refuse the calls of a thread pool that has failed, once a second."""

@@ -14,6 +14,7 @@ from multiprocessing.context import SpawnProcess
 
 from prometheus_client.multiprocess import mark_process_dead
 
+from service import tracing
 from service.errors import SettingsError
 from service.http.authentication import authentication_parts
 from service.index.database import CONNECTIONS_PER_PROCESS
@@ -64,10 +65,13 @@ def serve(settings: Settings, on_ready: Callable[[Serving], None]) -> None:
         KeyFileError: the file of API keys cannot be used.
         IndexStartError: the database cannot be started, reached or prepared.
         SettingsError: the demanded device does not work, or the address cannot be bound.
+        TracingError: the exporter of traces is not installed.
         WorkerStartError: a worker failed before the service was ready.
     """
     if sys.platform == "win32":
         raise SettingsError("infomax serve runs on Linux and macOS; on Windows use the container or WSL.")
+    if settings.tracing:
+        tracing.check_installed()
     configure_logs(settings.log_level)
     raise_limit()
     with Signals() as signals, ExitStack() as stack:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from contract.errors import InfomaxError
-from service import metrics
+from service import metrics, tracing
 from service.app import create_app
 from service.http.server import ConnectionServer
 from service.inference.peers import NO_PEERS, Peers
@@ -56,6 +56,8 @@ def run_worker(arguments: WorkerArguments, number: int, channel: socket.socket) 
     metrics.READY.set(0)
     end = WorkerEnd(channel)
     try:
+        if arguments.settings.tracing:
+            tracing.start(number)
         models = {version.entry: open_version(version, arguments.settings) for version in arguments.versions}
         peers = peers_of(arguments, number)
         runtime = Runtime.load(arguments.settings, arguments.database_url, models, peers)
@@ -69,6 +71,8 @@ def run_worker(arguments: WorkerArguments, number: int, channel: socket.socket) 
         logger.exception("the worker failed")
         end.tell(Report.FAILED, f"A worker process failed ({type(error).__name__}: {error}).")
         sys.exit(1)
+    finally:
+        tracing.stop()
 
 
 def peers_of(arguments: WorkerArguments, number: int) -> Peers:

@@ -21,7 +21,7 @@ FOREIGN = {
     "training",
 }
 # What its functions import when they are called.
-ON_DEMAND = {"PIL", "pandas", "pyarrow"}
+ON_DEMAND = {"PIL", "opentelemetry", "pandas", "pyarrow"}
 
 
 def test_it_loads_no_package_of_the_service() -> None:

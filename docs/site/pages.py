@@ -5,7 +5,7 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 
-from docs.site import python_reference, rest_reference
+from docs.site import notebook, python_reference, rest_reference
 
 # Files of the repository, by the page that they become.
 OUTSIDE: Mapping[str, str] = {
@@ -24,6 +24,7 @@ def generated(root: Path) -> dict[str, str]:
     return found | {
         "reference/rest.md": rest_reference.page(),
         "reference/python.md": python_reference.page(),
+        "notebooks/tour.md": notebook.page(root / "docs" / "notebooks" / "tour.ipynb"),
     }
 
 
@@ -34,6 +35,7 @@ def relinked(text: str) -> str:
         if found[1].startswith(_ELSEWHERE):
             return found[1]
         path = posixpath.normpath(found[1])
-        return OUTSIDE.get(path, path.removeprefix("docs/"))
+        # A notebook is a page too.
+        return OUTSIDE.get(path, re.sub(r"\.ipynb$", ".md", path.removeprefix("docs/")))
 
     return _LINK.sub(link, text)

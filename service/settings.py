@@ -214,6 +214,10 @@ class Settings(BaseSettings):
         le=_MOST,
         description="most items of a model version that are searched exactly; larger ones use HNSW",
     )
+    index_regions: bool = Field(
+        default=False,
+        description="keep local codes of indexed images too, by which /v1/neighbours finds parts of images",
+    )
     originals: Literal["none", "database", "folder"] = Field(
         default="none",
         description="where the index keeps the encoded images as they came, beside the thumbnails that it "

@@ -59,7 +59,10 @@ def stats(
             row = {"space": one.number, **asdict(one.statistics), **asdict(content)}
             typer.echo(orjson.dumps(row).decode())
         return
-    head = ("space", "model", "encoder", "items", "search", "thumbnails", "originals", "bare vectors", "MB")
+    head = (
+        *("space", "model", "encoder", "items", "search", "thumbnails", "originals", "bare vectors", "MB"),
+        *("cells", "MB of cells"),
+    )
     print_table(head, (_row(one, content) for one, content in found))
 
 
@@ -200,4 +203,6 @@ def _row(one: ListedSpace, content: SpaceContent) -> tuple[str, ...]:
         f"{content.originals:,}",
         f"{content.bare_vectors:,}",
         f"{shown.bytes / _MEGABYTE:,.1f}",
+        f"{shown.cells:,}",
+        f"{shown.cell_bytes / _MEGABYTE:,.1f}",
     )

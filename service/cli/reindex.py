@@ -40,6 +40,7 @@ _NAMED = 20
     "threads_per_run",
     "decode_threads",
     "index_exact_items",
+    "index_regions",
 )
 def reindex(
     settings: Settings,

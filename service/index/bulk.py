@@ -14,6 +14,7 @@ from psycopg import AsyncConnection, errors, sql
 from psycopg.types.json import Jsonb
 
 from service.index import queries
+from service.index.cell_rows import write_cells
 from service.index.items import NewItem
 from service.index.space import Space
 
@@ -52,10 +53,26 @@ async def replace(connection: AsyncConnection, space: Space, items: Sequence[New
         try:
             async with connection.transaction():
                 await (_copy if attempt == 0 else _upsert)(connection, space, items)
+                await write_cells(connection, space, items)
             return
         except (errors.UniqueViolation, errors.DeadlockDetected):
             if attempt == _TRIES - 1:
                 raise
+
+
+async def replace_one(connection: AsyncConnection, space: Space, item: NewItem) -> None:
+    """Store one item in place of an older one.
+
+    Raises:
+        psycopg.Error: the database refuses it.
+    """
+    statement = queries.PUT.format(**space.names)
+    if item.cells is None:
+        await connection.execute(statement, item_values(item))
+        return
+    async with connection.transaction():
+        await connection.execute(statement, item_values(item))
+        await write_cells(connection, space, [item])
 
 
 async def _copy(connection: AsyncConnection, space: Space, items: Sequence[NewItem]) -> None:

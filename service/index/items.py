@@ -36,6 +36,7 @@ class NewItem:
         original: encoded bytes as they came, where the database keeps them.
         original_sha256: their digest, where the database or a folder keeps them.
         updated: time of the put that made it what it is; None for now. One call has it for all items or none.
+        cells: float16 [P, U], as `CellGrid.pool` makes them, where they are kept; None for a bare vector.
     """
 
     id: str
@@ -49,6 +50,7 @@ class NewItem:
     original: bytes | None = None
     original_sha256: bytes | None = None
     updated: datetime | None = None
+    cells: NDArray[np.float16] | None = None
 
 
 @dataclass(frozen=True)
@@ -116,6 +118,9 @@ class SpaceStatistics:
         bytes: on disk, with all indexes.
         search: `exact` compares with every item, `hnsw` walks an approximate graph.
         build: how much of the graph is built, from 0 to 1, while it is being built.
+        cells: number of cells, by which parts of images are found.
+        cell_bytes: of the cells on disk, with all indexes; not among `bytes`.
+        cell_search: as `search`, of the cells.
     """
 
     model: str
@@ -126,6 +131,9 @@ class SpaceStatistics:
     bytes: int
     search: str
     build: float | None
+    cells: int = 0
+    cell_bytes: int = 0
+    cell_search: str = "exact"
 
 
 @dataclass(frozen=True)

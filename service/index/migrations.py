@@ -92,4 +92,93 @@ ALTER TABLE infomax.items
     ALTER COLUMN thumbnail SET STORAGE EXTERNAL, ALTER COLUMN original SET STORAGE EXTERNAL;
 """
 
-MIGRATIONS: tuple[LiteralString, ...] = (_TABLES, _COUNTS, _PICTURES)
+# Cells of images, where they are kept. A space gets its partition and its triggers when a server that keeps
+# cells opens it; without them nothing is slower. Triggers remove the cells of an item that is removed, or
+# stored anew, also by a server that keeps none, or by SQL. Cells are counted as items are.
+_CELLS = """
+CREATE TABLE infomax.cells (
+    space integer NOT NULL,
+    id text COLLATE "C" NOT NULL,
+    cell smallint NOT NULL,
+    local halfvec NOT NULL,
+    PRIMARY KEY (space, id, cell)
+) PARTITION BY LIST (space);
+ALTER TABLE infomax.cells ALTER COLUMN local SET STORAGE MAIN;
+CREATE TABLE infomax.cell_counts (space integer NOT NULL, change bigint NOT NULL);
+CREATE INDEX cell_counts_space ON infomax.cell_counts (space);
+
+CREATE FUNCTION infomax.count_cells_added() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    INSERT INTO infomax.cell_counts SELECT space, count(*) FROM added GROUP BY space;
+    RETURN NULL;
+END $$;
+
+CREATE FUNCTION infomax.count_cells_removed() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    INSERT INTO infomax.cell_counts SELECT space, -count(*) FROM removed GROUP BY space;
+    RETURN NULL;
+END $$;
+
+CREATE FUNCTION infomax.forget_cells_of_removed() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    EXECUTE format('DELETE FROM infomax.%I AS cell USING removed '
+                   'WHERE cell.space = removed.space AND cell.id = removed.id', TG_ARGV[0]);
+    RETURN NULL;
+END $$;
+
+CREATE FUNCTION infomax.forget_cells_of_changed() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    EXECUTE format('DELETE FROM infomax.%I AS cell USING ('
+                   'SELECT space, id, embedding, updated FROM older EXCEPT '
+                   'SELECT space, id, embedding, updated FROM newer) AS changed '
+                   'WHERE cell.space = changed.space AND cell.id = changed.id', TG_ARGV[0]);
+    RETURN NULL;
+END $$;
+
+CREATE FUNCTION infomax.forget_all_cells() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    EXECUTE format('TRUNCATE infomax.%I', TG_ARGV[0]);
+    DELETE FROM infomax.cell_counts WHERE space = TG_ARGV[1]::integer;
+    RETURN NULL;
+END $$;
+
+CREATE FUNCTION infomax.watch_items(items regclass, cells name) RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+    EXECUTE format('CREATE TRIGGER forget_removed AFTER DELETE ON %s REFERENCING OLD TABLE AS removed '
+                   'FOR EACH STATEMENT EXECUTE FUNCTION infomax.forget_cells_of_removed(%L)', items, cells);
+    EXECUTE format('CREATE TRIGGER forget_changed AFTER UPDATE ON %s '
+                   'REFERENCING OLD TABLE AS older NEW TABLE AS newer '
+                   'FOR EACH STATEMENT EXECUTE FUNCTION infomax.forget_cells_of_changed(%L)', items, cells);
+END $$;
+
+CREATE FUNCTION infomax.count_cells(cells regclass) RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+    EXECUTE format('CREATE TRIGGER count_added AFTER INSERT ON %s REFERENCING NEW TABLE AS added '
+                   'FOR EACH STATEMENT EXECUTE FUNCTION infomax.count_cells_added()', cells);
+    EXECUTE format('CREATE TRIGGER count_removed AFTER DELETE ON %s REFERENCING OLD TABLE AS removed '
+                   'FOR EACH STATEMENT EXECUTE FUNCTION infomax.count_cells_removed()', cells);
+END $$;
+
+CREATE FUNCTION infomax.keep_cells(number integer, units integer) RETURNS void LANGUAGE plpgsql AS $$
+DECLARE
+    items name := 'items_' || number;
+    cells name := 'cells_' || number;
+BEGIN
+    -- Writers wait until the triggers are there; another server that does the same waits too.
+    EXECUTE format('LOCK TABLE infomax.%I IN SHARE ROW EXCLUSIVE MODE', items);
+    IF to_regclass(format('infomax.%I', cells)) IS NOT NULL THEN
+        RETURN;
+    END IF;
+    EXECUTE format('CREATE TABLE infomax.%I PARTITION OF infomax.cells '
+                   '(CHECK (vector_dims(local) = %s)) FOR VALUES IN (%s)', cells, units, number);
+    PERFORM infomax.count_cells(format('infomax.%I', cells)::regclass);
+    PERFORM infomax.watch_items(format('infomax.%I', items)::regclass, cells);
+    EXECUTE format('CREATE TRIGGER forget_all AFTER TRUNCATE ON infomax.%I FOR EACH STATEMENT '
+                   'EXECUTE FUNCTION infomax.forget_all_cells(%L, %s)', items, cells, number);
+END $$;
+
+SELECT infomax.count_cells('infomax.cells'::regclass);
+SELECT infomax.watch_items('infomax.items'::regclass, 'cells');
+"""
+
+MIGRATIONS: tuple[LiteralString, ...] = (_TABLES, _COUNTS, _PICTURES, _CELLS)

@@ -12,13 +12,15 @@ from typing import Literal, TypeVar
 
 from PIL import Image
 
+from contract.card import ModelCard
 from contract.errors import ImageError
 from contract.images import ImageLimits, open_rgb
 from contract.preprocessing import Preprocessing
+from service.index.cells import CellGrid
 from service.index.items import Metadata, NewItem, StoredPicture
 from service.index.originals import OriginalsFolder
 from service.inference.image_size import image_size
-from service.inference.results import Embedded
+from service.inference.results import Embedded, Want
 from service.settings import Settings
 
 THUMBNAIL_SIDE = 128
@@ -36,14 +38,20 @@ T = TypeVar("T")
 class Pictures:
     """Keeper of pictures for one model version. All methods belong to one event loop."""
 
-    def __init__(self, rule: Preprocessing, settings: Settings) -> None:
+    def __init__(self, card: ModelCard, settings: Settings) -> None:
         """Take background and colors from the model's rule, and what is kept from the settings."""
-        self._rule = rule
+        self._rule = card.preprocessing
+        self._cells = CellGrid.of(card) if settings.index_regions else None
         self._limits = settings.image_limits
         self._originals = settings.originals
         self._folder = OriginalsFolder(settings.originals_folder)
         self._ordinary = ThreadPoolExecutor(1, thread_name_prefix="thumbnails")
         self._large = ThreadPoolExecutor(1, thread_name_prefix="large-thumbnails")
+
+    @property
+    def want(self) -> Want:
+        """How much of the model an image needs to be kept."""
+        return Want.EMBEDDING if self._cells is None else Want.PROJECTIONS
 
     def stop(self) -> None:
         """Begin no more thumbnails."""
@@ -51,11 +59,15 @@ class Pictures:
             threads.shutdown(wait=False, cancel_futures=True)
 
     async def item(self, item_id: str, metadata: Metadata, data: bytes, embedded: Embedded) -> NewItem:
-        """Make the item of an image that was embedded.
+        """Make the item of an image that was embedded with `want`.
 
         Raises:
             IndexReadOnlyError: the folder of originals cannot be written to.
+            ServiceError: 500 `inference_failed` for a local code that is not finite.
         """
+        cells = None
+        if self._cells is not None and embedded.projections is not None:
+            cells = self._cells.pool(embedded.projections.local)
         thumbnail = await self._thumbnail(data)
         original = digest = None
         if self._originals == "database":
@@ -74,6 +86,7 @@ class Pictures:
             thumbnail,
             original,
             digest,
+            cells=cells,
         )
 
     async def original(self, picture: StoredPicture) -> bytes | None:

@@ -5,6 +5,8 @@ are ordered by id. Placeholders in braces are filled in by `psycopg.sql`, the ot
 Ids are found by the index of (space, id), so that a statement by id names the space, which all rows share.
 """
 
+from dataclasses import dataclass
+
 from psycopg import sql
 
 PUT = sql.SQL("""
@@ -54,17 +56,37 @@ ORDER BY hashtext(id), id LIMIT %(limit)s
 
 DELETE_ALL = sql.SQL("DELETE FROM {table} WHERE space = {space} AND id ^@ %(prefix)s")
 
-COUNT = "SELECT coalesce(sum(change), 0)::bigint, count(*) FROM infomax.item_counts WHERE space = %s"
 
-# Its rows are one more in number with every statement that changes items.
-ADD_UP_COUNTS = """
+@dataclass(frozen=True)
+class Counts:
+    """Statements on the numbers of rows, which triggers keep in one table for all spaces.
+
+    Attributes:
+        read: rows of a space, and the parts that they are the sum of.
+        add_up: put the parts together; there is one more with every statement that changes rows.
+    """
+
+    read: sql.Composed
+    add_up: sql.Composed
+
+    @classmethod
+    def of(cls, table: str) -> "Counts":
+        """Return the statements on a table of the schema `infomax`."""
+        name = sql.Identifier("infomax", table)
+        return cls(_COUNT.format(counts=name), _ADD_UP.format(counts=name))
+
+
+_COUNT = sql.SQL("SELECT coalesce(sum(change), 0)::bigint, count(*) FROM {counts} WHERE space = %s")
+_ADD_UP = sql.SQL("""
 WITH parts AS (
-    DELETE FROM infomax.item_counts WHERE ctid = ANY (ARRAY(
-        SELECT ctid FROM infomax.item_counts WHERE space = %(space)s FOR UPDATE SKIP LOCKED
+    DELETE FROM {counts} WHERE ctid = ANY (ARRAY(
+        SELECT ctid FROM {counts} WHERE space = %(space)s FOR UPDATE SKIP LOCKED
     )) RETURNING change
 )
-INSERT INTO infomax.item_counts SELECT %(space)s, sum(change) FROM parts HAVING count(*) > 0
-"""
+INSERT INTO {counts} SELECT %(space)s, sum(change) FROM parts HAVING count(*) > 0
+""")
+ITEM_COUNTS = Counts.of("item_counts")
+CELL_COUNTS = Counts.of("cell_counts")
 
 EXACT = sql.SQL("""
 SELECT id, metadata, code, distance FROM (
@@ -108,10 +130,17 @@ SELECT s.model, s.preprocessing_sha256, s.encoder_sha256, s.dimensions, coalesce
             THEN 'hnsw' ELSE 'exact' END,
        (SELECT max(least(1.0, p.tuples_done::float / greatest(1, n.items)))
         FROM pg_stat_progress_create_index AS p
-        WHERE p.relid = to_regclass('infomax.items_' || s.number))
+        WHERE p.relid = to_regclass('infomax.items_' || s.number)),
+       coalesce(c.cells, 0)::bigint,
+       coalesce(pg_total_relation_size(to_regclass('infomax.cells_' || s.number)), 0),
+       CASE WHEN (SELECT indisvalid FROM pg_index
+                  WHERE indexrelid = to_regclass('infomax.cells_' || s.number || '_hnsw'))
+            THEN 'hnsw' ELSE 'exact' END
 FROM infomax.spaces AS s
 LEFT JOIN (SELECT space, sum(change) AS items FROM infomax.item_counts GROUP BY space) AS n
        ON n.space = s.number
+LEFT JOIN (SELECT space, sum(change) AS cells FROM infomax.cell_counts GROUP BY space) AS c
+       ON c.space = s.number
 ORDER BY s.number
 """
 

@@ -92,8 +92,8 @@ class SearchMemory:
         if self._extent is not None and monotonic() < self._until:
             return self._extent
         names = {
-            "graph": f"infomax.{space.graph}",
-            "table": f"infomax.items_{space.number}",
+            "graph": f"infomax.{space.embeddings.graph}",
+            "table": f"infomax.{space.embeddings.relation}",
             "space": space.number,
         }
         row = await (await connection.execute(queries.EXTENT, names)).fetchone()
@@ -155,8 +155,8 @@ class _Statements:
         statement = queries.APPROXIMATE.format(
             **self._parts,
             condition=condition,
-            half_embedding=graph.half_precision(self._space, sql.Identifier("embedding")),
-            half_vector=graph.half_precision(self._space, sql.SQL("%(vector)s::vector")),
+            half_embedding=graph.half_precision(self._space.embeddings, sql.Identifier("embedding")),
+            half_vector=graph.half_precision(self._space.embeddings, sql.SQL("%(vector)s::vector")),
             candidates=sql.Literal(self._query.k + SPARE_CANDIDATES),
         )
         return await self._fetch(

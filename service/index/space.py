@@ -37,26 +37,62 @@ def identity_of(card: ModelCard, precision: Precision = "fp32") -> ModelIdentity
 
 
 @dataclass(frozen=True)
+class VectorColumn:
+    """Column of vectors of one space, over which a graph can be built.
+
+    Attributes:
+        relation: name of the partition in the schema `infomax`.
+        column: name of the column.
+        dimensions: length of its vectors.
+        lock: what tells its graph from others in advisory locks.
+    """
+
+    relation: str
+    column: str
+    dimensions: int
+    lock: int
+
+    @property
+    def table(self) -> sql.Identifier:
+        """The partition; named outright, so that a plan never depends on how partitions are pruned."""
+        return sql.Identifier("infomax", self.relation)
+
+    @property
+    def graph(self) -> str:
+        """Name of its HNSW index, where there is one."""
+        return f"{self.relation}_hnsw"
+
+
+@dataclass(frozen=True)
 class Space:
-    """One model version's partition of the items."""
+    """One model version's partition of the items, and of their cells."""
 
     number: int
     dimensions: int
 
     @property
+    def embeddings(self) -> VectorColumn:
+        """The vectors of the items."""
+        return VectorColumn(f"items_{self.number}", "embedding", self.dimensions, self.number)
+
+    def cells(self, units: int) -> VectorColumn:
+        """The cells of the items; `units` is their length."""
+        return VectorColumn(f"cells_{self.number}", "local", units, -self.number)
+
+    @property
     def table(self) -> sql.Identifier:
-        """The partition; named outright, so that a plan never depends on how partitions are pruned."""
-        return sql.Identifier("infomax", f"items_{self.number}")
+        """The partition of the items."""
+        return self.embeddings.table
+
+    @property
+    def cells_table(self) -> sql.Identifier:
+        """The partition of the cells, where a server has made it."""
+        return sql.Identifier("infomax", f"cells_{self.number}")
 
     @property
     def names(self) -> dict[str, sql.Composable]:
         """What statements of `queries` are formatted with."""
         return {"table": self.table, "space": sql.Literal(self.number)}
-
-    @property
-    def graph(self) -> str:
-        """Name of the partition's HNSW index, where there is one."""
-        return f"items_{self.number}_hnsw"
 
 
 async def find_or_create(connection: AsyncConnection, identity: ModelIdentity) -> Space:
@@ -72,6 +108,15 @@ async def find_or_create(connection: AsyncConnection, identity: ModelIdentity) -
         if number is None:
             number = await _create(connection, identity)
     return Space(number, identity.dimensions)
+
+
+async def keep_cells(connection: AsyncConnection, space: Space, units: int) -> None:
+    """Make room for the cells of a space's items, on the first use; `units` is their length."""
+    relation = space.cells(units).relation
+    statement = "SELECT to_regclass(%s) IS NULL AND NOT pg_is_in_recovery()"
+    cursor = await connection.execute(statement, [f"infomax.{relation}"])
+    if await cursor.fetchone() == (True,):
+        await connection.execute("SELECT infomax.keep_cells(%s, %s)", [space.number, units])
 
 
 async def _count(connection: AsyncConnection, space: Space) -> None:

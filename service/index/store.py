@@ -28,7 +28,7 @@ from service.index.items import (
 from service.index.plane import SampledItem
 from service.index.recall_sample import RecallSample
 from service.index.search import Query, SearchMemory, find
-from service.index.space import Space, find_or_create, identity_of
+from service.index.space import Space, find_or_create, identity_of, keep_cells
 from service.index.upkeep import Upkeep
 from service.metrics import INDEX_SEARCH_SECONDS, NEIGHBOUR_DISTANCE
 
@@ -54,6 +54,8 @@ class Index:
         exact_items: int,
         name: str = "",
         precision: Precision = "fp32",
+        *,
+        regions: bool = False,
     ) -> None:
         """Connect to nothing yet.
 
@@ -63,14 +65,16 @@ class Index:
             exact_items: how many items are searched one by one, before a graph is built.
             name: what the metrics call the model; its own name unless given.
             precision: of the encoder whose vectors these are.
+            regions: whether items may have cells, by which parts of images are found.
         """
         self._identity = identity_of(card, precision)
         self._database = database
         self._space: Space | None = None
         self._memory = SearchMemory()
         self._nearest = NEIGHBOUR_DISTANCE.labels(card.id)
+        self._units = card.shapes.critic_units if regions else None
         recall = RecallSample(self._memory, name or card.name)
-        self._upkeep = Upkeep(database, self._connection, exact_items, name or card.name, recall)
+        self._upkeep = Upkeep(database, self._connection, exact_items, name or card.name, recall, self._units)
 
     @property
     def dimensions(self) -> int:
@@ -99,8 +103,7 @@ class Index:
             return
         async with self._connection("put", writes=True) as (connection, space):
             if len(latest) == 1:
-                statement = queries.PUT.format(**space.names)
-                await connection.execute(statement, bulk.item_values(*latest.values()))
+                await bulk.replace_one(connection, space, *latest.values())
             else:
                 # In one order everywhere, or two calls with common ids could wait for each other's rows.
                 await bulk.replace(connection, space, [latest[item_id] for item_id in sorted(latest)])
@@ -153,7 +156,7 @@ class Index:
     async def sample(self, limit: int) -> tuple[list[SampledItem], int]:
         """Some items drawn by chance, at most `limit` and always the same ones, and how many there are."""
         async with self._connection("sample") as (connection, space):
-            row = await (await connection.execute(queries.COUNT, [space.number])).fetchone()
+            row = await (await connection.execute(queries.ITEM_COUNTS.read, [space.number])).fetchone()
             total = max(0, int(row[0])) if row else 0
             # Rows of a page were stored together: pages are drawn where it would take long to read all.
             method = sql.SQL("SYSTEM" if total > _MOST_READ_ROWS else "BERNOULLI")
@@ -198,7 +201,7 @@ class Index:
         with tracing.database(operation):
             async with self._database.connection(writes=writes) as connection:
                 if self._space is None:
-                    self._space = await find_or_create(connection, self._identity)
+                    self._space = await self._open_space(connection)
                 try:
                     yield connection, self._space
                 except psycopg.errors.UndefinedTable as error:
@@ -206,3 +209,9 @@ class Index:
                     self._space = None
                     self._memory.forget()
                     raise IndexUnavailableError("its space was dropped") from error
+
+    async def _open_space(self, connection: BoundedConnection) -> Space:
+        space = await find_or_create(connection, self._identity)
+        if self._units is not None:
+            await keep_cells(connection, space, self._units)
+        return space

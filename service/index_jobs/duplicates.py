@@ -45,7 +45,7 @@ async def find_duplicates(
     async with connected(url) as connection:
         if exact:
             return await _by_comparison(connection, chosen, threshold, progress)
-        if not await graph.exists(connection, chosen.space):
+        if not await graph.exists(connection, chosen.space.embeddings):
             raise IndexJobError(
                 f"The neighbour graph of {chosen.name} is not built yet. Let the service build it, or pass "
                 "--exact to compare all pairs."

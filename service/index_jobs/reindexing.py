@@ -90,9 +90,15 @@ async def reindex(
             done.pruned = await images.prune()
         total = await images.count()
         database = Database(url, folder=None if settings.database_url else settings.data_dir)
-        index = Index(database, pipeline.card, settings.index_exact_items, precision=precision)
+        index = Index(
+            database,
+            pipeline.card,
+            settings.index_exact_items,
+            precision=precision,
+            regions=settings.index_regions,
+        )
         pictures = Pictures(
-            pipeline.card.preprocessing,
+            pipeline.card,
             settings.model_copy(update={"originals": await images.kept_originals()}),
         )
         await database.open()

@@ -113,7 +113,9 @@ async def drop_space(connection: AsyncConnection, space: Space) -> None:
     """Remove a space with its items, its graph and its counts; all of it or nothing."""
     async with connection.transaction():
         await connection.execute("SELECT pg_advisory_xact_lock(%s)", [SCHEMA_LOCK])
-        await connection.execute(sql.SQL("DROP TABLE IF EXISTS {}").format(space.table))
+        for table in (space.cells_table, space.table):
+            await connection.execute(sql.SQL("DROP TABLE IF EXISTS {}").format(table))
+        await connection.execute("DELETE FROM infomax.cell_counts WHERE space = %s", [space.number])
         await connection.execute("DELETE FROM infomax.item_counts WHERE space = %s", [space.number])
         await connection.execute("DELETE FROM infomax.spaces WHERE number = %s", [space.number])
 

@@ -38,8 +38,15 @@ class ModelInstance:
         self.entry = entry
         self.pipeline = Pipeline(settings, model, peers)
         self._precision = self.pipeline.report.precision.active
-        self.index = Index(database, self.pipeline.card, settings.index_exact_items, entry, self._precision)
-        self.pictures = Pictures(self.pipeline.card.preprocessing, settings)
+        self.index = Index(
+            database,
+            self.pipeline.card,
+            settings.index_exact_items,
+            entry,
+            self._precision,
+            regions=settings.index_regions,
+        )
+        self.pictures = Pictures(self.pipeline.card, settings)
         self.id = self.pipeline.card.id
         self.name = self.pipeline.card.name
         self._users = 0

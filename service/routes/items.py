@@ -7,7 +7,6 @@ from service.errors import ServiceError
 from service.http.deadlines import within_deadline
 from service.index.items import NewItem, StoredItem, check_object
 from service.index.vectors import check_vector
-from service.inference.results import Want
 from service.inputs.images import Layout, no_image, read_payload
 from service.inputs.item_id import item_id_of
 from service.inputs.parameters import JsonObject, JsonVector, Parameters, merge, parse, query_of, refused
@@ -56,7 +55,7 @@ async def put_item(request: Request) -> Response:
         vector = check_vector(parameters.vector, served.index.dimensions)
         item = NewItem(item_id, vector, metadata)
     elif payload.images:
-        (one,) = await embed_all(request, served.pipeline, PATH, payload.images, Want.EMBEDDING)
+        (one,) = await embed_all(request, served.pipeline, PATH, payload.images, served.pictures.want)
         item = await served.pictures.item(item_id, metadata, payload.images[0], one)
     else:
         raise no_image("send one, or a vector")

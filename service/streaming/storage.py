@@ -15,7 +15,7 @@ from service.index.store import Index
 from service.index.vectors import check_vectors
 from service.inference.pipeline import Pipeline
 from service.inference.quota import Quota
-from service.inference.results import Failed, Outcome, Priority, Want
+from service.inference.results import Failed, Outcome, Priority
 from service.inputs.stream import BareVector, StreamItem
 from service.streaming.answers import Answer
 
@@ -49,7 +49,8 @@ class Storage:
         """
         checked = self._check_all(items)
         images = [one for one in checked if isinstance(one, bytes)]
-        embedded = iter(await self._pipeline.embed(images, Want.EMBEDDING, Priority.BULK, quota=self._quota))
+        want = self._pictures.want
+        embedded = iter(await self._pipeline.embed(images, want, Priority.BULK, quota=self._quota))
         return [
             await self._new(item, one, next(embedded)) if isinstance(one, bytes) else _new(item, one)
             for item, one in zip(items, checked, strict=True)

@@ -18,19 +18,21 @@ MANY = 10**9
 
 
 @asynccontextmanager
-async def opened(url: str, card: ModelCard, exact_items: int = MANY) -> AsyncIterator[Index]:
+async def opened(
+    url: str, card: ModelCard, exact_items: int = MANY, *, regions: bool = False
+) -> AsyncIterator[Index]:
     """An open index on the database at `url`."""
-    async with opened_with_database(url, card, exact_items) as (_, index):
+    async with opened_with_database(url, card, exact_items, regions=regions) as (_, index):
         yield index
 
 
 @asynccontextmanager
 async def opened_with_database(
-    url: str, card: ModelCard, exact_items: int = MANY
+    url: str, card: ModelCard, exact_items: int = MANY, *, regions: bool = False
 ) -> AsyncIterator[tuple[Database, Index]]:
     """The database at `url` and an open index on it."""
     database = Database(url)
-    index = Index(database, card, exact_items)
+    index = Index(database, card, exact_items, regions=regions)
     await database.open()
     index.start()
     try:

@@ -11,9 +11,9 @@ from service.index import graph, graph_resources
 from service.index.connection import BoundedConnection
 from service.index.database import Database
 from service.index.graph_resources import BuildResources, choose, needed_bytes
+from service.index.graph_upkeep import is_quiet
 from service.index.search import Query
 from service.index.store import Index
-from service.index.upkeep import is_quiet
 from tests.service.index_session import directions, graph_use, items_of, tiny_card
 
 ITEMS = 3000

@@ -1,6 +1,8 @@
 """Images embedded by the actors of a Ray cluster, through Ray Data."""
 
 import logging
+import os
+import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -23,6 +25,8 @@ from service.system.cancellation import interrupted_by_signals
 # Images of a part of files. Small parts spread a small corpus over all actors; large ones keep the tasks of a
 # large one few.
 _FEWEST, _MOST, _PARTS = 32, 1024, 256
+_CONNECT_SECONDS = 10.0
+_HINT = "Set RAY_ADDRESS to one that runs, or unset it to use this machine alone."
 
 
 class RayRunError(InfomaxError):
@@ -111,20 +115,32 @@ def _cluster() -> Iterator[None]:
     """Connect to the cluster, unless that is done already."""
     # Ray's own files of logs hold the rest.
     for name in ("ray", "ray.data"):
-        logging.getLogger(name).setLevel(logging.WARNING)
+        logging.getLogger(name).setLevel(logging.ERROR)
     if ray.is_initialized():
         yield
         return
+    _check_address(os.environ.get("RAY_ADDRESS", ""))
     try:
-        ray.init(log_to_driver=False, logging_level=logging.WARNING, include_dashboard=False)
+        ray.init(log_to_driver=False, logging_level=logging.ERROR, include_dashboard=False)
     except ConnectionError as error:
-        raise StoppedError(
-            f"No Ray cluster answers: {error} Set RAY_ADDRESS, or unset it to use this machine alone."
-        ) from error
+        raise StoppedError(f"No Ray cluster answers: {error}. {_HINT}") from error
     try:
         yield
     finally:
         ray.shutdown()
+
+
+def _check_address(address: str) -> None:
+    """Find out in seconds whether a cluster listens there: Ray itself would try for minutes."""
+    host, _, port = address.removeprefix("ray://").rpartition(":")
+    if not host or not port.isdigit():
+        return
+    try:
+        socket.create_connection((host, int(port)), _CONNECT_SECONDS).close()
+    except OSError as error:
+        raise StoppedError(
+            f"No Ray cluster answers at RAY_ADDRESS={address}: {error.strerror or error}. {_HINT}"
+        ) from error
 
 
 @contextmanager

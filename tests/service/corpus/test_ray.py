@@ -2,6 +2,7 @@
 
 import os
 import signal
+import socket
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import partial
@@ -14,6 +15,7 @@ import typer
 from typer.testing import CliRunner
 
 from service.cli.embed import IMAGES_FAILED, embed
+from service.cli.exit_status import STOPPED
 from service.corpus.assembly import Output
 from service.corpus.image import CorpusImage
 from service.corpus.parts import CorpusPart
@@ -106,6 +108,20 @@ def begin(corpus: Sources, output: Output, chosen: Settings) -> None:
 
 def files(folder: Path) -> dict[str, bytes]:
     return {str(one.relative_to(folder)): one.read_bytes() for one in folder.rglob("*") if one.is_file()}
+
+
+def test_a_cluster_that_is_away_is_named_and_worth_another_try(
+    arguments: list[str], tiny_models: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as closed:
+        address = f"127.0.0.1:{closed.getsockname()[1]}"
+    monkeypatch.setenv("RAY_ADDRESS", address)
+    app = typer.Typer()
+    app.command()(embed)
+    options = ["--out", tmp_path / "vectors.parquet", "--models-dir", tiny_models, "--model", "tiny", "--ray"]
+    done = CliRunner().invoke(app, [*arguments, *map(str, options)])
+    assert done.exit_code == STOPPED, done.output
+    assert f"No Ray cluster answers at RAY_ADDRESS={address}: Connection refused." in done.output
 
 
 def test_a_cluster_goes_on_and_loses_an_actor_and_writes_what_one_process_does(

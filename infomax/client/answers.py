@@ -61,12 +61,13 @@ def size_of(answer: Mapping[str, Any]) -> ImageSize | None:
 
 def hit_of(answer: Mapping[str, Any]) -> Hit:
     """Read one neighbour."""
-    explanation = answer.get("explanation")
+    explanation, region = answer.get("explanation"), answer.get("region")
     return Hit(
         answer["id"],
         answer["score"],
         answer["metadata"],
         None if explanation is None else explanation_of(explanation),
+        None if region is None else (region[0], region[1], region[2], region[3]),
     )
 
 

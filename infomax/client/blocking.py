@@ -111,6 +111,8 @@ class Client:
         filter: Filter | None = None,  # noqa: A002
         recall: Recall | None = None,
         min_score: float | None = None,
+        region: Sequence[float] | None = None,
+        patches: Sequence[Sequence[int]] | None = None,
         explain: bool = False,
         maps: Sequence[MapKind] = (),
         embedding: bool = False,
@@ -118,10 +120,12 @@ class Client:
     ) -> Neighbours:
         """Search the items nearest to an image, an item or a vector, best first.
 
-        `maps` asks for maps of the image too, and `embedding` for the vector: the image is sent once.
+        `maps` asks for maps of the image too, and `embedding` for the vector: the image is sent once. With a
+        `region`, x, y, width and height in pixels, or `patches` of a map, each a row and a column, images are
+        found that hold that part; each hit says where.
         """
         data = None if image is None else self._load(image)
-        options = SearchOptions(k, filter, recall, min_score)
+        options = SearchOptions(k, filter, recall, min_score, region, patches)
         return self._call(calls.neighbours(data, id, vector, options, explain, model, maps, embedding))
 
     def put_item(

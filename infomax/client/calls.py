@@ -56,6 +56,8 @@ class SearchOptions:
     filter: Filter | None = None
     recall: Recall | None = None
     min_score: float | None = None
+    region: Sequence[float] | None = None
+    patches: Sequence[Sequence[int]] | None = None
 
     def query(self) -> dict[str, str]:
         """Write them as parameters of the query."""
@@ -64,6 +66,8 @@ class SearchOptions:
             filter=None if self.filter is None else json.dumps(self.filter),
             recall=self.recall,
             min_score=None if self.min_score is None else repr(float(self.min_score)),
+            region=None if self.region is None else json.dumps([*map(float, self.region)]),
+            patches=None if self.patches is None else json.dumps([[*map(int, one)] for one in self.patches]),
         )
 
 

@@ -101,12 +101,14 @@ class Hit:
         score: cosine, from -1 to 1.
         metadata: as it was stored.
         explanation: if it was asked for, and the item was stored with an image.
+        region: x, y, width and height in pixels of the item's image, where the search was by a region.
     """
 
     id: str
     score: float
     metadata: Mapping[str, Any]
     explanation: HitExplanation | None = None
+    region: tuple[float, float, float, float] | None = None
 
 
 class Neighbours(list[Hit]):

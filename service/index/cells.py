@@ -12,8 +12,6 @@ from numpy.typing import NDArray
 
 from contract.card import ModelCard
 from contract.patches import PatchGrid
-from contract.placement import Axis, Placement
-from service.errors import ServiceError
 
 MOST_SIDE = 8
 """Most rows, and most columns, of cells."""
@@ -50,38 +48,17 @@ class CellGrid:
         return -(-self.patches.columns // self.step)
 
     def pool(self, local: NDArray[np.float32]) -> NDArray[np.float16]:
-        """Pool projections of patches [U, M, M] to cells of length one [P, U], row by row.
-
-        Raises:
-            ServiceError: 500 `inference_failed` for a number that is not finite.
-        """
-        if not np.isfinite(local).all():
-            raise ServiceError(
-                500, "inference_failed", "A local code of this image is not finite. Send another image."
-            )
+        """Pool finite projections of patches [U, M, M] to cells of length one [P, U], row by row."""
         down, across = (range(0, side, self.step) for side in local.shape[1:])
         sums = np.add.reduceat(np.add.reduceat(local, down, axis=1, dtype=np.float64), across, axis=2)
         cells = sums.reshape(len(local), -1).T
         lengths = np.linalg.norm(cells, axis=1, keepdims=True)
         return np.ascontiguousarray(cells / np.maximum(lengths, np.finfo(np.float32).tiny), np.float16)
 
-    def cell_of(self, row: int, column: int) -> int:
-        """Return the number of the cell that a patch is pooled into."""
-        return row // self.step * self.columns + column // self.step
-
-    def edges(self, placement: Placement) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Compute where rows and columns of cells meet, in pixels of the original, without overlap.
-
-        Returns:
-            [rows + 1] from top to bottom and [columns + 1] from left to right.
-        """
+    @property
+    def edges_in_patches(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Where rows [rows + 1] and columns [columns + 1] of cells meet, in patches."""
         return (
-            self._edges(self.patches.rows, self.rows, placement.down),
-            self._edges(self.patches.columns, self.columns, placement.across),
+            np.minimum(np.arange(self.rows + 1.0) * self.step, self.patches.rows),
+            np.minimum(np.arange(self.columns + 1.0) * self.step, self.patches.columns),
         )
-
-    def _edges(self, patches: int, cells: int, axis: Axis) -> NDArray[np.float64]:
-        between = self.patches.first_centre - self.patches.stride / 2
-        firsts = np.minimum(np.arange(cells + 1) * self.step, patches)
-        places = np.clip(between + firsts * self.patches.stride, *axis.filled)
-        return np.array([axis.to_original(place) for place in places])

@@ -98,12 +98,14 @@ class Neighbour:
     Attributes:
         score: cosine similarity to the query, in [-1, 1].
         code: float32 [Y] of the hit, where asked for and stored.
+        region: left, top, width and height in pixels of the hit, where it was searched by a region.
     """
 
     id: str
     score: float
     metadata: Metadata
     code: NDArray[np.float32] | None = None
+    region: tuple[float, float, float, float] | None = None
 
 
 @dataclass(frozen=True)

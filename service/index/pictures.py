@@ -63,7 +63,6 @@ class Pictures:
 
         Raises:
             IndexReadOnlyError: the folder of originals cannot be written to.
-            ServiceError: 500 `inference_failed` for a local code that is not finite.
         """
         cells = None
         if self._cells is not None and embedded.projections is not None:

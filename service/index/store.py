@@ -27,6 +27,7 @@ from service.index.items import (
 )
 from service.index.plane import SampledItem
 from service.index.recall_sample import RecallSample
+from service.index.region_search import ItemCells, RegionQuery, find_region, read_cells
 from service.index.search import Query, SearchMemory, find
 from service.index.space import Space, find_or_create, identity_of, keep_cells
 from service.index.upkeep import Upkeep
@@ -67,6 +68,7 @@ class Index:
             precision: of the encoder whose vectors these are.
             regions: whether items may have cells, by which parts of images are found.
         """
+        self._card = card
         self._identity = identity_of(card, precision)
         self._database = database
         self._space: Space | None = None
@@ -181,6 +183,20 @@ class Index:
         if hits:
             self._nearest.observe(1 - hits[0].score)
         return hits
+
+    async def search_region(self, query: RegionQuery) -> list[Neighbour]:
+        """The k items that hold what is most like a region, best first, equal ones by id.
+
+        Only for an index with regions.
+        """
+        with INDEX_SEARCH_SECONDS.time():
+            async with self._connection("search_region") as (connection, space):
+                return await find_region(connection, space, self._card, query)
+
+    async def cells(self, item_id: str) -> ItemCells | None:
+        """The cells of an item; None where it has none. Only for an index with regions."""
+        async with self._connection("cells") as (connection, space):
+            return await read_cells(connection, space, self._card, item_id)
 
     async def statistics(self) -> IndexStatistics:
         """What the database holds, for this and every other model version."""

@@ -160,6 +160,13 @@ JsonVector = Annotated[
 ]
 """A vector, whose numbers are checked where it is used."""
 
+JsonPairs = Annotated[
+    object,
+    BeforeValidator(parsed_json),
+    WithJsonSchema({"type": "array", "items": {"type": "array", "items": {"type": "integer"}}}),
+]
+"""A list of pairs of integers, which are checked where they are used."""
+
 JsonExamples = Annotated[
     object,
     BeforeValidator(parsed_json),

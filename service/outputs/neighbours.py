@@ -66,6 +66,9 @@ def neighbours_json(
     hits: list[dict[str, object]] = [
         {"id": hit.id, "score": hit.score, "metadata": hit.metadata} for hit in neighbours
     ]
+    for shown, neighbour in zip(hits, neighbours, strict=True):
+        if neighbour.region is not None:
+            shown["region"] = neighbour.region
     if explanations is not None:
         for hit, explanation in zip(hits, explanations, strict=True):
             hit["explanation"] = None if explanation is None else _explanation_json(explanation)

@@ -33,7 +33,7 @@ from service.routes.examples import combine, parse_examples
 from service.routes.explanations import MOST_HITS, explain, stored_query
 from service.routes.items import stored_item
 from service.routes.query_maps import MapKinds, map_query, maps_json, missing_contributions, want_of
-from service.routes.search_parameters import SearchParameters
+from service.routes.regions import RegionParameters, search_regions
 from service.routes.whole import embed_all
 from service.runtime import runtime_of, served_for
 
@@ -46,10 +46,9 @@ _OFFERED = (accept.JSON, accept.PNG)
 _PAINTER = Painter()
 
 
-class NeighbourParameters(SearchParameters):
+class NeighbourParameters(RegionParameters):
     """Parameters of the request."""
 
-    id: str | None = Field(default=None, description="id of an item to search by, in place of an image")
     vector: JsonVector = Field(default=None, description="vector to search by, in place of an image")
     positive: JsonExamples = Field(
         default=None, description='further examples to search near to: [{"id": "a"}, {"vector": [...]}]'
@@ -97,6 +96,10 @@ async def find_neighbours(request: Request) -> Response:
     served = served_for(request, parameters.model)
     condition, reach = parameters.condition, parameters.reach
     _check_one_query(payload)
+    if parameters.by_region:
+        return await search_regions(
+            request, served, payload, PATH, media_type, _unfit_for_regions(parameters)
+        )
     _check_explained(parameters, media_type)
     stages = Stages()
     dimensions = served.index.dimensions
@@ -173,6 +176,18 @@ def _check_one_query(payload: Payload[NeighbourParameters]) -> None:
         raise refused(
             "maps needs an image, whose patches are mapped. Search by an image or an id, or without maps."
         )
+
+
+def _unfit_for_regions(parameters: NeighbourParameters) -> dict[str, bool]:
+    """Return what does not combine with a search by region, and whether it is asked for."""
+    return {
+        "vector": parameters.vector is not None,
+        "positive": parameters.positive is not None,
+        "negative": parameters.negative is not None,
+        "explain": parameters.explain,
+        "maps": bool(parameters.maps),
+        "embedding": parameters.embedding,
+    }
 
 
 def _check_explained(parameters: NeighbourParameters, media_type: str) -> None:

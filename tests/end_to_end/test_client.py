@@ -39,7 +39,7 @@ COUNT = 120
 
 @pytest.fixture(scope="module")
 def server(tiny_models: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    with serving(tiny_models, tmp_path_factory.mktemp("client"), workers=1) as running:
+    with serving(tiny_models, tmp_path_factory.mktemp("client"), workers=1, index_regions=True) as running:
         yield running
 
 
@@ -150,6 +150,12 @@ def test_whole_requests_and_items(server: Server, paths: list[Path]) -> None:
             1, abs=1e-5
         )
         assert client.neighbours(vector=[1.0] * 20, k=1)[0].id == "whole/vector"
+        for part in ({"region": (0, 0, 5.5, 4)}, {"patches": [(0, 0), (1, 0)]}):
+            (hit,) = client.neighbours(id="whole/a b.jpg", k=1, **part)
+            assert hit.id == "whole/a b.jpg"
+            assert hit.score == pytest.approx(1, abs=1e-3)
+            assert hit.region is not None
+            assert hit.region[:2] == (0, 0)
         assert [one.id for one in client.list_items("whole/")] == ["whole/a b.jpg", "whole/vector"]
         assert [one.id for one in client.list_items("whole/", filter={"label": "ä"})] == ["whole/a b.jpg"]
         client.delete_item("whole/vector")

@@ -13,9 +13,6 @@ from numpy.typing import NDArray
 
 from contract.card import ModelCard
 from contract.patches import PatchGrid
-from contract.placement import place
-from contract.preprocessing import Preprocessing
-from service.errors import ServiceError
 from service.index.cells import CellGrid
 from service.index.database import Database
 from service.index.items import NewItem
@@ -215,23 +212,13 @@ def test_patches_are_pooled_by_their_mean() -> None:
     assert (grid.rows, grid.columns, cells.shape) == (7, 7, (49, 5))
     mean = local[:, 2:4, 4:6].mean(axis=(1, 2))
     np.testing.assert_allclose(cells[7 + 2], mean / np.linalg.norm(mean), atol=1e-3)
-    assert grid.cell_of(3, 5) == 7 + 2
-
-
-def test_a_number_that_is_not_finite_is_refused() -> None:
-    local = np.full((5, 8, 8), np.nan, np.float32)
-    grid = CellGrid(PatchGrid(rows=8, columns=8, stride=4, receptive_field=10, first_centre=2))
-    with pytest.raises(ServiceError, match="not finite"):
-        grid.pool(local)
 
 
 @pytest.mark.parametrize("side", [1, 7, 8, 9, 15, 18])
-def test_cells_cover_what_the_model_sees(side: int) -> None:
-    patches = PatchGrid(rows=side, columns=side, stride=10, receptive_field=30, first_centre=5)
-    grid = CellGrid(patches)
-    rule = Preprocessing(height=10 * side, width=10 * side)
-    down, across = grid.edges(place(rule, (300, 200)))
-    assert (down[0], down[-1], across[0], across[-1]) == (0, 200, 0, 300)
-    assert (np.diff(down) > 0).all()
-    assert len(down) == grid.rows + 1 <= 9
+def test_cells_cover_every_patch_and_no_other(side: int) -> None:
+    grid = CellGrid(PatchGrid(rows=side, columns=side, stride=10, receptive_field=30, first_centre=5))
+    for edges in grid.edges_in_patches:
+        assert (edges[0], edges[-1]) == (0, side)
+        assert (np.diff(edges) > 0).all()
+        assert len(edges) == grid.rows + 1 <= 9
     assert grid.pool(np.ones((2, side, side), np.float32)).shape == (grid.rows * grid.columns, 2)

@@ -104,5 +104,5 @@ def _check_graph(path: Path, card: ModelCard, expected: str) -> None:
             "the file was changed after export; export or download it again."
         )
     carried = {item.key: item.value for item in model.metadata_props}.get(METADATA_KEY)
-    if carried != card.to_json():
+    if carried != card.as_exported.to_json():
         raise ArtefactError(f"{path} carries another card than {CARD_FILE} beside it; export it again.")

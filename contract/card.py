@@ -1,6 +1,7 @@
 """The model card: everything a reader and the service need to know about one exported model.
 
-The same JSON lies beside the graphs as `card.json` and inside them as `metadata_props["infomax.card"]`.
+The same JSON lies beside the graphs as `card.json` and inside them as `metadata_props["infomax.card"]`. Only
+measures of the maps, which can be taken of a finished model, stand in `card.json` alone.
 
 Cards of schema 1 have neither costs nor a second precision. Those of schema 1 and 2 know one decoder of
 images, "pillow-1". They are read and written as they are, to the byte, since their graphs carry them.
@@ -12,6 +13,8 @@ from typing import Any, Literal
 from pydantic import AwareDatetime, Field, SerializerFunctionWrapHandler, model_serializer, model_validator
 
 from contract.card_part import CardPart
+from contract.map_kinds import MapKind
+from contract.map_measures import Attribution, KindMeasure, Reliability, measure_of
 from contract.patches import PatchGrid
 from contract.precision import InferenceCost, Precision, PrecisionLoss
 from contract.preprocessing import Preprocessing
@@ -24,6 +27,11 @@ CRITIC_FILE = "critic.onnx"
 CARD_FILE = "card.json"
 NAME_PATTERN = r"^[a-z0-9][a-z0-9._-]{0,63}$"
 _SINCE_SCHEMA_2 = ("inference", "int8")
+_UNMEASURED: Mapping[str, None] = {"attribution": None, "reliability": None}
+
+
+def _is_missing(value: object) -> bool:
+    return value is None
 
 
 class Shapes(CardPart):
@@ -172,6 +180,7 @@ class Int8Encoder(CardPart):
             as `ModelCard.calibration`.
         inference: what it costs to run, measured in turn with the fp32 encoder.
         golden: its own outputs for the golden image, with tolerances of their own.
+        attribution, reliability: as those of the card, of maps by this encoder.
     """
 
     weights: WeightsDigest
@@ -181,6 +190,8 @@ class Int8Encoder(CardPart):
     maps: Calibration
     inference: InferenceCost
     golden: Int8Golden
+    attribution: Attribution | None = Field(default=None, exclude_if=_is_missing)
+    reliability: Reliability | None = Field(default=None, exclude_if=_is_missing)
 
 
 class ModelCard(CardPart):
@@ -191,6 +202,8 @@ class ModelCard(CardPart):
         preprocessing: of any decoder since schema 3, of "pillow-1" before.
         inference: what `encoder.onnx` costs to run; in every card since schema 2.
         int8: the encoder in 8 bits, where the folder holds one; in no card of schema 1.
+        attribution, reliability: of the maps by `encoder.onnx`, where `infomax validate-maps --write` has
+            stated them; in cards of any schema, and not in the graphs' copy.
     """
 
     schema_version: Literal[1, 2, 3]
@@ -215,6 +228,8 @@ class ModelCard(CardPart):
     golden: Golden
     inference: InferenceCost | None = None
     int8: Int8Encoder | None = None
+    attribution: Attribution | None = Field(default=None, exclude_if=_is_missing)
+    reliability: Reliability | None = Field(default=None, exclude_if=_is_missing)
 
     @model_validator(mode="after")
     def _of_its_schema(self) -> "ModelCard":
@@ -286,11 +301,39 @@ class ModelCard(CardPart):
         """
         return self._int8().golden if precision == "int8" else self.golden
 
+    def measure_of(self, kind: MapKind, precision: Precision) -> KindMeasure | None:
+        """What the card states of one kind of maps: by the encoder of a precision, or else by fp32."""
+        int8 = self.int8 if precision == "int8" else None
+        if int8 is not None and int8.attribution is not None:
+            return measure_of(kind, "int8", int8.attribution, int8.reliability)
+        if self.attribution is not None:
+            return measure_of(kind, "fp32", self.attribution, self.reliability)
+        return None
+
+    @property
+    def as_exported(self) -> "ModelCard":
+        """The card without measures that were taken of the finished model: what the graphs carry."""
+        int8 = None if self.int8 is None else self.int8.model_copy(update=_UNMEASURED)
+        return self.model_copy(update={**_UNMEASURED, "int8": int8})
+
+    def measured(
+        self, precision: Precision, attribution: Attribution, reliability: Reliability | None
+    ) -> "ModelCard":
+        """Return the card with measures of the maps by one of the encoders, in place of earlier ones.
+
+        Raises:
+            LookupError: there is none of that precision.
+        """
+        found = {"attribution": attribution, "reliability": reliability}
+        if precision == "fp32":
+            return self.model_copy(update=found)
+        return self.model_copy(update={"int8": self._int8().model_copy(update=found)})
+
     def _int8(self) -> Int8Encoder:
         if self.int8 is None:
             raise LookupError(f"{self.id} has no int8 encoder")
         return self.int8
 
     def to_json(self) -> str:
-        """The exact text of `card.json` and of the graphs' metadata."""
+        """The exact text of `card.json`; of the graphs' metadata where the card is as exported."""
         return self.model_dump_json(indent=2) + "\n"

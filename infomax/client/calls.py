@@ -100,7 +100,9 @@ def mi_maps(
     def read(answer: httpx.Response) -> MiMaps:
         body = answer.json()
         maps = [*map(mi_map_of, body["data"])]
-        return MiMaps(maps, body["model"], body["kind"], body["estimator"], body["joint"])
+        return MiMaps(
+            maps, body["model"], body["kind"], body["estimator"], body["joint"], body.get("measured")
+        )
 
     parts = _parts("image", images) + ([] if reference is None else _parts("reference", [reference]))
     finer = None if resolution is None else str(resolution)

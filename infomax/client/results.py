@@ -68,6 +68,8 @@ class MiMaps:
         kind: which question they answer.
         estimator: the estimator that they are calibrated by.
         joint: what the information is about, in a sentence.
+        measured: what the model's card states of maps of this kind, as the API has it; None where it states
+            nothing, and of services before that.
     """
 
     maps: Sequence[MiMap]
@@ -75,6 +77,7 @@ class MiMaps:
     kind: str
     estimator: str
     joint: str
+    measured: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True)

@@ -23,6 +23,7 @@ class Version:
         id: `name/version` by its card.
         folder: its model folder.
         card_sha256: digest of its card, which names the digests of its graphs.
+        exported_sha256: the same without measures that `infomax validate-maps` states later.
         device: where it runs.
     """
 
@@ -30,6 +31,7 @@ class Version:
     id: str
     folder: Path
     card_sha256: str
+    exported_sha256: str
     device: DeviceChoice
 
 
@@ -49,7 +51,8 @@ def find_version(settings: Settings, entry: str, model: str | None = None) -> Ve
     artefact = open_artefact(locate(settings.models_dir, model or entry))
     device = choose_device_in_child(settings.device, artefact.encoder, GpuOptions.of(settings))
     choose(settings.precision, artefact.card, on_gpu=device.on_gpu)
-    return Version(entry, artefact.card.id, artefact.folder, _digest(artefact.card), device)
+    card = artefact.card
+    return Version(entry, card.id, artefact.folder, _digest(card), _digest(card.as_exported), device)
 
 
 def open_version(version: Version, settings: Settings) -> Model:
@@ -60,7 +63,7 @@ def open_version(version: Version, settings: Settings) -> Model:
         SettingsError: the GPU was demanded and the loaded graphs do not run on it.
     """
     artefact = open_artefact(version.folder)
-    if _digest(artefact.card) != version.card_sha256:
+    if _digest(artefact.card.as_exported) != version.exported_sha256:
         # A worker that replaces a dead one would answer with other weights than its peers.
         raise ArtefactError(
             f"{version.folder} was changed while it was served. Restart the service, and give every change a "

@@ -5,8 +5,10 @@ from collections.abc import Sequence
 import numpy as np
 
 from contract.card import ModelCard
+from contract.map_measures import KindMeasure
 from contract.patches import PatchGrid
 from contract.placement import place
+from contract.precision import Precision
 from service.inference.maps import PatchMap
 from service.inference.results import Embedded, ImageInfo
 from service.outputs.json import dump
@@ -38,8 +40,14 @@ def image_json(image: ImageInfo) -> dict[str, object]:
     return {"width": image.original_width, "height": image.original_height, "format": image.format}
 
 
+def measured_json(measure: KindMeasure | None) -> dict[str, object] | None:
+    """Return what the card states of a kind of maps; None where it states nothing."""
+    return None if measure is None else measure.model_dump(mode="json", exclude_none=True)
+
+
 def maps_json(
     card: ModelCard,
+    precision: Precision,
     grid: PatchGrid,
     embedded: Sequence[Embedded],
     maps: Sequence[PatchMap],
@@ -49,6 +57,7 @@ def maps_json(
 
     Args:
         card: card of the model that made the maps.
+        precision: of the encoder that ran.
         grid: of their patches.
         embedded: the images.
         maps: one map for each image.
@@ -71,6 +80,7 @@ def maps_json(
         "unit": kind.meaning.unit,
         "estimator": card.calibration.estimator,
         "joint": card.calibration.joint,
+        "measured": measured_json(card.measure_of(kind, precision)),
         "data": data,
     }
     if reference is not None:

@@ -1,6 +1,8 @@
 // The kinds of maps: what question each answers, how well it holds, and what the signs of its values say.
 
-import { percent } from "./elements.js";
+import { percent, printed } from "./elements.js";
+
+const UNMEASURED = "The model's card states no measure of how well this holds; infomax validate-maps --write adds one.";
 
 /** What the card says of nats: whether a patch tells its image from others. */
 function tellsApart({ calibration }) {
@@ -10,24 +12,44 @@ function tellsApart({ calibration }) {
   );
 }
 
+/** How often a planted quadrant was the brightest of four, in each of its surroundings. */
+function points({ attribution, images, split }) {
+  const shares = Object.entries(attribution.pointing).map(([name, share]) => `${percent(share)} (${name})`);
+  return (
+    `Of images planted in one quadrant of something else, the brightest quadrant was theirs in ` +
+    `${shares.join(", ")}; chance is 25 %. Measured on ${images} images: ${split}.`
+  );
+}
+
+/** What was observed where most patches are. */
+function observes({ reliability }) {
+  const { claimed, observed } = reliability.bins.reduce((most, bin) => (bin.own > most.own ? bin : most));
+  return `Where ${printed(claimed, 1)} nats are claimed, ${printed(observed, 1)} were observed.`;
+}
+
+/** How often the right half of two joined images was the brighter one. */
+function picksHalf({ picks_half: share, halves, split }) {
+  return `Of ${halves} images joined of two halves, the right one was the brighter in ${percent(share, 1)}: ${split}.`;
+}
+
 export const KINDS = {
   contribution: {
     question:
       "Which patches is the code built on? The value is how far the code moves without a patch: " +
       "0 not at all, 1 as far as the code of a grey image.",
-    holds: () => "The model's card states no measure of how well this holds; infomax validate-maps makes one.",
+    holds: (card, measured) => (measured?.attribution ? points(measured) : UNMEASURED),
     signs: ["the code moves without it", ""],
   },
   information: {
     question:
       "Which patches are typical of images with this code? 0 nats is as often as by chance, 3 nats is 20 times " +
       "as often. It does not say what the code is built on.",
-    holds: tellsApart,
+    holds: (card, measured) => [tellsApart(card), measured?.reliability ? observes(measured) : UNMEASURED].join(" "),
     signs: ["typical of images with this code", "rare in images with this code"],
   },
   contrast: {
     question: "Which patches set the photo apart from the nearest images in the index?",
-    holds: tellsApart,
+    holds: (card, measured) => [tellsApart(card), measured ? picksHalf(measured) : UNMEASURED].join(" "),
     signs: ["speaks for the photo", "speaks for its neighbours"],
   },
 };

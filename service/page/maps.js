@@ -27,7 +27,7 @@ export function showOwn() {
   for (const radio of radios()) radio.checked = radio.value === name;
   const map = maps[name];
   const { question, holds, signs } = KINDS[name];
-  part("question").textContent = [question, holds(shown.card), ...missing].join(" ");
+  part("question").textContent = [question, holds(shown.card, map.measured), ...missing].join(" ");
   const scale = scaleOf(name, shown.card);
   const values = valuesOf(map);
   const sentence = `${name[0].toUpperCase()}${name.slice(1)} of each patch: ${printed(map.mean, 2)}${scale.unit} on average.`;

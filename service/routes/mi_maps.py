@@ -85,7 +85,8 @@ async def create_mi_maps(request: Request) -> Response:
         painting = _PAINTER.paint(paint, pixels, runtime.settings.queue_seconds)
         content = await while_connected(request, painting)
     else:
-        content = maps_json(card, grid, embedded, maps, reference.image if reference else None)
+        precision = served.pipeline.report.precision.active
+        content = maps_json(card, precision, grid, embedded, maps, reference.image if reference else None)
     headers = server_timing(stages, serialise=perf_counter() - started)
     return Response(content, headers=headers, media_type=media_type)
 

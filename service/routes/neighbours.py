@@ -141,7 +141,7 @@ async def find_neighbours(request: Request) -> Response:
         if parameters.maps and query.embedded is not None:
             card, image = served.pipeline.card, query.embedded.image
             maps = await map_query(served, parameters.maps, query.embedded, query.missing)
-            answer["maps"] = maps_json(maps)
+            answer["maps"] = maps_json(served, maps)
             answer["image"] = image_json(image)
             answer["boxes"] = boxes_json(card, card.patch_grid, image)
         if parameters.embedding:

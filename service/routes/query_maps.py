@@ -10,7 +10,7 @@ from service.errors import ServiceError, item_error
 from service.inference.maps import PatchMap
 from service.inference.results import Embedded, Failed, Want
 from service.models.instance import ModelInstance
-from service.outputs.mi_maps import map_json
+from service.outputs.mi_maps import map_json, measured_json
 from service.streaming.maps import ModelMaps
 
 _KINDS = tuple(MapKind)
@@ -84,11 +84,12 @@ async def map_query(
     return made
 
 
-def maps_json(maps: Mapping[MapKind, PatchMap | Failed]) -> list[dict[str, object]]:
+def maps_json(served: ModelInstance, maps: Mapping[MapKind, PatchMap | Failed]) -> list[dict[str, object]]:
     """Return one entry for each kind, for `service.outputs.json.dump`: its map, or why there is none."""
+    card, precision = served.pipeline.card, served.pipeline.report.precision.active
     return [
         {"kind": kind, "error": {"code": one.code, "message": one.message}}
         if isinstance(one, Failed)
-        else map_json(one)
+        else {**map_json(one), "measured": measured_json(card.measure_of(kind, precision))}
         for kind, one in maps.items()
     ]

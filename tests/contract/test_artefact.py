@@ -12,6 +12,7 @@ import pytest
 from contract.artefact import open_artefact
 from contract.card import CARD_FILE, CRITIC_FILE, ENCODER_FILE, METADATA_KEY
 from contract.errors import ArtefactError
+from tests.measured_maps import state_measures
 
 
 @pytest.fixture
@@ -71,6 +72,17 @@ def test_a_changed_graph_is_noticed(folder: Path) -> None:
 
 
 def test_a_card_that_is_not_the_graphs_own_is_refused(folder: Path) -> None:
+    change_card(folder, lambda card: card.update(licence="MIT"))
+    with pytest.raises(ArtefactError, match="carries another card"):
+        open_artefact(folder)
+
+
+def test_measures_of_the_maps_are_the_card_s_own(folder: Path) -> None:
+    before = open_artefact(folder).card
+    state_measures(folder)
+    card = open_artefact(folder).card
+    assert card.attribution is not None
+    assert card.as_exported == before
     change_card(folder, lambda card: card.update(licence="MIT"))
     with pytest.raises(ArtefactError, match="carries another card"):
         open_artefact(folder)

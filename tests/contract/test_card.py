@@ -6,8 +6,10 @@ import pytest
 from pydantic import ValidationError
 
 from contract.card import INT8_ENCODER_FILE, ModelCard
-from contract.precision import InferenceCost, PrecisionLoss
+from contract.map_kinds import MapKind
+from contract.precision import InferenceCost, Precision, PrecisionLoss
 from contract.preprocessing import Preprocessing
+from tests.measured_maps import map_measures
 from tests.tiny_int8 import COST, int8_record
 
 SHIPPED = Path(__file__).parents[2] / "models" / "cifar10" / "1" / "card.json"
@@ -95,6 +97,43 @@ def test_the_loss_is_that_of_the_classifier_that_loses_more() -> None:
 def test_a_cost_without_a_speed_is_none() -> None:
     with pytest.raises(ValidationError, match="speeds"):
         InferenceCost.model_validate(COST.model_dump() | {"speeds": ()})
+
+
+def test_measures_of_maps_are_in_the_card_and_not_in_what_was_exported(first: ModelCard) -> None:
+    attribution, reliability = map_measures()
+    for exported in (first, second(first), second(first, int8=int8_record(first).model_dump())):
+        card = exported.measured("fp32", attribution, reliability)
+        assert ModelCard.model_validate_json(card.to_json()) == card
+        assert card.as_exported == exported
+        assert card.as_exported.to_json() == exported.to_json()
+        measure = card.measure_of(MapKind.INFORMATION, "int8")
+        assert measure is not None
+        assert (measure.precision, measure.reliability) == ("fp32", reliability)
+        assert exported.measure_of(MapKind.INFORMATION, "fp32") is None
+    both = card.measured("int8", attribution, None)
+    assert both.as_exported == exported
+    assert ModelCard.model_validate_json(both.to_json()) == both
+    precisions: tuple[Precision, ...] = ("fp32", "int8")
+    for precision in precisions:
+        measure = both.measure_of(MapKind.INFORMATION, precision)
+        assert measure is not None
+        assert measure.precision == precision
+        assert (measure.reliability is None) == (precision == "int8")
+    with pytest.raises(LookupError, match="no int8 encoder"):
+        first.measured("int8", attribution, reliability)
+
+
+def test_each_kind_has_its_own_measure(first: ModelCard) -> None:
+    card = first.measured("fp32", *map_measures())
+    information, contribution, contrast = (card.measure_of(kind, "fp32") for kind in MapKind)
+    assert information is not None
+    assert contribution is not None
+    assert contrast is not None
+    assert (information.picks_half, contribution.picks_half, contrast.picks_half) == (0.98, None, 0.99)
+    assert contribution.attribution is not None
+    assert contribution.attribution.pointing == {"photo": 0.86}
+    assert contrast.attribution is None
+    assert (contribution.reliability, contrast.reliability) == (None, None)
 
 
 def test_another_decoder_needs_schema_3(first: ModelCard) -> None:

@@ -12,6 +12,8 @@ from playwright.sync_api import Browser, Page, Request, expect
 
 from tests.end_to_end.browser import CHROMIUM, NO_CHROMIUM, collect_errors
 from tests.end_to_end.server import ROOT, Server, serving, store_samples
+from tests.measured_maps import state_measures
+from tests.tiny_model import build_tiny_model
 
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason=NO_CHROMIUM)
 
@@ -77,6 +79,30 @@ def test_each_kind_has_its_question_its_scale_and_colours_by_its_signs(page: Pag
     percent = f"{100 * card['calibration']['joint_auc']:.0f} %"
     page.check("#kinds input[value=contrast]", force=True)
     expect(page.locator("#question")).to_contain_text(percent)
+    expect(page.locator("#question")).to_contain_text("states no measure of how well this holds")
+
+
+def test_each_kind_tells_how_well_it_holds_by_the_card(browser: Browser, tmp_path: Path) -> None:
+    state_measures(build_tiny_model(tmp_path / "models"))
+    with serving(tmp_path / "models", tmp_path / "home", workers=1) as server:
+        page = browser.new_page()
+        errors = collect_errors(page)
+        page.goto(server.url)
+        expect(page.locator("#model")).not_to_have_value("")
+        page.set_input_files("#photo", PHOTO)
+        expect(page.locator("#status")).to_contain_text("Answered in")
+        question = page.locator("#question")
+        expect(question).to_contain_text("the brightest quadrant was theirs in 86 % (photo); chance is 25 %.")
+        expect(question).to_contain_text("Measured on 50 images: fifty pictures.")
+        page.check("#kinds input[value=information]", force=True)
+        expect(question).to_contain_text("Where 3.0 nats are claimed, 1.5 were observed.")
+        store_samples(server)
+        page.set_input_files("#photo", PHOTO)
+        expect(page.locator("#kinds input[value=contrast]")).to_be_enabled()
+        page.check("#kinds input[value=contrast]", force=True)
+        expect(question).to_contain_text("the right one was the brighter in 99.0 %: fifty pictures.")
+        page.close()
+        assert errors == []
 
 
 def test_a_kind_stays_chosen_for_the_next_photo(page: Page) -> None:

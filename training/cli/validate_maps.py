@@ -1,11 +1,12 @@
 """`infomax validate-maps`: whether the maps of an exported model say what they claim."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
 from contract.artefact import open_artefact
+from contract.card import CARD_FILE
 from contract.table import print_table
 from training.cli.failures import plain_failures
 from training.cli.options import SkipUnreadable
@@ -13,6 +14,7 @@ from training.data import images as decoded
 from training.data import open_source
 from training.evaluation.maps.subject import open_subject
 from training.evaluation.maps.validation import Validation, validate
+from training.export.measured_card import write_measures
 
 
 def validate_maps(
@@ -26,6 +28,16 @@ def validate_maps(
         bool, typer.Option("--candidates", help="Also measure methods that were tried and are not served.")
     ] = False,
     seed: Annotated[int, typer.Option(help="Of draws and noise.")] = 0,
+    precision: Annotated[Literal["fp32", "int8"], typer.Option(help="Of the encoder.")] = "fp32",
+    test_name: Annotated[str | None, typer.Option(help="Which images these are, in words.")] = None,
+    write: Annotated[
+        bool,
+        typer.Option(
+            "--write",
+            help="State the figures in the model's card.json and README. A running service shows them once "
+            "it loads the model again.",
+        ),
+    ] = False,
     json: Annotated[Path | None, typer.Option(help="Write all figures into this file.")] = None,
     markdown: Annotated[Path | None, typer.Option(help="Write the tables into this file.")] = None,
     skip_unreadable: SkipUnreadable = False,
@@ -40,9 +52,9 @@ def validate_maps(
             open_source(test), artefact.card.preprocessing, skip_unreadable=skip_unreadable
         ).pixels
         found = validate(
-            open_subject(artefact, pixels),
+            open_subject(artefact, pixels, precision),
             pixels,
-            split=str(test),
+            split=test_name or str(test),
             images=images,
             pairs=pairs,
             seed=seed,
@@ -51,6 +63,10 @@ def validate_maps(
     tables = _tables(found)
     for head, rows in tables:
         print_table(head, rows)
+    if write:
+        with plain_failures():
+            write_measures(artefact, precision, *found.for_card)
+        typer.echo(f"{artefact.folder / CARD_FILE} states these figures.")
     if json is not None:
         json.write_text(found.model_dump_json(indent=2) + "\n")
     if markdown is not None:

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 from contract.card import Calibration, Int8Encoder, ModelCard, Quality, Training
+from contract.map_measures import Attribution, Reliability
 from contract.precision import InferenceCost
 from contract.preprocessing import ResizeRule
 from training.export.model_card import ADOPTED
@@ -31,7 +32,8 @@ def _lines(card: ModelCard) -> Iterator[str]:
     yield ""
     yield card.summary
     yield ""
-    yield "All of this stands in `card.json` too, and in the metadata of both graphs."
+    copied = "and" if card == card.as_exported else "and, but for what its maps are worth,"
+    yield f"All of this stands in `card.json` too, {copied} in the metadata of both graphs."
     yield ""
     yield "## What it computes"
     yield ""
@@ -59,6 +61,14 @@ def _lines(card: ModelCard) -> Iterator[str]:
     yield ""
     yield from _calibration(card.calibration)
     yield ""
+    if card.attribution is not None:
+        yield "## What its maps are worth"
+        yield ""
+        yield from _attribution(card.attribution)
+        yield ""
+        if card.reliability is not None:
+            yield from _reliability(card.reliability)
+            yield ""
     if card.inference is not None:
         yield "## What it costs to run"
         yield ""
@@ -111,6 +121,39 @@ def _calibration(measured: Calibration) -> Iterator[str]:
     yield f"| mean with another image's code | {measured.shuffled_nats:.3f} nats |"
     yield f"| a patch scores higher with its own image's code | {measured.joint_auc:.1%} of the time |"
     yield f"| difference to the mirrored image's map | {measured.flip_error_nats:.3f} nats |"
+
+
+def _attribution(measured: Attribution) -> Iterator[str]:
+    places = tuple(measured.methods[0].pointing)
+    yield (
+        f"Measured by `infomax validate-maps` on {measured.images:,} images for each figure "
+        f"({measured.split}). Deletion and insertion are cosines of the code to the whole image's where the "
+        "highest cells are taken away, and where nothing else is left. Pointing is how often what was "
+        "planted in a quadrant is the brightest of four; chance is 25 %."
+    )
+    yield ""
+    yield f"| map | deletion | insertion |{''.join(f' points into {name} |' for name in places)}"
+    yield "| --- | --- | --- |" + " --- |" * len(places)
+    for one in measured.methods:
+        curves = (f"{curve.mean:.3f} ± {curve.standard_error:.3f}" for curve in (one.deletion, one.insertion))
+        shares = (f"{one.pointing[name]:.0%}" for name in places)
+        yield f"| {' | '.join((one.method, *curves, *shares))} |"
+    yield ""
+    halves = measured.halves
+    yield (
+        f"Of {halves.images:,} images with halves of two, the right half is the brighter one in "
+        f"{halves.cross:.1%} of the cross maps and {halves.contrast:.1%} of the contrast maps."
+    )
+
+
+def _reliability(measured: Reliability) -> Iterator[str]:
+    yield f"Claimed nats of a patch against those observed on {measured.images:,} images ({measured.split}):"
+    yield ""
+    yield "| claimed | observed |"
+    yield "| --- | --- |"
+    for one in measured.bins:
+        above = " (above log K)" if one.above_ceiling else ""
+        yield f"| {one.claimed:.2f}{above} | {one.observed:.2f} ± {one.standard_error:.2f} |"
 
 
 def _cost(fp32: InferenceCost, int8: Int8Encoder | None) -> Iterator[str]:

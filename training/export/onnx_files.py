@@ -113,5 +113,5 @@ def digest(model: onnx.ModelProto, file: str) -> WeightsDigest:
 def write(model: onnx.ModelProto, card: ModelCard, path: Path) -> None:
     """Write a graph with its card inside."""
     del model.metadata_props[:]
-    onnx.helper.set_model_props(model, {METADATA_KEY: card.to_json()})
+    onnx.helper.set_model_props(model, {METADATA_KEY: card.as_exported.to_json()})
     onnx.save(model, path)

@@ -21,7 +21,8 @@ from service.models.messages import (
 )
 from service.models.repository import Repository
 from service.models.rollout import RolloutWorker
-from service.models.version import find_version
+from service.models.version import find_version, open_version
+from tests.measured_maps import state_measures
 from tests.service.faults import settings
 from tests.tiny_model import build_tiny_model
 
@@ -85,6 +86,20 @@ def settle(repository: Repository, *workers: Worker) -> None:
 
 def served(repository: Repository) -> list[str]:
     return [version.id for version in repository.versions]
+
+
+def test_measures_of_maps_change_no_served_version_and_are_loaded_by_a_reload(
+    models: Path, repository: Repository
+) -> None:
+    (before,) = repository.versions
+    state_measures(before.folder)
+    # A worker that replaces a dead one starts with the same graphs.
+    open_version(before, settings(models))
+    repository.reload()
+    settle(repository, Worker())
+    (after,) = repository.versions
+    assert after.card_sha256 != before.card_sha256
+    assert after.exported_sha256 == before.exported_sha256
 
 
 def test_a_reload_serves_the_newest_version_and_a_request_an_older_one(

@@ -18,7 +18,7 @@ from service.models.messages import (
 from service.models.rollout import Rollout, RolloutWorker, Stage
 from service.models.version import Version
 
-VERSION = Version("tiny", "tiny/2", Path("models/tiny/2"), "00", DeviceChoice("cpu", on_gpu=False))
+VERSION = Version("tiny", "tiny/2", Path("models/tiny/2"), "00", "00", DeviceChoice("cpu", on_gpu=False))
 LONG = 10_000.0
 
 

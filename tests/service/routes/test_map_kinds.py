@@ -14,9 +14,10 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from contract.map_kinds import MapKind
+from tests.measured_maps import state_measures
 from tests.pictures import photo
 from tests.service.client import check_refusal, client
-from tests.tiny_model import BANK, GRID
+from tests.tiny_model import BANK, GRID, build_tiny_model
 
 ROUTE = "/v1/mi-maps"
 V2 = "/v2/models/tiny/infer"
@@ -50,6 +51,38 @@ def test_information_tells_its_error_and_what_is_above_its_ceiling(tiny_models: 
             assert errors.shape == (GRID, GRID)
             assert (errors > 0).all()
             assert (errors <= 1).all()
+
+    asyncio.run(scenario())
+
+
+def test_maps_tell_what_the_card_states_of_their_kind(index_url: str, tmp_path: Path) -> None:
+    state_measures(build_tiny_model(tmp_path))
+
+    async def scenario() -> None:
+        async with client(tmp_path, index_url) as http:
+            for kind, member in (("contribution", "attribution"), ("information", "reliability")):
+                answer = (await http.post(ROUTE, params={"kind": kind}, content=photo(1))).json()
+                measured = answer["measured"]
+                assert (measured["kind"], measured["precision"]) == (kind, "fp32")
+                assert measured["split"] == "fifty pictures"
+                assert member in measured
+                assert ("reliability" in measured) == (kind == "information")
+            found = await http.post("/v1/neighbours", params={"maps": "contribution"}, content=photo(1))
+            (one,) = found.json()["maps"]
+            assert one["measured"]["attribution"]["pointing"] == {"photo": 0.86}
+            card = (await http.get("/v1/models/tiny")).json()["card"]
+            assert card["attribution"]["halves"]["contrast"] == 0.99
+            assert len(card["reliability"]["bins"]) == 3
+
+    asyncio.run(scenario())
+
+
+def test_an_unmeasured_kind_says_so(tiny_models: Path, index_url: str) -> None:
+    async def scenario() -> None:
+        async with client(tiny_models, index_url) as http:
+            answer = (await http.post(ROUTE, content=photo(1))).json()
+            assert answer["measured"] is None
+            assert "attribution" not in (await http.get("/v1/models/tiny")).json()["card"]
 
     asyncio.run(scenario())
 

@@ -77,6 +77,7 @@ def subject(card: ModelCard, factor: float) -> Subject:
     outputs = ("mi_map", "local", "global", "local_log_normaliser")
     return Subject(
         card,
+        "fp32",
         session(Reading(), (("image",), ("features", "code")), image),
         session(Knowing(factor), (("features", "code"), outputs), features, code),
         None,

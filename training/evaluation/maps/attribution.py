@@ -7,28 +7,12 @@ and more for insertion (Petsiuk et al. 2018, section 3.3, with a cosine in place
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict
 
+from contract.map_measures import Curve
 from training.evaluation.maps.subject import Floats, Pixels, Subject
 
 SHARES = (1 / 8, 1 / 4, 1 / 2)
 Cosines = NDArray[np.float64]
-
-
-class Curve(BaseModel):
-    """One curve of a method.
-
-    Attributes:
-        cosines: at each share of `SHARES`.
-        mean: over the shares.
-        standard_error: of that mean, over images.
-    """
-
-    model_config = ConfigDict(frozen=True)
-
-    cosines: tuple[float, ...]
-    mean: float
-    standard_error: float
 
 
 def curves(subject: Subject, maps: Floats, pixels: Pixels, codes: Floats) -> tuple[Cosines, Cosines]:

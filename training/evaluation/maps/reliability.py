@@ -11,35 +11,14 @@ import math
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict
 
+from contract.map_measures import Bin
 from training.evaluation.maps.subject import Floats, Pixels, Subject
 
 _GROUPS = 20
 # With fewer pairs of either kind a bin says nothing.
 _FEWEST = 50
 _REACH = 12
-
-
-class Bin(BaseModel):
-    """Pairs whose claimed value rounds to the same whole number of nats.
-
-    Attributes:
-        claimed: mean claimed value of the image's own pairs, in nats.
-        observed: the log ratio of frequencies, in nats.
-        standard_error: of `observed`, over groups of images.
-        own, other: number of pairs of either kind.
-        above_ceiling: whether the bin lies above log K of the bank.
-    """
-
-    model_config = ConfigDict(frozen=True)
-
-    claimed: float
-    observed: float
-    standard_error: float
-    own: int
-    other: int
-    above_ceiling: bool
 
 
 def measure(subject: Subject, pixels: Pixels) -> tuple[Bin, ...]:

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from contract.artefact import Artefact
 from contract.card import ModelCard
 from contract.occlusion import GREY, Occlusion, covered
+from contract.precision import Precision
 from contract.trunk import CODE, FEATURES, trunk_of
 from training.errors import DataError
 from training.evaluation.encoding import images_at_once
@@ -29,12 +30,15 @@ class Subject:
 
     Attributes:
         card: of the model.
+        precision: of the encoder.
         encoder, critic: sessions over its graphs.
-        trunk: session over the part of the encoder behind its features; None where there is none.
+        trunk: session over the part of the encoder behind its features, in float32 as the service has it;
+            None where there is none.
         mean_code: float32 [Y], of the images that codes are centred by.
     """
 
     card: ModelCard
+    precision: Precision
     encoder: onnxruntime.InferenceSession
     critic: onnxruntime.InferenceSession
     trunk: onnxruntime.InferenceSession | None
@@ -52,9 +56,10 @@ class Subject:
 
     @cached_property
     def grey(self) -> Floats:
-        """Code of a grey image, [Y]."""
+        """Code of a grey image, [Y], behind its features as the service computes it."""
         rule = self.card.preprocessing
-        grey: Floats = self.codes(np.full((1, rule.height, rule.width, 3), GREY, np.uint8))[0]
+        features, _ = self.features_and_codes(np.full((1, rule.height, rule.width, 3), GREY, np.uint8))
+        grey: Floats = self.trunk_codes(features)[0]
         return grey
 
     @property
@@ -112,11 +117,17 @@ class Subject:
         return cosine
 
 
-def open_subject(artefact: Artefact, pixels: Pixels) -> Subject:
-    """Open a model; codes are centred by the mean over `pixels`, uint8 [N, H, W, 3]."""
+def open_subject(artefact: Artefact, pixels: Pixels, precision: Precision = "fp32") -> Subject:
+    """Open a model; codes are centred by the mean over `pixels`, uint8 [N, H, W, 3].
+
+    Raises:
+        DataError: the model has no encoder of that precision.
+    """
+    if precision == "int8" and artefact.card.int8 is None:
+        raise DataError(f"{artefact.card.id} has no int8 encoder. Measure its maps with --precision fp32.")
     encoder, critic = (
         onnxruntime.InferenceSession(graph, providers=["CPUExecutionProvider"])
-        for graph in (artefact.encoder, artefact.critic)
+        for graph in (artefact.encoder_of(precision), artefact.critic)
     )
     graph = trunk_of(onnx.load(artefact.encoder))
     trunk = (
@@ -125,7 +136,7 @@ def open_subject(artefact: Artefact, pixels: Pixels) -> Subject:
         else onnxruntime.InferenceSession(graph.SerializeToString(), providers=["CPUExecutionProvider"])
     )
     mean = encode(encoder, pixels, ("code",))[0].mean(axis=0)
-    return Subject(artefact.card, encoder, critic, trunk, mean)
+    return Subject(artefact.card, precision, encoder, critic, trunk, mean)
 
 
 def encode(session: onnxruntime.InferenceSession, pixels: Pixels, names: Sequence[str]) -> list[Floats]:

@@ -6,12 +6,13 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict
 
 from contract.map_kinds import MapKind
+from contract.map_measures import Attribution, Bin, Halves, MethodAttribution, Reliability
+from contract.precision import Precision
 from contract.progress import Progress
 from training.errors import DataError
 from training.evaluation.maps import planted, reliability
-from training.evaluation.maps.attribution import Cosines, Curve, curves, summary
+from training.evaluation.maps.attribution import Cosines, curves, summary
 from training.evaluation.maps.methods import BASELINES, CANDIDATES, contribution
-from training.evaluation.maps.reliability import Bin
 from training.evaluation.maps.subject import Floats, Pixels, Subject
 
 _CONTRIBUTION = MapKind.CONTRIBUTION.value
@@ -21,39 +22,6 @@ _OCCLUSION = "occlusion"
 _POINTING_BAR = 0.6
 _HALVES_BAR = 0.99
 _FEWEST_IMAGES = 24
-
-
-class Attribution(BaseModel):
-    """How well a map's highest patches are those that the code is built on.
-
-    Attributes:
-        method: a kind of map, a baseline or a candidate.
-        deletion, insertion: `training.evaluation.maps.attribution`.
-        pointing: share of planted quadrants that are the brightest of four, by surroundings.
-    """
-
-    model_config = ConfigDict(frozen=True)
-
-    method: str
-    deletion: Curve
-    insertion: Curve
-    pointing: dict[str, float]
-
-
-class Halves(BaseModel):
-    """Half-and-half images: share of those whose half of the first image is brighter than the other half.
-
-    Attributes:
-        cross: information against the code of the first image.
-        contrast: contrast with the second image.
-        images: how many.
-    """
-
-    model_config = ConfigDict(frozen=True)
-
-    cross: float
-    contrast: float
-    images: int
 
 
 class Bar(BaseModel):
@@ -84,6 +52,7 @@ class Validation(BaseModel):
 
     Attributes:
         model: its id.
+        precision: of the encoder.
         split: which images, in words.
         images: number of images of deletion and insertion, and of each kind of planted quadrant.
         contribution_cost: images that are encoded for one map.
@@ -98,15 +67,27 @@ class Validation(BaseModel):
     model_config = ConfigDict(frozen=True)
 
     model: str
+    precision: Precision
     split: str
     images: int
     contribution_cost: int
-    attribution: tuple[Attribution, ...]
+    attribution: tuple[MethodAttribution, ...]
     halves: Halves
     position_nats: tuple[tuple[float, ...], ...]
     reliability: tuple[Bin, ...]
     reliability_images: int
     bars: tuple[Bar, ...]
+
+    @property
+    def for_card(self) -> tuple[Attribution, Reliability | None]:
+        """What a card states: kinds of maps and baselines, without variants, and bins if there are any."""
+        methods = tuple(one for one in self.attribution if one.method in (_CONTRIBUTION, *BASELINES))
+        attribution = Attribution(split=self.split, images=self.images, methods=methods, halves=self.halves)
+        if not self.reliability:
+            return attribution, None
+        return attribution, Reliability(
+            split=self.split, images=self.reliability_images, bins=self.reliability
+        )
 
 
 def validate(
@@ -135,7 +116,7 @@ def validate(
     tests = _tests(drawn[: 3 * images], seed)
     encoded = {name: subject.features_and_codes(test.pixels) for name, test in tests.items()}
     methods = {_CONTRIBUTION: contribution, **BASELINES, **(CANDIDATES if candidates else {})}
-    found: list[Attribution] = []
+    found: list[MethodAttribution] = []
     areas: dict[str, tuple[Cosines, Cosines]] = {}
     with Progress("maps") as progress:
         for number, (name, method) in enumerate(methods.items()):
@@ -149,13 +130,14 @@ def validate(
                     if test.quadrants is not None
                 }
                 found.append(
-                    Attribution(method=label, deletion=deletion, insertion=insertion, pointing=pointing)
+                    MethodAttribution(method=label, deletion=deletion, insertion=insertion, pointing=pointing)
                 )
             progress.update(number + 1, len(methods), name)
     halves = _halves(subject, drawn[: 2 * min(pairs, len(drawn) // 2)])
     position = subject.information(*encoded[_WHOLE]).mean(axis=0, dtype=np.float64)
     return Validation(
         model=subject.card.id,
+        precision=subject.precision,
         split=split,
         images=images,
         contribution_cost=1 + len(subject.occlusion),
@@ -211,7 +193,7 @@ def _halves(subject: Subject, drawn: Pixels) -> Halves:
 
 
 def _bars(
-    found: list[Attribution], areas: dict[str, tuple[Cosines, Cosines]], halves: Halves, images: int
+    found: list[MethodAttribution], areas: dict[str, tuple[Cosines, Cosines]], halves: Halves, images: int
 ) -> list[Bar]:
     """State the claims: differences of areas are paired over images, and more is better."""
     (served,) = (one for one in found if one.method == _CONTRIBUTION)

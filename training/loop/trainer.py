@@ -206,7 +206,7 @@ def _take_steps(
     record: RunLog,
 ) -> None:
     pixels = torch.from_numpy(training.pixels_for_crops)
-    monitor = Monitor(run.learner.encoder, training, validation, run.recipe.seed) if ranks.first() else None
+    monitor = Monitor(run.learner.encoder, training, validation, run.recipe) if ranks.first() else None
     saved_at = time.monotonic()
     while run.step < run.total_steps:
         epoch, number = divmod(run.step, steps_per_epoch)

@@ -47,9 +47,12 @@ def measure_cost(recipe: Recipe, fitted: int, validation: int, *, labels: bool, 
         saving = time.monotonic() - started
         shown = pixels.take(np.arange(_SHOWN))
         started = time.monotonic()
-        Monitor(run.learner.encoder, shown, shown, recipe.seed).measure()
-        encoded = 2 * _SHOWN if labels else _SHOWN
-        looking = (time.monotonic() - started) * most_measured(fitted, validation, labels=labels) / encoded
+        Monitor(run.learner.encoder, shown, shown, recipe).measure()
+        encoded, wanted = (
+            most_measured(recipe, *counts, labels=labels)
+            for counts in ((_SHOWN, _SHOWN), (fitted, validation))
+        )
+        looking = (time.monotonic() - started) * wanted / encoded
     return Cost(statistics.median(steps), saving + looking)
 
 

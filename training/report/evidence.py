@@ -12,6 +12,7 @@ from contract.card import Quality
 from training.data import ImageSet
 from training.errors import DataError
 from training.evaluation.frozen import FrozenEncoder
+from training.evaluation.label_free import LabelFree, label_free
 from training.evaluation.quality import measure_quality
 from training.export.embedding_graph import embedded, frozen_graph
 from training.report.accuracies import find
@@ -52,6 +53,7 @@ class Evidence:
         quality: of every layer; without scores where there are no labels.
         baselines: of an untrained encoder and of raw pixels; None without labels.
         shapes: of the vectors of fc and code over the held-out images.
+        label_free: of fc over them: what ranks runs of unlabelled images.
         dependences: of every term of the objective.
         caps: the largest value that a term's bound can reach, in nats.
         embeddings: of the held-out images, unit length, float32 [Q, D].
@@ -71,6 +73,7 @@ class Evidence:
     quality: Quality
     baselines: Baselines | None
     shapes: dict[str, VectorShape]
+    label_free: LabelFree
     dependences: tuple[Dependence, ...]
     caps: dict[str, float]
     embeddings: Tensor
@@ -124,6 +127,7 @@ def gather(run: ReportedRun, training: ImageSet, held_out: ImageSet, split: str)
         quality=quality,
         baselines=baselines,
         shapes=shapes,
+        label_free=label_free(learner.encoder, asked, recipe.augmentation, recipe.seed),
         dependences=terms,
         caps=caps(recipe),
         embeddings=queries["embedding"],

@@ -6,6 +6,7 @@ import numpy as np
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from contract.owned_folder import OwnedFolder
+from training.evaluation.label_free import LabelFree
 from training.experiments.utility import draw, load, sentence
 from training.recipe_file import to_toml
 from training.report.accuracies import accuracy_rows
@@ -67,11 +68,24 @@ def render(evidence: Evidence) -> str:
         reach=reach,
         colours=colour_bar(),
         shapes=list(evidence.shapes.items()),
+        label_free=_label_free(evidence.label_free),
         variances=[(layer, variance_chart(layer, shape)) for layer, shape in evidence.shapes.items()],
         dependences=evidence.dependences,
         unit=_unit(evidence),
         method=_method(evidence),
         recipe=to_toml(recipe),
+    )
+
+
+def _label_free(found: LabelFree) -> str:
+    figures = [f"RankMe {found.rank_me:.0f}"]
+    if found.alpha is not None:
+        figures.append(f"alpha-ReQ {found.alpha:.2f}")
+    if found.lidar is not None:
+        figures.append(f"LiDAR {found.lidar:.0f}")
+    return (
+        f"Signs of fc that need no labels: {', '.join(figures)}. They rank runs on the same images: RankMe "
+        "and LiDAR are better when larger, alpha-ReQ near 1."
     )
 
 

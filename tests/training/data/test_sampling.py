@@ -114,7 +114,7 @@ def test_the_monitor_sees_every_class_in_both_sets(monkeypatch: pytest.MonkeyPat
 
     monkeypatch.setattr(monitor, "encode", watched)
     encoder = build_encoder(EncoderRecipe(name="dim32", code_units=8), SIDE)
-    monitor.Monitor(encoder, sorted_images(), sorted_images(), seed=0).measure()
+    monitor.Monitor(encoder, sorted_images(), sorted_images(), recipe()).measure()
     assert seen == [EVERY, EVERY]
 
 

@@ -22,10 +22,11 @@ PAPER = load_recipe(ROOT / "training" / "recipes" / "paper_dim_local_infonce.tom
 JSD = load_recipe(ROOT / "training" / "recipes" / "paper_dim_local_jsd.toml")
 
 
-def cell(without: str, seed: int, accuracy: float) -> AblationResult:
+def cell(without: str, seed: int, accuracy: float, rank_me: float | None = None) -> AblationResult:
     return AblationResult(
         without=without, seed=seed, recipe="{}", images=1000, linear_conv=accuracy, linear_fc=accuracy / 2,
-        neighbours_fc=0.1, neighbours=0.2, seconds=10.0 + seed,
+        neighbours_fc=0.1, neighbours=0.2, seconds=10.0 + seed, rank_me=rank_me,
+        alpha=None if rank_me is None else 1 + 1 / rank_me, lidar=None if rank_me is None else 100 - rank_me,
     )  # fmt: skip
 
 
@@ -52,8 +53,20 @@ def test_a_recipe_is_asked_only_about_tricks_that_it_uses() -> None:
 def test_the_table_has_mean_and_standard_deviation_of_each_row() -> None:
     found = [cell(FULL, 0, 0.6), cell("Muon", 0, 0.5), cell(FULL, 1, 0.7), cell("Muon", 1, 0.5)]
     table = render(found, RECIPE, "infomax ablate …")
-    assert "| nothing | 65.0 ± 7.1 | 32.5 ± 3.5 | 10.0 ± 0.0 | 20.0 ± 0.0 | 10 | 0, 1 |" in table
+    assert "| nothing | 65.0 ± 7.1 | 32.5 ± 3.5 | 10.0 ± 0.0 | 20.0 ± 0.0 |  |  |  | 10 | 0, 1 |" in table
     assert "| Muon | 50.0 ± 0.0 | 25.0 ± 0.0 |" in table
+    assert "Spearman" not in table
+
+
+def test_signs_without_labels_are_correlated_with_accuracies_over_all_runs() -> None:
+    found = [cell(FULL, 0, 0.6, 20), cell("Muon", 0, 0.5, 10), cell(FULL, 1, 0.7, 40), cell("Muon", 1, 0.55)]
+    table = render(found, RECIPE, "infomax ablate …")
+    assert "| 30.0 ± 14.1 | 1.04 ± 0.02 | 70.0 ± 14.1 |" in table
+    assert "over 3 runs" in table
+    # The nearer an exponent is to 1, the better; neighbours are the same for all.
+    assert "| RankMe | 1.00 | 1.00 |  |  |" in table
+    assert "| alpha-ReQ, -\\|alpha - 1\\| | 1.00 | 1.00 |  |  |" in table
+    assert "| LiDAR | -1.00 | -1.00 |  |  |" in table
 
 
 def test_a_cell_of_another_recipe_is_refused(tmp_path: Path) -> None:
@@ -86,6 +99,7 @@ def test_the_command_measures_every_row_and_leaves_finished_ones_alone(
     assert (first.status, second.status) == (0, 0), first.err + second.err
     assert "| whitened first layer |" in first.out
     assert "holds 4 runs" in first.out
+    assert "| LiDAR |" in first.out
     assert second.out == first.out
     assert "of 4)" in first.err
     assert "of 4)" not in second.err

@@ -20,6 +20,8 @@ class AblationResult(BaseModel):
         precision: of the encoder's products while it was trained.
         linear_conv, linear_fc: accuracy of the linear probe on a layer.
         neighbours_fc, neighbours: accuracy of kNN on the layer fc as it is, and on the embedding made of it.
+        rank_me, alpha, lidar: of fc, without labels (training/evaluation/label_free); None in files of before
+            they were measured, and where they cannot be.
         seconds: wall-clock time of the steps.
     """
 
@@ -34,6 +36,9 @@ class AblationResult(BaseModel):
     linear_fc: float = Field(ge=0, le=1)
     neighbours_fc: float = Field(ge=0, le=1)
     neighbours: float = Field(ge=0, le=1)
+    rank_me: float | None = None
+    alpha: float | None = None
+    lidar: float | None = None
     seconds: float = Field(ge=0)
 
 

@@ -6,6 +6,7 @@ import torch
 
 from training.data import ImageSet
 from training.data.set_aside import fitted_and_validation
+from training.evaluation.label_free import label_free
 from training.evaluation.probes import fit_linear, knn_accuracy
 from training.experiments.ablation.result import AblationResult
 from training.export.embedding_graph import embedded, frozen_graph
@@ -35,6 +36,7 @@ def run(
         probe = fit_linear(bank[layer], labels, len(images.class_names), recipe.seed, f"linear {layer}")
         return probe.accuracy(queries[layer], truth)
 
+    free = label_free(trained.encoder, asked, recipe.augmentation, recipe.seed)
     return AblationResult(
         without=without,
         seed=recipe.seed,
@@ -45,5 +47,8 @@ def run(
         linear_fc=linear("fc"),
         neighbours_fc=knn_accuracy(bank["fc"], labels, queries["fc"], truth),
         neighbours=knn_accuracy(bank["embedding"], labels, queries["embedding"], truth),
+        rank_me=free.rank_me,
+        alpha=free.alpha,
+        lidar=free.lidar,
         seconds=trained.seconds,
     )

@@ -9,7 +9,7 @@ MINUTES ?= 120
 INSTALL := $(BIN)/python -m pip --disable-pip-version-check install --quiet
 PIP := $(INSTALL) --constraint constraints.txt
 
-.PHONY: help setup serve test lint types unit test-serving coverage test-wheel lint-ops docs figures test-tutorial pictures page-picture samples reproduce audit sbom lock bench-serving bench-client bench-training bench-neighbours soak overload kill-rounds clean
+.PHONY: help setup serve test lint types unit test-serving coverage test-wheel lint-ops docs figures test-tutorial pictures page-picture samples reproduce audit sbom lock bench-serving bench-client bench-training bench-peers bench-neighbours soak overload kill-rounds clean
 
 help:
 	@echo "make serve   serve the shipped model on http://localhost:8000"
@@ -32,6 +32,7 @@ help:
 	@echo "make bench-serving   this service beside LitServe, BentoML, MLServer and mosec (ARGS=--help)"
 	@echo "make bench-client   the Python client beside curl's stream on one server (ARGS=--help)"
 	@echo "make bench-training   the whole training step against the bare encoder (ARGS=--help)"
+	@echo "make bench-peers   other methods of training with the same encoder, views and processor seconds (ARGS='--data train.parquet')"
 	@echo "make bench-neighbours   the index beside usearch, FAISS, LanceDB, Qdrant Edge and a bare pgvector (ARGS=--help)"
 	@echo "make soak   random clients for an hour (SOAK_SECONDS): no failure, flat memory"
 	@echo "make kill-rounds   kill the server and its PostgreSQL again and again (ROUNDS): nothing acknowledged is lost"
@@ -184,6 +185,16 @@ bench-client: .venv/serving
 bench-training: .venv/complete
 	$(BIN)/python -m bench.training $(ARGS)
 
+# Losses alone: lightly itself needs torchvision, whose wheels do not fit every PyTorch.
+bench/.venv-lightly/ready: bench/requirements-lightly.txt
+	$(PYTHON) -m venv bench/.venv-lightly
+	bench/.venv-lightly/bin/python -m pip --disable-pip-version-check install --quiet --no-deps \
+	  --requirement bench/requirements-lightly.txt
+	touch $@
+
+bench-peers: .venv/complete bench/.venv-lightly/ready
+	$(BIN)/python -m bench.training.peers $(ARGS)
+
 # usearch, FAISS and LanceDB bring libraries of their own for threads; they stay out of this service's environment.
 NEIGHBOURS_PIP := bench/.venv-neighbours/bin/python -m pip --disable-pip-version-check install --quiet \
   --constraint bench/requirements-neighbours.txt
@@ -208,4 +219,4 @@ overload: .venv/complete
 	$(BIN)/python -m bench.overload
 
 clean:
-	rm -rf bench/.venv-peers bench/.venv-neighbours .venv .tools .infomax runs
+	rm -rf bench/.venv-peers bench/.venv-neighbours bench/.venv-lightly .venv .tools .infomax runs

@@ -59,7 +59,7 @@ def test_the_exponent_of_a_power_law_is_found(exponent: float, count: int) -> No
 
 
 def test_a_flat_spectrum_has_no_slope_and_one_direction_no_exponent() -> None:
-    assert spectrum_exponent(normal(50_000, 32)) == pytest.approx(0, abs=0.03)
+    assert spectrum_exponent(normal(50_000, 32)) == pytest.approx(0, abs=0.1)
     assert spectrum_exponent(normal(100, 1) * torch.ones(1, 8)) is None
     assert spectrum_exponent(torch.ones(5, 8)) is None
 

@@ -35,7 +35,7 @@ def test_neighbours_are_counted_only_where_there_are_labels(sample_train: Path, 
     encoder = build_encoder(ENCODER, 32)
     rule = Preprocessing(height=32, width=32)
     training, validation = load(sample_train, rule), load(sample_test, rule)
-    recipe = Recipe(name="plain", epochs=1, encoder=ENCODER)
+    recipe = Recipe(name="plain", epochs=1, views=1, encoder=ENCODER)
     values = Monitor(encoder, training, validation, recipe).measure()
     signs = {"rank_fc", "rank_code", "rankme_fc", "alpha_fc"}
     assert set(values) == {*signs, "knn_fc"}

@@ -1,0 +1,1 @@
+"""Other methods of self-supervised learning, at the price of one of our recipes."""

@@ -1,6 +1,7 @@
 """Encoder in a Ray actor: parts of a corpus to rows."""
 
 import asyncio
+import pickle
 import threading
 import zlib
 from collections.abc import Iterator
@@ -8,7 +9,6 @@ from queue import Queue
 from typing import Any
 
 import pyarrow as pa
-from ray import cloudpickle
 
 from contract.errors import InfomaxError
 from service.corpus.local_run import embed_here
@@ -27,7 +27,7 @@ _WAITING_TABLES = 2
 def packed(part: CorpusPart) -> pa.Table:
     """Make the block of a part."""
     # Paths repeat each other; what remains is some thirty bytes an image.
-    return pa.table({_PART: [zlib.compress(cloudpickle.dumps(part), 1)]})
+    return pa.table({_PART: [zlib.compress(pickle.dumps(part), 1)]})
 
 
 class OtherModelError(InfomaxError):
@@ -64,7 +64,7 @@ class RayEncoder:
         """Embed parts; the tables hold a row for each image, in order."""
         column: Any = parts[_PART]
         for one in column.to_pylist():
-            yield from self._tables(cloudpickle.loads(zlib.decompress(one)))
+            yield from self._tables(pickle.loads(zlib.decompress(one)))  # noqa: S301 (of `packed`)
 
     def _tables(self, part: CorpusPart) -> Iterator[pa.Table]:
         tables = _Tables(self._schema)

@@ -13,7 +13,7 @@ class PeerRequest:
 
     Attributes:
         model: `Pipeline.key` of the pipeline that has to answer.
-        want: `Want.EMBEDDING` or `Want.MAP`.
+        want: how much of the model to run; no contribution.
         images: encoded images.
     """
 

@@ -280,7 +280,7 @@ class Pipeline:
 
     async def _ask_peers(self, images: Sequence[bytes], want: Want) -> list[Outcome] | None:
         """Return a peer's answer to a chunk; None where this worker has to answer it."""
-        if not self._calls or want > Want.MAP or sum(map(len, images)) < _FEWEST_PEER_BYTES:
+        if not self._calls or want.needs_contribution or sum(map(len, images)) < _FEWEST_PEER_BYTES:
             return None
         return await self._peers.answer(PeerRequest(self.key, want, images), len(self._calls))
 

@@ -6,8 +6,8 @@ that only the service can read.
 
 import asyncio
 import struct
-from collections.abc import Sequence
-from itertools import accumulate, pairwise
+from collections.abc import Mapping, Sequence
+from itertools import accumulate, count, pairwise
 from typing import Any
 
 import numpy as np
@@ -15,9 +15,11 @@ import orjson
 from numpy.typing import NDArray
 
 from service.inference.peers import PeerRequest
-from service.inference.results import Embedded, Failed, ImageInfo, Outcome, Want
+from service.inference.results import Embedded, Failed, ImageInfo, Outcome, Projections, Want
 
 _LENGTH = struct.Struct(">I")
+_FIELDS = ("embedding", "code", "mi_map", "standard_error")
+_PROJECTIONS = ("local", "global_", "local_log_normaliser")
 
 
 def write_request(writer: asyncio.StreamWriter, request: PeerRequest) -> None:
@@ -46,10 +48,10 @@ def write_answer(writer: asyncio.StreamWriter, outcomes: Sequence[Outcome] | Non
         _write(writer, {"outcomes": None})
         return
     embedded = [outcome for outcome in outcomes if isinstance(outcome, Embedded)]
-    arrays = [np.stack(rows) for rows in _rows(embedded)] if embedded else []
-    shapes = [array.shape for array in arrays]
+    arrays = {name: np.stack(rows) for name, rows in _rows(embedded).items()}
+    shapes = {name: array.shape for name, array in arrays.items()}
     head = {"outcomes": [_head_of(outcome) for outcome in outcomes], "shapes": shapes}
-    _write(writer, head, [array.tobytes() for array in arrays])
+    _write(writer, head, [array.tobytes() for array in arrays.values()])
 
 
 async def read_answer(reader: asyncio.StreamReader) -> list[Outcome] | None:
@@ -63,20 +65,28 @@ async def read_answer(reader: asyncio.StreamReader) -> list[Outcome] | None:
         raise asyncio.IncompleteReadError(b"", None)
     if head["outcomes"] is None:
         return None
-    arrays = [await _read_array(reader, shape) for shape in head["shapes"]]
-    rows = iter(zip(*arrays, strict=True))
+    arrays = {name: await _read_array(reader, shape) for name, shape in head["shapes"].items()}
+    rows = count()
     return [
-        Failed(*fields) if failed else Embedded(ImageInfo(*fields), *next(rows))
+        Failed(*fields) if failed else _embedded(ImageInfo(*fields), arrays, next(rows))
         for failed, *fields in head["outcomes"]
     ]
 
 
-def _rows(embedded: Sequence[Embedded]) -> list[list[NDArray[np.float32]]]:
-    """Return the arrays of all images, field by field, in the order of `Embedded`."""
-    fields = [[one.embedding for one in embedded], [one.code for one in embedded]]
-    maps = [one.mi_map for one in embedded if one.mi_map is not None]
-    errors = [one.standard_error for one in embedded if one.standard_error is not None]
-    return [*fields, *filter(None, (maps, errors))]
+def _rows(embedded: Sequence[Embedded]) -> dict[str, list[NDArray[np.float32]]]:
+    """Return the arrays of all images, by the names of the fields; those that no image has are left out."""
+    fields: dict[str, list[NDArray[np.float32]]] = {
+        name: [value for one in embedded if (value := getattr(one, name)) is not None] for name in _FIELDS
+    }
+    projections = [one.projections for one in embedded if one.projections is not None]
+    fields |= {name: [getattr(one, name) for one in projections] for name in _PROJECTIONS}
+    return {name: rows for name, rows in fields.items() if rows}
+
+
+def _embedded(image: ImageInfo, arrays: Mapping[str, NDArray[np.float32]], row: int) -> Embedded:
+    own = {name: array[row] for name, array in arrays.items()}
+    projections = {name: own.pop(name) for name in _PROJECTIONS if name in own}
+    return Embedded(image, **own, projections=Projections(**projections) if projections else None)
 
 
 def _head_of(outcome: Outcome) -> list[object]:

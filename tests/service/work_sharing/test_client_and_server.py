@@ -98,7 +98,7 @@ def vectors(outcomes: list[Outcome]) -> list[np.ndarray]:
     return [one.embedding for one in outcomes if isinstance(one, Embedded)]
 
 
-@pytest.mark.parametrize("want", [Want.EMBEDDING, Want.MAP])
+@pytest.mark.parametrize("want", [Want.EMBEDDING, Want.MAP, Want.PROJECTIONS])
 def test_an_idle_peer_answers_the_next_chunk_of_a_stream(
     tiny_models: Path, tmp_path: Path, want: Want
 ) -> None:
@@ -125,6 +125,11 @@ def test_an_idle_peer_answers_the_next_chunk_of_a_stream(
             assert (own.mi_map is None) == (answer.mi_map is None) == (want is Want.EMBEDDING)
             if own.mi_map is not None and answer.mi_map is not None:
                 np.testing.assert_allclose(own.mi_map, answer.mi_map, atol=1e-4)
+            assert (own.projections is None) == (answer.projections is None) == (want is not Want.PROJECTIONS)
+            if own.projections is not None and answer.projections is not None:
+                for part in ("local", "global_", "local_log_normaliser"):
+                    here, there = getattr(own.projections, part), getattr(answer.projections, part)
+                    np.testing.assert_allclose(here, there, atol=1e-4)
 
     asyncio.run(scenario())
 
@@ -134,7 +139,7 @@ def test_only_chunks_of_streams_go_to_peers(tiny_models: Path, tmp_path: Path) -
         async with workers(tiny_models, tmp_path) as (one, other):
             first = await one.hold(CHUNK)
             second = asyncio.create_task(one.pipeline.embed(CHUNK, Want.EMBEDDING))
-            third = asyncio.create_task(one.pipeline.embed(CHUNK, Want.PROJECTIONS, Priority.BULK))
+            third = asyncio.create_task(one.pipeline.embed(CHUNK, Want.CONTRIBUTION, Priority.BULK))
             few = asyncio.create_task(one.pipeline.embed([plain(1)], Want.EMBEDDING, Priority.BULK))
             await asyncio.sleep(0)
             one.model.gate.set()

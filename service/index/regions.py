@@ -98,30 +98,19 @@ class Region:
     box: Rectangle
 
 
-@dataclass(frozen=True)
-class Fit:
-    """How well a region fits an item.
-
-    Attributes:
-        score: mean cosine, in [-1, 1].
-        box: where it lies in the item, in patches.
-    """
-
-    score: float
-    box: Rectangle
-
-
-def fit(region: Region, items: Sequence[NDArray[np.float32]], grid: CellGrid) -> list[Fit]:
-    """Fit a region to items, whose cells are [P, U]."""
+def scores(region: Region, items: Sequence[NDArray[np.float32]]) -> NDArray[np.float64]:
+    """Score items, whose cells are [P, U], by a region: [N] in [-1, 1]."""
     if not items:
-        return []
+        return np.empty(0)
     alike = np.stack(items) @ region.codes.codes.T
-    scores = alike.max(axis=1).mean(axis=1, dtype=np.float64)
+    means: NDArray[np.float64] = alike.max(axis=1).mean(axis=1, dtype=np.float64)
+    return means.clip(-1, 1)
+
+
+def places(region: Region, items: Sequence[NDArray[np.float32]], grid: CellGrid) -> list[Rectangle]:
+    """Find where a region lies in items, in patches."""
     shifts = _Shifts(region, grid)
-    return [
-        Fit(float(np.clip(score, -1, 1)), shifts.best(cosines.T))
-        for score, cosines in zip(scores, alike, strict=True)
-    ]
+    return [shifts.best(region.codes.codes @ cells.T) for cells in items]
 
 
 class _Shifts:

@@ -27,7 +27,8 @@ from service.index.items import (
 )
 from service.index.plane import SampledItem
 from service.index.recall_sample import RecallSample
-from service.index.region_search import ItemCells, RegionQuery, find_region, read_cells
+from service.index.region_search import find_region, read_cells
+from service.index.region_statements import ItemCells, RegionQuery
 from service.index.search import Query, SearchMemory, find
 from service.index.space import Space, find_or_create, identity_of, keep_cells
 from service.index.upkeep import Upkeep

@@ -12,7 +12,7 @@ from contract.placement import place
 from service.errors import ServiceError
 from service.index.cells import CellGrid
 from service.index.items import check_id
-from service.index.region_search import RegionQuery
+from service.index.region_statements import RegionQuery
 from service.index.regions import LocalCodes, Rectangle, Region, to_patches
 from service.inference.results import Stages, Want
 from service.inputs.images import Payload

@@ -68,7 +68,9 @@ def train(
     ] = None,
     init: Annotated[
         Path | None,
-        typer.Option(help="Weights to start from: .safetensors, a state dict, or the folder of a run."),
+        typer.Option(
+            help="Weights to start from: .safetensors, a state dict, the folder of a run or of a model."
+        ),
     ] = None,
     minutes: Minutes = None,
     skip_unreadable: SkipUnreadable = False,

@@ -142,7 +142,9 @@ def _used(weights: Mapping[str, Tensor], named: Mapping[str, Tensor]) -> set[str
 
 def _of_run(folder: Path) -> dict[str, Tensor]:
     if not (folder / checkpoint.FILE).is_file():
-        raise TrainingError(f"{folder} is not the folder of a run. It holds no {checkpoint.FILE}.")
+        raise TrainingError(
+            f"{folder} is not the folder of a run or of a model. It holds no {checkpoint.FILE} and no card.json."
+        )
     learner = _tensors(checkpoint.load(folder)["learner"])
     prefix = "encoder."
     return {name.removeprefix(prefix): value for name, value in learner.items() if name.startswith(prefix)}

@@ -22,6 +22,7 @@ from training.distributed import ranks
 from training.errors import DataError, TrainingError
 from training.loop import checkpoint
 from training.loop.execution import Execution, prepare
+from training.loop.exported_weights import initialise_from_exported, is_exported
 from training.loop.initial_weights import initialise, read_weights
 from training.loop.input_statistics import fit_input
 from training.loop.monitor import Monitor
@@ -84,7 +85,7 @@ def train(
         resume: continue from its checkpoint, or begin where it has none yet.
         build: makes what is trained: Deep InfoMax, or a method that it is compared with.
         execution: where and how to compute.
-        init: weights that a new run starts from (training/loop/initial_weights.py).
+        init: weights that a new run starts from (training/loop/initial_weights.py): a file, a run or a model.
         stop_at: time on the monotonic clock after which the run stops as it does for a signal.
 
     Raises:
@@ -144,7 +145,11 @@ def _start(run: Run, training: ImageSet, *, resume: bool, init: Path | None) -> 
             run.begin()
     fit_input(run.learner.encoder, training.pixels, run.recipe)
     if init is not None:
-        start = initialise(run.learner.encoder, read_weights(init), init)
+        encoder = run.learner.encoder
+        if is_exported(init):
+            start = initialise_from_exported(encoder, init, training.pixels)
+        else:
+            start = initialise(encoder, read_weights(init), init)
         logger.warning("%s: %s", init, start)
 
 

@@ -90,5 +90,5 @@ def test_weights_that_do_not_fit_are_one_sentence(
 
 
 def test_a_folder_that_is_not_a_run_is_named(tmp_path: Path) -> None:
-    with pytest.raises(TrainingError, match="not the folder of a run"):
+    with pytest.raises(TrainingError, match="not the folder of a run or of a model"):
         read_weights(tmp_path)

@@ -91,7 +91,17 @@ def measure(place: Path, count: int, size: int, minutes: float) -> Peak:
     data.mkdir()
     write_images(data, count, size)
     recipe.write_text(_RECIPE.format(size=size))
-    command = [_INFOMAX, "train", "--data", data, "--recipe", recipe, "--out", place / "run", "--no-report"]
+    command: list[str | Path] = [
+        _INFOMAX,
+        "train",
+        "--data",
+        data,
+        "--recipe",
+        recipe,
+        "--out",
+        place / "run",
+        "--no-report",
+    ]
     environment = {**os.environ, "XDG_CACHE_HOME": str(place / "cache")}
     peak, end = Peak(count), None
     with (

@@ -29,7 +29,7 @@ _SAVED = "canvas => canvas.toDataURL()"
 @pytest.fixture(scope="module")
 def server(tiny_models: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     folder = tmp_path_factory.mktemp("page")
-    with serving(ROOT / "models", folder, model="cifar10", models="cifar10/1", workers=1) as server:
+    with serving(ROOT / "models", folder, model="cifar10", models="cifar10/2", workers=1) as server:
         store_samples(server)
         yield server
 
@@ -158,7 +158,7 @@ def test_another_model_answers_with_its_own_card_and_index(page: Page, server: S
     cards = {one["id"]: one["card"] for one in httpx.get(f"{server.url}/v1/models").json()["data"]}
     expect(page.locator("#model option")).to_have_count(2)
     page.click("#card summary")
-    for model in ("cifar10/1", next(iter(cards))):
+    for model in ("cifar10/2", next(iter(cards))):
         page.select_option("#model", model)
         card = cards[model]
         expect(page.locator("#summary")).to_have_text(card["summary"])
@@ -166,7 +166,7 @@ def test_another_model_answers_with_its_own_card_and_index(page: Page, server: S
         scores = card["quality"]["scores"]
         knn = max(one["accuracy"] for one in scores if one["probe"] == "knn")
         expect(page.locator("#accuracy")).to_contain_text(f"{100 * knn:.1f} % by 20 nearest neighbours")
-        none = model == "cifar10/1"
+        none = model == "cifar10/2"
         expect(page.locator("#index")).to_have_text(
             "No images are searched yet." if none else "150 images are searched."
         )

@@ -1,8 +1,8 @@
 """The way back from an exported model: its graph holds the encoder's weights by their names.
 
-Export folds each normalisation into the layer before it. What such a layer computes is kept: its weights are
-taken as they are, and the normalisation behind it is set to what it would undo on the run's own images. So the
-encoder computes what the model does, and goes on training as one whose statistics are those of its images.
+Export folds each normalisation into the layer before it. That layer's weights are taken as they are, and the
+normalisation behind it is set to what it would undo on the run's own images. So the encoder computes what the
+model does, and goes on training as one whose statistics are those of its images.
 """
 
 from collections.abc import Mapping
@@ -65,8 +65,9 @@ def _read(folder: Path) -> dict[str, Tensor]:
         model = onnx.load(folder / ENCODER_FILE)
     except Exception as error:
         # The library raises what it likes on damaged bytes.
+        reason = " ".join(str(error).split())
         raise TrainingError(
-            f"{folder / ENCODER_FILE} cannot be read ({' '.join(str(error).split())}). Export the model again."
+            f"{folder / ENCODER_FILE} cannot be read ({reason}). Export the model again."
         ) from error
     return {
         name: torch.from_numpy(numpy_helper.to_array(each).copy())
@@ -91,8 +92,8 @@ def _restore(
 ) -> set[str]:
     """Set each normalisation that the file lacks to what it would undo on these images.
 
-    Behind a layer whose outputs have the mean m and the variance v, a normalisation with these statistics, the
-    weight sqrt(v) and the bias m + b adds b: what was folded into the layer.
+    Let the outputs of the layer before it have the mean m and the variance v. A normalisation with these
+    statistics, the weight sqrt(v) and the bias m + b adds b: what was folded into the layer.
 
     Args:
         encoder: what is run.

@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from contract.card import CARD_FILE
 from training.errors import TrainingError
 from training.loop import checkpoint
 from training.model.encoders import BackboneEncoder, Encoder
@@ -143,7 +144,8 @@ def _used(weights: Mapping[str, Tensor], named: Mapping[str, Tensor]) -> set[str
 def _of_run(folder: Path) -> dict[str, Tensor]:
     if not (folder / checkpoint.FILE).is_file():
         raise TrainingError(
-            f"{folder} is not the folder of a run or of a model. It holds no {checkpoint.FILE} and no card.json."
+            f"{folder} is not the folder of a run or of a model. It holds no {checkpoint.FILE} and no "
+            f"{CARD_FILE}."
         )
     learner = _tensors(checkpoint.load(folder)["learner"])
     prefix = "encoder."

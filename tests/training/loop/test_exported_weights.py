@@ -45,10 +45,9 @@ def test_an_exported_encoder_computes_the_same_again(
     assert start.missing == ()
     images = to_unit(torch.from_numpy(held_out.pixels))
     assert difference(layers(encoder, images), layers(trained.encoder, images)) < 1e-4
-    # Also where batches are normalised by themselves: as the first step will see it.
-    batch = to_unit(torch.from_numpy(training.pixels[:256]))
-    as_trained = layers(trained.encoder, batch, training=True)
-    assert difference(layers(encoder, batch, training=True), as_trained) < 0.15
+    # Also where a batch is normalised by itself: so the first step sees what the model computes.
+    batch = to_unit(torch.from_numpy(training.pixels))
+    assert difference(layers(encoder, batch, training=True), layers(trained.encoder, batch)) < 0.15
 
 
 def test_a_trunk_with_shortcuts_computes_the_same_again(tmp_path: Path, training: ImageSet) -> None:

@@ -61,7 +61,7 @@ def items_of(vectors: NDArray[np.float32], metadata: list[Metadata] | None = Non
     ]
 
 
-def graph_use(url: str) -> tuple[int, int]:
+def graph_use(url: str, graph: str = "items_1_hnsw") -> tuple[int, int]:
     """How often the graph was used, and how many of its blocks were read, by connections that have ended."""
     with psycopg.connect(url) as connection:
         while connection.execute(
@@ -71,7 +71,8 @@ def graph_use(url: str) -> tuple[int, int]:
         row = connection.execute(
             "SELECT idx_scan, idx_blks_read + idx_blks_hit "
             "FROM pg_stat_user_indexes JOIN pg_statio_user_indexes USING (indexrelid) "
-            "WHERE pg_stat_user_indexes.indexrelname = 'items_1_hnsw'"
+            "WHERE pg_stat_user_indexes.indexrelname = %s",
+            [graph],
         ).fetchone()
     assert row is not None
     return int(row[0]), int(row[1])

@@ -1,5 +1,7 @@
 """Statements of a search by a region."""
 
+import asyncio
+from collections.abc import Sequence
 from dataclasses import dataclass
 from math import sqrt
 from typing import Any
@@ -176,7 +178,7 @@ class RegionStatements:
             breadth=sql.Literal(self._breadth),
         )
         rows = await (await self._connection.execute(statement, values, binary=True)).fetchall()
-        return ranked(rows, len(self._codes))
+        return await asyncio.to_thread(ranked, rows, len(self._codes))
 
     async def _by_cell(self) -> list[str]:
         """The best items, by a comparison of all cells."""
@@ -240,6 +242,10 @@ async def read_items(
     """Items with their cells; those without are left out."""
     statement = _CELLS_OF.format(cells=space.cells_table, items=space.table, space=sql.Literal(space.number))
     rows = await (await connection.execute(statement, [ids], binary=True)).fetchall()
+    return await asyncio.to_thread(_unpacked, rows, units)
+
+
+def _unpacked(rows: Sequence[tuple[Any, ...]], units: int) -> list[ItemCells]:
     return [
         ItemCells(item_id, metadata, width, height, _vectors(packed, units))
         for item_id, metadata, width, height, packed in rows

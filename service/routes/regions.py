@@ -188,8 +188,13 @@ def _patches(value: object, grid: PatchGrid) -> list[tuple[int, int]]:
     Raises:
         ServiceError: 422 `invalid_region`.
     """
-    if not isinstance(value, list) or not value or not all(_is_pair(one) for one in value):
+    if not isinstance(value, list) or not value or not all(map(_is_pair, value)):
         raise invalid_region("patches is a list of at least one [row, column], integers counted from 0.")
+    most = grid.rows * grid.columns
+    if len(value) > most:
+        raise invalid_region(
+            f"patches holds {len(value):,} patches, maps of this model {most}. Name each once."
+        )
     for row, column in value:
         if not (0 <= row < grid.rows and 0 <= column < grid.columns):
             raise invalid_region(

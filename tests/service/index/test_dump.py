@@ -3,8 +3,10 @@
 import asyncio
 import os
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import psycopg
 import pytest
 
@@ -34,7 +36,10 @@ def test_a_restored_dump_has_the_items_their_counts_and_the_graph(
 ) -> None:
     vectors = directions(card, 1500)
     items = items_of(vectors)
-    items[7] = NewItem("000007", vectors[7], {"é": [1]}, thumbnail=b"\0\1", original=b"\xff" * 1000)
+    cells = np.eye(card.shapes.critic_units, dtype=np.float16)
+    items[7] = NewItem(
+        "000007", vectors[7], {"é": [1]}, thumbnail=b"\0\1", original=b"\xff" * 1000, cells=cells
+    )
     queries = directions(card, 5, seed=1)
 
     async def answers(url: str) -> list[list[Neighbour]]:
@@ -42,7 +47,7 @@ def test_a_restored_dump_has_the_items_their_counts_and_the_graph(
             return [await index.search(Query(query, 10)) for query in queries]
 
     async def fill() -> None:
-        async with opened(index_url, card, exact_items=100) as index:
+        async with opened(index_url, card, exact_items=100, regions=True) as index:
             await index.put(items)
             await index.maintain()
 
@@ -64,6 +69,9 @@ def test_a_restored_dump_has_the_items_their_counts_and_the_graph(
                 assert (await index.statistics()).spaces[0].items == len(items)
                 pictures = (await index.pictures(["000007"]))["000007"]
                 assert (pictures.thumbnail, pictures.original) == (b"\0\1", b"\xff" * 1000)
+                assert (await index.statistics()).spaces[0].cells == len(cells)
+                await index.put([replace(items[7], cells=None)])
+                assert (await index.statistics()).spaces[0].cells == 0
                 await index.put([NewItem("new", queries[0])])
                 assert (await index.search(Query(queries[0], 1)))[0].id == "new"
                 assert (await index.statistics()).spaces[0].items == len(items) + 1

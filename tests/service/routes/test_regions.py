@@ -195,7 +195,9 @@ def test_a_bad_region_is_refused(region: str, says: str | None, tiny_models: Pat
     asyncio.run(scenario())
 
 
-@pytest.mark.parametrize("patches", ["[]", "[[0]]", "[[0, 8]]", "[[-1, 0]]", "[[0.5, 1]]", "3"])
+@pytest.mark.parametrize(
+    "patches", ["[]", "[[0]]", "[[0, 8]]", "[[-1, 0]]", "[[0.5, 1]]", "3", str([[0, 0]] * 65)]
+)
 def test_bad_patches_are_refused(patches: str, tiny_models: Path, index_url: str) -> None:
     async def scenario() -> None:
         async with client(tiny_models, index_url, **ON) as http:

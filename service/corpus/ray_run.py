@@ -124,6 +124,11 @@ def _cluster() -> Iterator[None]:
         ray.init(log_to_driver=False, logging_level=logging.ERROR, include_dashboard=False)
     except ConnectionError as error:
         raise StoppedError(f"No Ray cluster answers: {error}. {_HINT}") from error
+    except (OSError, RuntimeError) as error:
+        reason = str(error).strip().split("\n", 1)[0].rstrip(".")
+        raise RayRunError(
+            f"No Ray cluster can be started here: {reason}. Look at the space, rights and length of TMPDIR."
+        ) from error
     try:
         yield
     finally:

@@ -23,7 +23,12 @@ def kinds(notebook: Any) -> list[list[str]]:
     ]
 
 
-def test_the_notebook_runs_and_puts_out_what_it_shows(tmp_path: Path) -> None:
+def test_the_notebook_runs_and_puts_out_what_it_shows(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Otherwise both lie in the user's home.
+    monkeypatch.setenv("IPYTHONDIR", str(tmp_path / "ipython"))
+    monkeypatch.setenv("JUPYTER_RUNTIME_DIR", str(tmp_path / "jupyter"))
     kept = nbformat.read(NOTEBOOK, as_version=4)
     assert any("image/png" in one for one in kinds(kept))
     run = nbformat.read(NOTEBOOK, as_version=4)

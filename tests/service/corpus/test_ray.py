@@ -9,6 +9,7 @@ from functools import partial
 from itertools import islice
 from pathlib import Path
 from secrets import token_hex
+from tempfile import TemporaryDirectory
 
 import pytest
 import typer
@@ -81,12 +82,19 @@ def arguments(tmp_path: Path) -> list[str]:
     return [str(folder / "photos"), str(folder / "shard.tar"), str(SAMPLE)]
 
 
+@pytest.fixture(scope="module", autouse=True)
+def token() -> Iterator[None]:
+    """A token for the clusters of this process, which Ray would keep in the user's home otherwise."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("RAY_AUTH_TOKEN", token_hex(32))
+        yield
+
+
 @pytest.fixture(scope="module")
 def cluster() -> Iterator[None]:
-    with pytest.MonkeyPatch.context() as patch:
-        # It would be kept in the user's home.
-        patch.setenv("RAY_AUTH_TOKEN", token_hex(32))
-        ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False, object_store_memory=100 * 2**20)
+    # Sockets lie in it, whose paths have to be short.
+    with TemporaryDirectory(dir="/tmp", prefix="ray-") as folder:
+        ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False, _temp_dir=folder)
         yield
         ray.shutdown()
 
@@ -122,6 +130,20 @@ def test_a_cluster_that_is_away_is_named_and_worth_another_try(
     done = CliRunner().invoke(app, [*arguments, *map(str, options)])
     assert done.exit_code == STOPPED, done.output
     assert f"No Ray cluster answers at RAY_ADDRESS={address}: Connection refused." in done.output
+
+
+def test_a_cluster_that_cannot_be_started_is_an_error(
+    arguments: list[str], tiny_models: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    long = tmp_path / ("x" * 100)
+    long.mkdir()
+    monkeypatch.setenv("RAY_TMPDIR", str(long))
+    monkeypatch.delenv("RAY_ADDRESS", raising=False)
+    output = Output.of(tmp_path / "vectors.parquet", None, None, None, overwrite=False)
+    from service.corpus.ray_run import RayRunError, run_by_ray
+
+    with pytest.raises(RayRunError, match=r"No Ray cluster can be started here: .*\. Look at"):
+        run_by_ray(Sources.of(arguments, output.foreign()), output, settings(tiny_models), None)
 
 
 def test_a_cluster_goes_on_and_loses_an_actor_and_writes_what_one_process_does(

@@ -141,15 +141,21 @@ def add(
 
 def database(operation: str) -> AbstractContextManager[None]:
     """Make the span of a call of the index's database."""
-    return _NOT_TRACED if _tracer is None or current() is None else _database(_tracer, operation)
+    if _tracer is None:
+        return _NOT_TRACED
+    return call(f"index {operation}", {"db.system.name": "postgresql", "db.operation.name": operation})
+
+
+def call(name: str, attributes: Mapping[str, str | int]) -> AbstractContextManager[None]:
+    """Make the span of a call of another process."""
+    return _NOT_TRACED if _tracer is None or current() is None else _call(_tracer, name, attributes)
 
 
 @contextmanager
-def _database(tracer: "Tracer", operation: str) -> Iterator[None]:
+def _call(tracer: "Tracer", name: str, attributes: Mapping[str, str | int]) -> Iterator[None]:
     from opentelemetry.trace import SpanKind
 
-    attributes = {"db.system.name": "postgresql", "db.operation.name": operation}
-    with tracer.start_as_current_span(f"index {operation}", kind=SpanKind.CLIENT, attributes=attributes):
+    with tracer.start_as_current_span(name, kind=SpanKind.CLIENT, attributes=attributes):
         yield
 
 

@@ -9,6 +9,7 @@ import logging
 from collections import defaultdict
 from pathlib import Path
 
+from service import tracing
 from service.inference.peers import PeerRequest
 from service.inference.results import Outcome
 from service.work_sharing.load_table import LoadTable
@@ -62,7 +63,8 @@ class PeerClient:
             return None
         try:
             async with asyncio.timeout(_ANSWER_SECONDS):
-                return await self._ask(peer, request)
+                with tracing.call("peer", {"infomax.worker": peer, "infomax.images": len(request.images)}):
+                    return await self._ask(peer, request)
         except TimeoutError:
             logger.warning(
                 "worker %d has not answered a peer in %.0f s; it is not asked again for %.0f s",

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from service import tracing
 from service.inference.peers import PeerRequest
 from service.inference.pipeline import Pipeline
 from service.inference.results import Embedded, Failed, Outcome, Priority, Want
@@ -132,6 +133,35 @@ def test_an_idle_peer_answers_the_next_chunk_of_a_stream(
                     np.testing.assert_allclose(here, there, atol=1e-4)
 
     asyncio.run(scenario())
+
+
+def test_the_trace_of_a_stream_shows_the_chunks_that_a_peer_answers(
+    tiny_models: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("opentelemetry.sdk", reason="the extra tracing is not installed")
+    from opentelemetry.sdk.trace import TracerProvider
+    from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+    from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+
+    ended, provider = InMemorySpanExporter(), TracerProvider()
+    provider.add_span_processor(SimpleSpanProcessor(ended))
+    monkeypatch.setattr(tracing, "_tracer", provider.get_tracer("test"))
+
+    async def scenario() -> None:
+        async with workers(tiny_models, tmp_path) as (one, _):
+            first = await one.hold(CHUNK)
+            with tracing.request("POST", "/v1/batch", []):
+                await one.pipeline.embed(CHUNK, Want.EMBEDDING, Priority.BULK)
+            one.model.gate.set()
+            await first
+
+    asyncio.run(scenario())
+    # The first chunk belongs to no request, and the peer to no trace.
+    peer, request = ended.get_finished_spans()
+    assert (peer.name, request.name) == ("peer", "POST")
+    assert peer.parent is not None
+    assert peer.parent.span_id == request.context.span_id
+    assert peer.attributes == {"infomax.worker": 1, "infomax.images": len(CHUNK)}
 
 
 def test_only_chunks_of_streams_go_to_peers(tiny_models: Path, tmp_path: Path) -> None:

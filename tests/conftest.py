@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import hypothesis
@@ -39,10 +40,10 @@ def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedPostg
     embedded.stop()
 
 
-@pytest.fixture
-def empty_database(postgres: EmbeddedPostgres, request: pytest.FixtureRequest) -> Iterator[str]:
-    """URL of a database of this test alone, with nothing in it."""
-    name = f"test_{abs(hash(request.node.nodeid))}"
+@contextmanager
+def _database(postgres: EmbeddedPostgres, user: str) -> Iterator[str]:
+    """Make a database for the tests or the test that `user` names; its URL."""
+    name = f"test_{abs(hash(user))}"
     with psycopg.connect(postgres.url, autocommit=True) as connection:
         connection.execute(f"CREATE DATABASE {name}")
         yield postgres.url.replace("/postgres?", f"/{name}?")
@@ -50,10 +51,25 @@ def empty_database(postgres: EmbeddedPostgres, request: pytest.FixtureRequest) -
 
 
 @pytest.fixture
+def empty_database(postgres: EmbeddedPostgres, request: pytest.FixtureRequest) -> Iterator[str]:
+    """URL of a database of this test alone, with nothing in it."""
+    with _database(postgres, request.node.nodeid) as url:
+        yield url
+
+
+@pytest.fixture
 def index_url(empty_database: str) -> str:
     """URL of a database of this test alone that is ready to hold an index."""
     migrate(empty_database)
     return empty_database
+
+
+@pytest.fixture(scope="module")
+def module_index(postgres: EmbeddedPostgres, request: pytest.FixtureRequest) -> Iterator[str]:
+    """URL of a database that the tests of a module share, ready to hold an index."""
+    with _database(postgres, request.node.nodeid) as url:
+        migrate(url)
+        yield url
 
 
 @pytest.fixture(scope="session")

@@ -176,4 +176,5 @@ def store_samples(server: Server) -> None:
     """Store the page's sample photographs."""
     samples = (ROOT / "service" / "page" / "samples.ndjson").read_bytes()
     headers = {"content-type": "application/x-ndjson"}
-    assert httpx.post(f"{server.url}/v1/items", content=samples, headers=headers).status_code == 200
+    answer = httpx.post(f"{server.url}/v1/items", content=samples, headers=headers, timeout=60)
+    assert answer.status_code == 200

@@ -23,11 +23,12 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def server(tiny_models: Path, folder: Path) -> Iterator[Server]:
+def server(tiny_models: Path, folder: Path, module_index: str) -> Iterator[Server]:
     """Two processes, a key that may send ten images a day, and metrics on a port of their own."""
     keys = folder / "keys.toml"
     keys.write_text(table_of("one", KEY, None, DAILY))
-    with serving(tiny_models, folder, workers=2, api_keys_file=keys, metrics_port=0) as server:
+    settings = {"api_keys_file": keys, "metrics_port": 0, "database_url": module_index}
+    with serving(tiny_models, folder, workers=2, **settings) as server:
         yield server
 
 

@@ -38,8 +38,12 @@ COUNT = 120
 
 
 @pytest.fixture(scope="module")
-def server(tiny_models: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    with serving(tiny_models, tmp_path_factory.mktemp("client"), workers=1, index_regions=True) as running:
+def server(
+    tiny_models: Path, module_index: str, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Server]:
+    folder = tmp_path_factory.mktemp("client")
+    settings = {"index_regions": True, "database_url": module_index}
+    with serving(tiny_models, folder, workers=1, **settings) as running:
         yield running
 
 
@@ -233,13 +237,13 @@ def test_a_service_that_is_not_there_is_named_when_the_time_is_over(kind: Kind) 
 
 
 def test_limits_of_a_key_are_waited_for_or_raised(
-    tiny_models: Path, tmp_path: Path, paths: list[Path]
+    tiny_models: Path, index_url: str, tmp_path: Path, paths: list[Path]
 ) -> None:
     fast, daily = new_key(), new_key()
     keys = tmp_path / "keys.toml"
     keys.write_text(table_of("fast", fast, 20, None) + table_of("daily", daily, None, 30))
     images = [photo(number) for number in range(20)]
-    with serving(tiny_models, tmp_path, workers=1, api_keys_file=keys) as server:
+    with serving(tiny_models, tmp_path, workers=1, api_keys_file=keys, database_url=index_url) as server:
         with Client(server.url, api_key=fast) as client:
             for _ in range(2):
                 assert client.embeddings(images).vectors.shape == (20, 20)

@@ -18,8 +18,9 @@ PAGES = (ROOT / "README.md", ROOT / "docs" / "python.md")
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    with serving(ROOT / "models", tmp_path_factory.mktemp("examples"), model="photos") as running:
+def server(module_index: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    folder = tmp_path_factory.mktemp("examples")
+    with serving(ROOT / "models", folder, model="photos", workers=1, database_url=module_index) as running:
         yield running
 
 

@@ -117,10 +117,10 @@ def test_exit_status_and_files_for_schedulers(
 
 
 def test_a_service_embeds_as_this_process_does(
-    photos: Path, environment: dict[str, str], whole: bytes, tiny_models: Path, tmp_path: Path
+    photos: Path, environment: dict[str, str], whole: bytes, tiny_models: Path, tmp_path: Path, index_url: str
 ) -> None:
     out = tmp_path / "vectors.parquet"
-    with serving(tiny_models, tmp_path / "server", workers=1) as server:
+    with serving(tiny_models, tmp_path / "server", workers=1, database_url=index_url) as server:
         done = embed(environment, photos, "--out", out, "--url", server.url)
     assert done.returncode == 0, done.stderr
     (tmp_path / "whole.parquet").write_bytes(whole)

@@ -52,8 +52,8 @@ def refusals(url: str) -> float:
     return sum(float(one.removeprefix(line)) for one in text.splitlines() if one.startswith(line))
 
 
-def test_a_foreign_page_writes_nothing(tiny_models: Path, tmp_path: Path, page: Page) -> None:
-    with serving(tiny_models, tmp_path / "server", workers=1) as server:
+def test_a_foreign_page_writes_nothing(tiny_models: Path, index_url: str, tmp_path: Path, page: Page) -> None:
+    with serving(tiny_models, tmp_path / "server", workers=1, database_url=index_url) as server:
         # Of the same machine, and so of the same site; and of another.
         for number, url in enumerate((server.url, server.url.replace("127.0.0.1", "localhost"))):
             assert page.evaluate(SEND, [url, "no-cors"]) == [0, None]
@@ -69,18 +69,26 @@ def test_a_foreign_page_writes_nothing(tiny_models: Path, tmp_path: Path, page: 
         assert httpx.get(f"{server.url}/v1/items").json()["items"] == []
 
 
-def test_a_page_of_a_named_origin_writes_and_reads(tiny_models: Path, tmp_path: Path, page: Page) -> None:
+def test_a_page_of_a_named_origin_writes_and_reads(
+    tiny_models: Path, index_url: str, tmp_path: Path, page: Page
+) -> None:
     origin = page.evaluate("location.origin")
-    with serving(tiny_models, tmp_path / "server", workers=1, cors_origins=origin) as server:
+    with serving(
+        tiny_models, tmp_path / "server", workers=1, database_url=index_url, cors_origins=origin
+    ) as server:
         status, request_id = page.evaluate(SEND, [server.url, "cors"])
         assert status == 200
         assert request_id
 
 
-def test_its_own_page_works_below_a_path(tiny_models: Path, tmp_path: Path, page: Page) -> None:
+def test_its_own_page_works_below_a_path(
+    tiny_models: Path, index_url: str, tmp_path: Path, page: Page
+) -> None:
     errors: list[str] = []
     page.on("pageerror", lambda error: errors.append(str(error)))
-    with serving(tiny_models, tmp_path / "server", workers=1, root_path="/ml/infomax") as server:
+    with serving(
+        tiny_models, tmp_path / "server", workers=1, database_url=index_url, root_path="/ml/infomax"
+    ) as server:
         page.goto(f"{server.url}/ml/infomax")
         assert page.url == f"{server.url}/ml/infomax/"
         expect(page.locator("#model")).to_have_value("tiny/1")

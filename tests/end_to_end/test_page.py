@@ -20,8 +20,9 @@ pytestmark = pytest.mark.skipif(CHROMIUM is None, reason=NO_CHROMIUM)
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    with serving(ROOT / "models", tmp_path_factory.mktemp("page"), model="cifar10", workers=1) as server:
+def server(module_index: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    folder = tmp_path_factory.mktemp("page")
+    with serving(ROOT / "models", folder, model="cifar10", workers=1, database_url=module_index) as server:
         yield server
 
 
@@ -224,9 +225,9 @@ def test_a_broken_photo_is_named_in_place_of_the_answer_before_it(
 
 
 def test_who_has_no_images_at_hand_is_offered_some_and_may_remove_them(
-    browser: Browser, tiny_models: Path, tmp_path: Path, photos: list[Path], errors: list[str]
+    browser: Browser, tiny_models: Path, index_url: str, tmp_path: Path, photos: list[Path], errors: list[str]
 ) -> None:
-    with serving(tiny_models, tmp_path, workers=1) as server:
+    with serving(tiny_models, tmp_path, workers=1, database_url=index_url) as server:
         page = browser.new_page()
         page.on("console", lambda message: errors.append(message.text) if message.type == "error" else None)
         page.goto(server.url)
@@ -264,11 +265,11 @@ def test_who_has_no_images_at_hand_is_offered_some_and_may_remove_them(
 
 
 def test_a_service_that_asks_for_a_key_gets_it_from_the_user(
-    browser: Browser, tiny_models: Path, tmp_path: Path, photos: list[Path]
+    browser: Browser, tiny_models: Path, index_url: str, tmp_path: Path, photos: list[Path]
 ) -> None:
     key, keys = new_key(), tmp_path / "keys.toml"
     keys.write_text(table_of("one", key, None, None))
-    with serving(tiny_models, tmp_path, workers=1, api_keys_file=keys) as server:
+    with serving(tiny_models, tmp_path, workers=1, api_keys_file=keys, database_url=index_url) as server:
         page = browser.new_page()
         page.goto(server.url)
         for wrong in ("nonsense", key):

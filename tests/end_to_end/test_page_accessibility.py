@@ -16,8 +16,9 @@ WIDE, NARROW = 1000, 360
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    with serving(ROOT / "models", tmp_path_factory.mktemp("page"), model="cifar10", workers=1) as server:
+def server(module_index: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    folder = tmp_path_factory.mktemp("page")
+    with serving(ROOT / "models", folder, model="cifar10", workers=1, database_url=module_index) as server:
         store_samples(server)
         yield server
 

@@ -30,11 +30,13 @@ def key() -> str:
 
 
 @pytest.fixture(scope="module")
-def server(tiny_models: Path, tmp_path_factory: pytest.TempPathFactory, key: str) -> Iterator[Server]:
+def server(
+    tiny_models: Path, module_index: str, tmp_path_factory: pytest.TempPathFactory, key: str
+) -> Iterator[Server]:
     folder = tmp_path_factory.mktemp("page")
     keys = folder / "keys.toml"
     keys.write_text(table_of("one", key, None, None))
-    with serving(tiny_models, folder, workers=1, api_keys_file=keys) as server:
+    with serving(tiny_models, folder, workers=1, api_keys_file=keys, database_url=module_index) as server:
         with httpx.Client(base_url=server.url, headers={"X-API-Key": key}) as http:
             for seed in range(3):
                 http.put(f"/v1/items/{seed}", content=photo(seed)).raise_for_status()

@@ -20,8 +20,11 @@ CATS, ITEMS_OF_A_PAGE = 30, 24
 
 
 @pytest.fixture(scope="module")
-def server(tiny_models: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    with serving(tiny_models, tmp_path_factory.mktemp("page"), workers=1) as server:
+def server(
+    tiny_models: Path, module_index: str, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Server]:
+    folder = tmp_path_factory.mktemp("page")
+    with serving(tiny_models, folder, workers=1, database_url=module_index) as server:
         yield server
 
 

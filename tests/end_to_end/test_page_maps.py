@@ -3,7 +3,6 @@
 import math
 import re
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import httpx
@@ -27,9 +26,10 @@ _SAVED = "canvas => canvas.toDataURL()"
 
 
 @pytest.fixture(scope="module")
-def server(tiny_models: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+def server(module_index: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     folder = tmp_path_factory.mktemp("page")
-    with serving(ROOT / "models", folder, model="cifar10", models="cifar10/2", workers=1) as server:
+    both = {"model": "cifar10", "models": "cifar10/2"}
+    with serving(ROOT / "models", folder, workers=1, database_url=module_index, **both) as server:
         store_samples(server)
         yield server
 

@@ -51,9 +51,10 @@ LAYOUT = """async ([card, image]) => {
 
 
 @pytest.fixture(scope="module")
-def page(tiny_models: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Page]:
+def page(tiny_models: Path, module_index: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Page]:
+    folder = tmp_path_factory.mktemp("page")
     with (
-        serving(tiny_models, tmp_path_factory.mktemp("page"), workers=1) as server,
+        serving(tiny_models, folder, workers=1, database_url=module_index) as server,
         chromium() as browser,
     ):
         page = browser.new_page()

@@ -18,8 +18,11 @@ ITEMS = 12
 
 
 @pytest.fixture(scope="module")
-def server(tiny_models: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    with serving(tiny_models, tmp_path_factory.mktemp("page"), workers=1) as server:
+def server(
+    tiny_models: Path, module_index: str, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Server]:
+    folder = tmp_path_factory.mktemp("page")
+    with serving(tiny_models, folder, workers=1, database_url=module_index) as server:
         for seed in range(ITEMS):
             metadata = f'{{"label": "{"cat" if seed % 2 else "dog"}", "number": {seed}}}'
             route = f"{server.url}/v1/items/{seed}"

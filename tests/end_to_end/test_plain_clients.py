@@ -25,8 +25,11 @@ _SECONDS = 120
 
 
 @pytest.fixture(scope="module")
-def server(tiny_models: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    with serving(tiny_models, tmp_path_factory.mktemp("plain"), workers=1) as started:
+def server(
+    tiny_models: Path, module_index: str, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Server]:
+    folder = tmp_path_factory.mktemp("plain")
+    with serving(tiny_models, folder, workers=1, database_url=module_index) as started:
         yield started
 
 
@@ -103,10 +106,11 @@ def test_items_are_stored_and_acknowledged(server: Server, body: bytes) -> None:
 
 
 def test_beyond_the_limit_the_stream_ends_and_says_why(
-    tiny_models: Path, body: bytes, tmp_path: Path
+    tiny_models: Path, index_url: str, body: bytes, tmp_path: Path
 ) -> None:
     limit = 4 * 2**20
-    with serving(tiny_models, tmp_path, workers=1, max_unread_bytes=limit, client_seconds=2) as server:
+    settings = {"workers": 1, "max_unread_bytes": limit, "client_seconds": 2, "database_url": index_url}
+    with serving(tiny_models, tmp_path, **settings) as server:
         answer = by_requests(f"{server.url}/v1/batch", body)
         *items, error, last = map(orjson.loads, answer.splitlines())
         assert 0 < len(items) < ITEMS
@@ -122,9 +126,11 @@ def test_beyond_the_limit_the_stream_ends_and_says_why(
 
 
 @pytest.fixture(scope="module")
-def impatient(tiny_models: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+def impatient(
+    tiny_models: Path, module_index: str, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Server]:
     folder = tmp_path_factory.mktemp("impatient")
-    with serving(tiny_models, folder, workers=1, client_seconds=1) as started:
+    with serving(tiny_models, folder, workers=1, client_seconds=1, database_url=module_index) as started:
         yield started
 
 

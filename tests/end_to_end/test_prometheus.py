@@ -33,10 +33,12 @@ SCRAPES = 3
 
 
 @pytest.fixture(scope="module")
-def prometheus(tiny_models: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def prometheus(
+    tiny_models: Path, module_index: str, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[str]:
     """Address of a Prometheus that has scraped a service after it was used."""
     folder = tmp_path_factory.mktemp("prometheus")
-    with serving(tiny_models, folder / "service") as server:
+    with serving(tiny_models, folder / "service", workers=1, database_url=module_index) as server:
         assert httpx.post(f"{server.url}/v1/embeddings", content=photo()[:-300]).status_code == 422
         target = server.url.removeprefix("http://")
         scrape = {"job_name": "infomax", "static_configs": [{"targets": [target]}]}

@@ -17,9 +17,13 @@ HEAD = b"POST /v1/embeddings HTTP/1.1\r\nHost: infomax\r\nContent-Type: image/jp
 
 
 @pytest.fixture(scope="module")
-def server(tiny_models: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+def server(
+    tiny_models: Path, module_index: str, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Server]:
     folder = tmp_path_factory.mktemp("slow")
-    with serving(tiny_models, folder, workers=1, client_seconds=IMPATIENT) as started:
+    with serving(
+        tiny_models, folder, workers=1, client_seconds=IMPATIENT, database_url=module_index
+    ) as started:
         yield started
 
 

@@ -20,8 +20,9 @@ MODEL = "photos"
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    with serving(ROOT / "models", tmp_path_factory.mktemp("triton"), model=MODEL) as running:
+def server(module_index: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    folder = tmp_path_factory.mktemp("triton")
+    with serving(ROOT / "models", folder, model=MODEL, workers=1, database_url=module_index) as running:
         yield running
 
 

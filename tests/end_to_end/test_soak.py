@@ -7,7 +7,7 @@ from bench.soak import SETTINGS, Soak, pictures, settle
 from contract.artefact import open_artefact
 from tests.end_to_end.server import serving
 
-DEEDS = 90
+DEEDS = 45
 
 
 def test_random_clients_see_what_they_should_and_are_counted(tiny_models: Path, tmp_path: Path) -> None:

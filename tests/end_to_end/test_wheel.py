@@ -82,8 +82,11 @@ def test_it_serves_the_shipped_model_from_any_folder(
 @pytest.mark.skipif(find_spec("torch") is None and not GIVEN, reason="PyTorch is not installed")
 @pytest.mark.parametrize("form", FORMS if GIVEN else ["script"])
 def test_it_trains_by_the_name_of_a_recipe(form: str, installed: Installation, tmp_path: Path) -> None:
-    data = ROOT / "tests" / "data" / "sample_train.parquet"
-    arguments = ("--data", data, "--out", tmp_path / "run", "--epochs", "1", "--no-report")
+    photos = tmp_path / "photos"
+    photos.mkdir()
+    for number in range(12):
+        (photos / f"{number}.jpg").write_bytes(photo(number, width=64, height=64))
+    arguments = ("--data", photos, "--out", tmp_path / "run", "--epochs", "1", "--no-report")
     done = installed.run(form, "train", "--recipe", "own_images_64", *arguments)
     assert done.returncode == 0, done.stderr
     wrong = installed.run(form, "train", "--recipe", "own_images_65", *arguments)

@@ -10,7 +10,7 @@ from contract.preprocessing import Preprocessing
 from tests.once import once
 from tests.training.command import RECIPE, Infomax, start
 from training.data import ImageSet, load
-from training.export import assembly
+from training.export import assembly, inference_cost
 from training.export.model_card import Release
 from training.export.version import export
 from training.loop.trained import load_run
@@ -25,10 +25,12 @@ def one_thread() -> None:
 
 
 @pytest.fixture(autouse=True, scope="session")
-def quick_critics() -> Iterator[None]:
-    """Critics of exports are fitted in a tenth of the steps: what tests ask of them comes early."""
+def quick_exports() -> Iterator[None]:
+    """Critics take a tenth of the steps, and costs are timed once: what tests ask of them comes early."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(assembly, "_FEWEST_CRITIC_STEPS", 100)
+        patch.setattr(inference_cost, "_ROUNDS", 1)
+        patch.setattr(inference_cost, "_SECONDS", 0.0)
         yield
 
 

@@ -78,12 +78,14 @@ def test_the_next_step_that_is_printed_is_a_complete_command(
 def test_images_are_set_aside_for_the_export_of_a_recipe_that_sets_none_aside(
     infomax: Infomax, sample_recipe: Path, sample_train: Path, tmp_path: Path
 ) -> None:
+    # What is set aside is chosen before the first step, at which the limit ends the run.
+    short = ("--epochs", 1, "--minutes", 0)
     arguments = ("--recipe", sample_recipe, "--data", sample_train, "--out", "run", "--no-report")
-    assert infomax("train", *arguments, "--epochs", 1).status == 0
+    assert infomax("train", *arguments, *short).status == STOPPED
     said = infomax("train", *arguments[2:], "--resume", "--export", "mine").sentence
     assert said.startswith("The run set no images aside (held_out_share = 0).")
-    answer = infomax("train", *arguments[:4], "--out", "other", "--epochs", 1, "--export", "mine")
-    assert answer.status == 0, answer.err
+    answer = infomax("train", *arguments[:4], "--out", "other", *short, "--export", "mine")
+    assert answer.status == STOPPED, answer.err
     assert "50 of 300 images are set aside" in answer.out
     assert load_run(tmp_path / "other").recipe.held_out_share == pytest.approx(1 / 6)
 

@@ -1,6 +1,7 @@
 """Calibration: each figure is what it says, on critics whose figures are known."""
 
 import math
+from functools import cache
 
 import numpy as np
 import onnxruntime
@@ -39,6 +40,11 @@ def session(module: nn.Module) -> onnxruntime.InferenceSession:
     return onnxruntime.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
 
 
+@cache
+def telling() -> onnxruntime.InferenceSession:
+    return session(Telling())
+
+
 def numbered(count: int, value: float, mirrored_value: float) -> tuple[FrozenEncoder, NDArray[np.uint8]]:
     """An encoder whose features are `value` and the image's number, which stands in its pixels.
 
@@ -64,7 +70,7 @@ def numbered(count: int, value: float, mirrored_value: float) -> tuple[FrozenEnc
 def measured(count: int, value: float = 1.0, mirrored: float = 1.0) -> Calibration:
     encoder, pixels = numbered(count, value, mirrored)
     other = np.zeros((BANK, CODE), np.float32)
-    return measure(encoder, session(Telling()), pixels, other, bank_size=BANK, split="made up", seed=0)
+    return measure(encoder, telling(), pixels, other, bank_size=BANK, split="made up", seed=0)
 
 
 @pytest.mark.parametrize("count", [2, 500, 501, 1000])

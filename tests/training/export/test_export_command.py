@@ -227,15 +227,6 @@ def export_command(
     return infomax("export", "--run", run, *data, *names, *said, *more)
 
 
-def test_the_command_writes_a_model_and_says_how_to_serve_it(
-    infomax: Infomax, finished_run: Path, sample_train: Path, sample_test: Path, tmp_path: Path
-) -> None:
-    answer = export_command(infomax, finished_run, sample_train, sample_test, tmp_path)
-    assert answer.status == 0, answer.err
-    assert answer.out.endswith(f"infomax serve --models-dir {tmp_path} --model sample\n")
-    assert open_artefact(tmp_path / "sample" / "1").card.limits == ("One.", "Two.")
-
-
 def test_a_colour_image_is_a_colour_image_to_the_end(exported_model: Path) -> None:
     """The golden picture is a PNG as a client would send it, of the model's own size."""
     card = open_artefact(exported_model).card

@@ -187,7 +187,7 @@ def test_the_cost_is_of_every_batch_and_of_this_machine(fp32: onnx.ModelProto, h
         assert cost.processor
 
 
-def test_the_command_writes_both_encoders_and_what_the_second_loses(
+def test_the_command_writes_both_encoders_what_the_second_loses_and_how_to_serve_them(
     infomax: Infomax, finished_run: Path, sample_train: Path, sample_test: Path, tmp_path: Path
 ) -> None:
     answer = export_command(
@@ -202,7 +202,9 @@ def test_the_command_writes_both_encoders_and_what_the_second_loses(
         "100",
     )
     assert answer.status == 0, answer.err
+    assert answer.out.endswith(f"infomax serve --models-dir {tmp_path} --model sample\n")
     artefact = open_artefact(tmp_path / "sample" / "1")
+    assert artefact.card.limits == ("One.", "Two.")
     record = artefact.card.int8
     assert record is not None
     assert f"mean cosine {record.loss.mean_cosine:.4f}" in answer.out

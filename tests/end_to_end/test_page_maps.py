@@ -3,6 +3,7 @@
 import math
 import re
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -82,9 +83,11 @@ def test_each_kind_has_its_question_its_scale_and_colours_by_its_signs(page: Pag
     expect(page.locator("#question")).to_contain_text("states no measure of how well this holds")
 
 
-def test_each_kind_tells_how_well_it_holds_by_the_card(browser: Browser, tmp_path: Path) -> None:
+def test_each_kind_tells_how_well_it_holds_by_the_card(
+    browser: Browser, index_url: str, tmp_path: Path
+) -> None:
     state_measures(build_tiny_model(tmp_path / "models"))
-    with serving(tmp_path / "models", tmp_path / "home", workers=1) as server:
+    with serving(tmp_path / "models", tmp_path / "home", workers=1, database_url=index_url) as server:
         page = browser.new_page()
         errors = collect_errors(page)
         page.goto(server.url)

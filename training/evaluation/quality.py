@@ -12,7 +12,7 @@ from contract.card import ProbeScore, Quality
 from training.data import ImageSet
 from training.errors import DataError
 from training.evaluation.frozen import FrozenEncoder
-from training.evaluation.probes import WEIGHTED_K, K, Neighbours, fit_linear
+from training.evaluation.probes import WEIGHTED_K, BankNeighbours, K, fit_linear
 
 # The served embedding is made of one of these layers: its neighbours tell what that brings or costs.
 _LINEAR = ("conv", "fc", "Y")
@@ -97,7 +97,7 @@ def _scores(
             accuracy=probe.accuracy(asked[layer], truth),
         )
     for layer, vectors in known.items():
-        near, dimensions = Neighbours.find(vectors, labels, asked[layer]), vectors.shape[1]
+        near, dimensions = BankNeighbours.find(vectors, labels, asked[layer]), vectors.shape[1]
         majority, weighted = near.majority_accuracy(truth), near.weighted_accuracy(truth)
         yield ProbeScore(layer=layer, dimensions=dimensions, probe="knn", k=K, accuracy=majority)
         yield ProbeScore(

@@ -9,7 +9,7 @@ import torch
 from torch import Generator, Tensor
 
 from training.errors import DataError
-from training.evaluation.probes import Neighbours, fit_linear, fit_nonlinear, fit_svm, knn_accuracy
+from training.evaluation.probes import BankNeighbours, fit_linear, fit_nonlinear, fit_svm, knn_accuracy
 from training.evaluation.probes.penalised import LinearProbe
 from training.evaluation.probes.svm import squared_hinge
 
@@ -181,14 +181,14 @@ def test_weighted_knn_equals_its_definition() -> None:
         nearest = (unit @ query).argsort(descending=True)[:200]
         weights = (unit[nearest] @ query / 0.07).exp()
         right += max(range(CLASSES), key=lambda c: float(weights[labels[nearest] == c].sum())) == label
-    assert Neighbours.find(vectors, labels, fresh).weighted_accuracy(truth) == right / len(fresh)
+    assert BankNeighbours.find(vectors, labels, fresh).weighted_accuracy(truth) == right / len(fresh)
 
 
 def test_a_near_neighbour_outweighs_many_far_ones() -> None:
     bank = torch.tensor([[1.0, 0.0], *[[0.5, 0.9]] * 20])
     labels = torch.tensor([0] + [1] * 20)
     query, truth = torch.tensor([[1.0, 0.0]]), torch.tensor([0])
-    assert Neighbours.find(bank, labels, query).weighted_accuracy(truth) == 1.0
+    assert BankNeighbours.find(bank, labels, query).weighted_accuracy(truth) == 1.0
     assert knn_accuracy(bank, labels, query, truth) == 0.0
 
 

@@ -14,7 +14,7 @@ _QUERIES_AT_ONCE = 1000
 
 
 @dataclass(frozen=True)
-class Neighbours:
+class BankNeighbours:
     """Nearest vectors of a bank, found once for several ways to vote.
 
     Attributes:
@@ -26,7 +26,9 @@ class Neighbours:
     labels: Tensor
 
     @classmethod
-    def find(cls, bank: Tensor, bank_labels: Tensor, queries: Tensor, k: int = WEIGHTED_K) -> "Neighbours":
+    def find(
+        cls, bank: Tensor, bank_labels: Tensor, queries: Tensor, k: int = WEIGHTED_K
+    ) -> "BankNeighbours":
         """Find the k nearest of `bank` [N, D] for each of `queries` [Q, D]; all where there are fewer."""
         bank = F.normalize(bank, dim=1)
         found = [
@@ -65,4 +67,4 @@ def knn_accuracy(bank: Tensor, bank_labels: Tensor, queries: Tensor, labels: Ten
         bank_labels, labels: int64 [N] and [Q].
         k: neighbours that vote, at most N.
     """
-    return Neighbours.find(bank, bank_labels, queries, k).majority_accuracy(labels, k)
+    return BankNeighbours.find(bank, bank_labels, queries, k).majority_accuracy(labels, k)

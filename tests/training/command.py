@@ -65,16 +65,27 @@ class Infomax:
     def __call__(self, *arguments: object) -> Answer:
         """Run one command to its end."""
         self._capture.readouterr()
-        self._patch.setattr(sys, "argv", ["infomax", *map(str, arguments)])
-        with pytest.raises(SystemExit) as ended:
-            command.main()
+        status = _main(self._patch, *arguments)
         captured = self._capture.readouterr()
-        # sys.exit(None) and sys.exit(0) both are success.
-        return Answer(int(ended.value.code or 0), captured.out, captured.err)
+        return Answer(status, captured.out, captured.err)
+
+
+def run(patch: pytest.MonkeyPatch, *arguments: object, cache: Path) -> None:
+    """Run a command in this process that has to succeed, where a fixture has no other's output to keep."""
+    patch.setenv("XDG_CACHE_HOME", str(cache))
+    assert _main(patch, *arguments) == 0
+
+
+def _main(patch: pytest.MonkeyPatch, *arguments: object) -> int:
+    patch.setattr(sys, "argv", ["infomax", *map(str, arguments)])
+    with pytest.raises(SystemExit) as ended:
+        command.main()
+    # sys.exit(None) and sys.exit(0) both are success.
+    return int(ended.value.code or 0)
 
 
 def start(
-    *arguments: object, cache: Path, preexec_fn: Callable[[], None] | None = None, path: Path | None = None
+    *arguments: object, cache: Path, preexec_fn: Callable[[], None] | None = None
 ) -> subprocess.Popen[str]:
     """Start a command as a process, on one thread like the tests, so that its sums are the same.
 
@@ -82,13 +93,10 @@ def start(
         arguments: of the command.
         cache: folder of decoded images.
         preexec_fn: as subprocess has it.
-        path: folder of further packages.
     """
-    further = [str(each) for each in (path, os.environ.get("PYTHONPATH")) if each]
-    packages = {"PYTHONPATH": os.pathsep.join(further)} if further else {}
     return subprocess.Popen(
         [EXECUTABLE, *map(str, arguments)],
-        env=os.environ | {"XDG_CACHE_HOME": str(cache), "OMP_NUM_THREADS": "1"} | packages,
+        env=os.environ | {"XDG_CACHE_HOME": str(cache), "OMP_NUM_THREADS": "1"},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,

@@ -10,7 +10,7 @@ from contract.preprocessing import Preprocessing
 from tests.once import once
 from tests.training.command import RECIPE, Infomax, start
 from training.data import ImageSet, load
-from training.export import assembly, inference_cost
+from training.export import assembly, inference_cost, int8_encoder, quantise
 from training.export.model_card import Release
 from training.export.version import export
 from training.loop.trained import load_run
@@ -26,9 +26,11 @@ def one_thread() -> None:
 
 @pytest.fixture(autouse=True, scope="session")
 def quick_exports() -> Iterator[None]:
-    """Critics take a tenth of the steps, and costs are timed once: what tests ask of them comes early."""
+    """Critics, timings and ranges of 8 bits are made of a tenth: what tests ask of them comes early."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(assembly, "_FEWEST_CRITIC_STEPS", 100)
+        for module in (quantise, int8_encoder):
+            patch.setattr(module, "CALIBRATION_IMAGES", 64)
         patch.setattr(inference_cost, "_ROUNDS", 1)
         patch.setattr(inference_cost, "_SECONDS", 0.0)
         yield

@@ -13,7 +13,7 @@ from contract.artefact import open_artefact
 from service.inference.model import open_model
 from service.settings import Settings
 from tests.once import once
-from tests.training.command import Answer, Infomax, start
+from tests.training.command import Answer, Infomax, run
 from training.data import ImageSet
 
 MODULE = '''
@@ -69,9 +69,10 @@ def adopted_model(
     def make(folder: Path) -> None:
         options = ("--data", sample_train, "--held-out", sample_test, "--name", "small", "--models", folder)
         how = ("--factory", "adopted_net:net", "--argument", "width=8", "--size", "32", *LAYERS)
-        process = start("adopt", *options, *how, cache=folder / "cache", path=adopted_net)
-        _, errors = process.communicate()
-        assert process.returncode == 0, errors
+        with pytest.MonkeyPatch.context() as patch:
+            patch.syspath_prepend(str(adopted_net))
+            run(patch, "adopt", *options, *how, cache=folder / "cache")
+        del sys.modules["adopted_net"]
 
     return once(tmp_path_factory, "adopted_models", make) / "small" / "1"
 

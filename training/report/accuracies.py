@@ -7,10 +7,11 @@ from contract.card import ProbeScore, Quality
 from training.report.baselines import Baselines
 
 _TITLES = {
-    "linear": "linear classifier on {}",
-    "knn": "20 nearest neighbours on {}",
-    "svm": "linear SVM on {}",
-    "nonlinear": "non-linear classifier on {}",
+    "linear": "linear classifier on {layer}",
+    "knn": "{k} nearest neighbours on {layer}",
+    "weighted_knn": "{k} nearest neighbours on {layer}, weighted by their cosine",
+    "svm": "linear SVM on {layer}",
+    "nonlinear": "non-linear classifier on {layer}",
 }
 
 
@@ -40,7 +41,7 @@ def accuracy_rows(quality: Quality, baselines: Baselines | None) -> Iterator[Acc
     scores = sorted(quality.scores, key=lambda score: -score.accuracy)
     for score in scores:
         yield AccuracyRow(
-            _TITLES[score.probe].format(score.layer),
+            _TITLES[score.probe].format(layer=score.layer, k=score.k),
             score.accuracy,
             standard_error(score.accuracy, quality.images),
             baselines.untrained_accuracy(score),

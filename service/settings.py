@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any, Literal, get_args
 
 from pydantic import Field, SecretStr, ValidationError, ValidationInfo, field_validator, model_validator
-from pydantic_core import PydanticUndefined
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from contract.images import ImageLimits
@@ -311,12 +310,6 @@ class Settings(BaseSettings):
     @property
     def image_limits(self) -> ImageLimits:
         return ImageLimits(max_bytes=self.max_image_bytes, max_pixels=self.max_image_pixels)
-
-
-def default_text(name: str) -> str:
-    """Default of a field as text; empty where it is None or depends on the machine."""
-    field = Settings.model_fields[name]
-    return "" if field.default in (None, PydanticUndefined) else str(field.default)
 
 
 def load_settings(options: Mapping[str, object] | None = None) -> Settings:

@@ -12,9 +12,10 @@ from prometheus_client.metrics import MetricWrapperBase
 
 from service import metrics
 from service.app import ROUTERS
+from service.cli.setting_options import default_text
 from service.errors import item_error
 from service.inference.results import Failed
-from service.settings import PREFIX, Settings, default_text
+from service.settings import PREFIX, Settings
 from tests.error_codes import raised
 
 ROOT = Path(__file__).parents[1]

@@ -194,7 +194,7 @@ class Part(Generic[R]):
                 "The service stopped, or a proxy between closed the connection."
             )
         if self._answered:
-            # The images behind are sent again, whatever ended this request.
+            # The images behind are sent again, however this request ended.
             raise ServiceUnreachableError(str(self._failure)) from self._failure
         raise self._failure
 

@@ -9,8 +9,9 @@ from typing import Any, Literal, get_args, get_origin
 import typer
 from pydantic import SecretStr
 from pydantic.fields import FieldInfo
+from pydantic_core import PydanticUndefined
 
-from service.settings import Settings, default_text, load_settings
+from service.settings import Settings, load_settings
 
 _METAVARS = {int: "<int>", float: "<float>", Path: "<path>"}
 
@@ -39,6 +40,12 @@ def with_settings(*names: str) -> Callable[[Callable[..., None]], Callable[..., 
         return run
 
     return decorate
+
+
+def default_text(name: str) -> str:
+    """Default of a field as text; empty where it is None or depends on the machine."""
+    field = Settings.model_fields[name]
+    return "" if field.default in (None, PydanticUndefined) else str(field.default)
 
 
 def _option(name: str, field: FieldInfo) -> Parameter:

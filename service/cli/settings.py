@@ -1,8 +1,8 @@
 """`infomax settings`."""
 
 from contract.table import print_table
-from service.cli.setting_options import with_settings
-from service.settings import PREFIX, Settings, default_text
+from service.cli.setting_options import default_text, with_settings
+from service.settings import PREFIX, Settings
 
 
 @with_settings()

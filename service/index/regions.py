@@ -19,7 +19,7 @@ from service.index.cells import CellGrid
 MOST_CODES = 32
 """Most local codes that one search is by; those of a larger region are spread over it."""
 
-# Of two shifts that fit alike the shorter one is taken.
+# The shorter one of two shifts that fit alike is taken.
 _SHIFT_COST = 1e-6
 
 

@@ -1,7 +1,7 @@
 """Maps of 2 or 4 times as many rows and columns, from windows of the image beside the model's input.
 
 Patches of all windows interleave to the finer grid. All are scored against the code of the image as it is, by
-the same critic and bank, so that values mean what those of the ordinary map mean.
+the same critic and bank. Values mean what those of the ordinary map mean.
 """
 
 from collections.abc import Sequence

@@ -9,9 +9,9 @@ from typer.main import get_command
 from typer.testing import CliRunner
 
 from infomax.command_line import COMMANDS, load
-from service.cli.setting_options import with_settings
+from service.cli.setting_options import default_text, with_settings
 from service.errors import SettingsError
-from service.settings import PREFIX, Settings, default_text, option_name
+from service.settings import PREFIX, Settings, option_name
 
 # One allowed value for each field that is no flag, other than its default.
 VALUES = {

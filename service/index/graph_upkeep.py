@@ -72,13 +72,17 @@ class GraphUpkeep:
         return Sight(rows, built or 0.0, wanted)
 
     async def build_now(self, column: VectorColumn, sight: Sight) -> None:
-        """Build the graph where it is wanted; on return it is there.
+        """Build the graph where it is wanted, or wait until this process has; on return it is there.
 
         Raises:
             IndexUnavailableError: the database does not answer.
         """
-        if sight.wanted:
-            await graph.build(self._database, column, sight.rows)
+        if not sight.wanted:
+            return
+        if self._build is not None and not self._build.done():
+            # The lock on builds is its own: another build here would give up at once.
+            await asyncio.wait({self._build})
+        await graph.build(self._database, column, sight.rows)
 
     def build_when_quiet(self, column: VectorColumn, sight: Sight) -> None:
         """Begin to build the graph where it is wanted and the column has stopped growing."""

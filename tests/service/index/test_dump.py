@@ -62,7 +62,8 @@ def test_a_restored_dump_has_the_items_their_counts_and_the_graph(
         # What the next start of a service does.
         migrate(restored)
         assert asyncio.run(answers(restored)) == asyncio.run(answers(index_url))
-        assert graph_use(restored)[0] == len(queries)
+        # The upkeep may repeat one of them, to sample the recall.
+        assert graph_use(restored)[0] >= len(queries)
 
         async def go_on() -> None:
             async with opened(restored, card) as index:

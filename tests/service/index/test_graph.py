@@ -11,8 +11,9 @@ from service.index import graph, graph_resources
 from service.index.connection import BoundedConnection
 from service.index.database import Database
 from service.index.graph_resources import BuildResources, choose, needed_bytes
-from service.index.graph_upkeep import is_quiet
+from service.index.graph_upkeep import GraphUpkeep, Sight, is_quiet
 from service.index.search import Query
+from service.index.space import Space
 from service.index.store import Index
 from tests.service.index_session import directions, graph_use, items_of, tiny_card
 
@@ -172,3 +173,30 @@ def test_the_upkeep_builds_by_itself_and_a_failed_build_is_tried_again(
             await database.close()
 
     asyncio.run(run())
+
+
+def test_a_build_on_demand_waits_for_one_that_is_under_way(monkeypatch: pytest.MonkeyPatch) -> None:
+    column, sight = Space(1, 8).embeddings, Sight(200, 0.0, wanted=True)
+
+    async def run() -> list[str]:
+        gate, steps = asyncio.Event(), []
+
+        async def build(*_: object) -> None:
+            steps.append("begun")
+            await gate.wait()
+            steps.append("done")
+
+        monkeypatch.setattr(graph, "build", build)
+        upkeep = GraphUpkeep(Database("postgresql://nowhere"), exact_rows=100)
+        upkeep.build_when_quiet(column, sight)
+        upkeep.build_when_quiet(column, sight)
+        demanded = asyncio.create_task(upkeep.build_now(column, sight))
+        for _ in range(10):
+            await asyncio.sleep(0)
+        assert steps == ["begun"]
+        gate.set()
+        await demanded
+        return steps
+
+    # The second one finds the graph there and does nothing.
+    assert asyncio.run(run()) == ["begun", "done", "begun", "done"]

@@ -7,7 +7,13 @@ import { fail, tell } from "./messages.js";
 import { count } from "./samples.js";
 import { shown } from "./shown.js";
 
-const PROBES = { linear: "a linear classifier", knn: "nearest neighbours", svm: "a linear SVM", nonlinear: "a small network" };
+const PROBES = {
+  linear: "a linear classifier",
+  knn: "nearest neighbours",
+  weighted_knn: "weighted nearest neighbours",
+  svm: "a linear SVM",
+  nonlinear: "a small network",
+};
 
 let served = [];
 

@@ -80,6 +80,10 @@ def test_each_kind_has_its_question_its_scale_and_colours_by_its_signs(page: Pag
     percent = f"{100 * card['calibration']['joint_auc']:.0f} %"
     page.check("#kinds input[value=contrast]", force=True)
     expect(page.locator("#question")).to_contain_text(percent)
+    expect(page.locator("#question")).to_contain_text(
+        "images joined of two halves, the right one was the brighter"
+    )
+    page.select_option("#model", "cifar10/2")
     expect(page.locator("#question")).to_contain_text("states no measure of how well this holds")
 
 

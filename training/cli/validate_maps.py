@@ -50,7 +50,7 @@ def validate_maps(
         artefact = open_artefact(model)
         pixels = decoded.load_images(
             open_source(test), artefact.card.preprocessing, skip_unreadable=skip_unreadable
-        ).pixels
+        ).pixels[:]
         found = validate(
             open_subject(artefact, pixels, precision),
             pixels,

@@ -7,7 +7,10 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
+from training.data.pixel_rows import PixelArray, PixelRows
 from training.errors import DataError
+
+_HASHED_AT_ONCE = 256
 
 
 @dataclass(frozen=True)
@@ -15,21 +18,21 @@ class ImageSet:
     """N images at one model's input size.
 
     Attributes:
-        pixels: uint8 [N, H, W, 3], RGB; may be mapped from a cache file, writing changes no file.
+        pixels: uint8 [N, H, W, 3], RGB; may be mapped from a cache file, or rows of what is.
         labels: int64 [N] into `class_names`, or None when the data has no classes.
         class_names: name of each class; empty without labels.
         names: where each image came from: a path relative to the data, or a row.
         larger_pixels: uint8 [N, L, L, 3], the same images at a larger size, for crops; may be absent.
     """
 
-    pixels: NDArray[np.uint8]
+    pixels: PixelArray
     labels: NDArray[np.int64] | None
     class_names: tuple[str, ...]
     names: tuple[str, ...]
-    larger_pixels: NDArray[np.uint8] | None = None
+    larger_pixels: PixelArray | None = None
 
     @property
-    def pixels_for_crops(self) -> NDArray[np.uint8]:
+    def pixels_for_crops(self) -> PixelArray:
         """The largest pixels that there are: uint8 [N, L, L, 3]."""
         return self.pixels if self.larger_pixels is None else self.larger_pixels
 
@@ -43,22 +46,23 @@ class ImageSet:
     @cached_property
     def _sha256(self) -> str:
         digest = hashlib.sha256(repr(self.pixels.shape).encode())
-        digest.update(np.ascontiguousarray(self.pixels).data)
+        for start in range(0, len(self), _HASHED_AT_ONCE):
+            digest.update(np.ascontiguousarray(self.pixels[start : start + _HASHED_AT_ONCE]).data)
         return digest.hexdigest()
 
     def all_equal(self) -> bool:
         """Tell whether all images have the same pixels."""
         first = self.pixels[0]
-        return all(np.array_equal(first, other) for other in self.pixels[1:])
+        return all(np.array_equal(first, self.pixels[row]) for row in range(1, len(self)))
 
     def take(self, rows: NDArray[np.int64]) -> "ImageSet":
-        """Take the images of the given rows, in that order."""
+        """Take the images of the rows int64 [M], in that order; their pixels are read when they are used."""
         return replace(
             self,
-            pixels=self.pixels[rows],
+            pixels=PixelRows(self.pixels, rows),
             labels=None if self.labels is None else self.labels[rows],
             names=tuple(self.names[row] for row in rows),
-            larger_pixels=None if self.larger_pixels is None else self.larger_pixels[rows],
+            larger_pixels=None if self.larger_pixels is None else PixelRows(self.larger_pixels, rows),
         )
 
     def sample(self, most: int, seed: int) -> "ImageSet":

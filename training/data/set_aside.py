@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from training.data.image_set import ImageSet, split_rows
+from training.data.pixel_rows import PixelArray
 from training.errors import DataError
 
 # Beside the seed, so that this draw is not the one of the validation split.
@@ -88,8 +89,8 @@ def held_out(images: ImageSet, shares: Shares) -> ImageSet:
             f"The recipe sets none of its {len(images)} images aside (held_out_share = "
             f"{shares.held_out_share:g}). Name images that were kept apart."
         )
-    known = set(pixel_digests(images.pixels[rest]))
-    pixels = pixel_digests(images.pixels[drawn])
+    known = set(pixel_digests(images.take(rest).pixels))
+    pixels = pixel_digests(images.take(drawn).pixels)
     alone = drawn[[digest not in known for digest in pixels]]
     if len(alone) < len(drawn):
         _log.warning(
@@ -100,7 +101,7 @@ def held_out(images: ImageSet, shares: Shares) -> ImageSet:
     return images.take(alone)
 
 
-def pixel_digests(pixels: NDArray[np.uint8]) -> Iterator[bytes]:
+def pixel_digests(pixels: PixelArray) -> Iterator[bytes]:
     """Hash each of the images [N, H, W, 3]."""
     return (hashlib.blake2b(image.tobytes(), digest_size=16).digest() for image in pixels)
 

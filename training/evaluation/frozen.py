@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from contract.progress import Progress
+from training.data.pixel_rows import PixelArray
 from training.evaluation.encoding import encode, images_at_once
 from training.model.encoders import Encoder, Encoding
 
@@ -38,7 +39,7 @@ class FrozenEncoder:
 
     def encode(
         self,
-        pixels: NDArray[np.uint8],
+        pixels: PixelArray,
         outputs: Sequence[str],
         reduce: Callable[[NDArray[np.float32]], NDArray[np.float32]] = lambda values: values,
     ) -> dict[str, NDArray[np.float32]]:
@@ -61,7 +62,7 @@ class FrozenEncoder:
                 progress.update(start + len(batch), len(pixels))
         return whole
 
-    def layers(self, pixels: NDArray[np.uint8]) -> dict[str, Tensor]:
+    def layers(self, pixels: PixelArray) -> dict[str, Tensor]:
         """Encode to every layer of LAYERS that there is, as float32 [N, D].
 
         A map is flattened; one of more than 8,192 numbers is averaged over neighbouring places before.

@@ -13,6 +13,7 @@ from contract.card import Calibration
 from contract.precision import Precision
 from training.data import ImageSet
 from training.data.leakage import check_apart
+from training.data.pixel_rows import PixelArray
 from training.errors import ExportError
 from training.evaluation.frozen import FrozenEncoder, exported
 from training.evaluation.quality import measure_quality, shared_labels
@@ -180,7 +181,7 @@ def _fit_critic(
 
 
 def _critic_model(
-    encoder: FrozenEncoder, critic: ServingCritic, bank: torch.Tensor, pixels: NDArray[np.uint8]
+    encoder: FrozenEncoder, critic: ServingCritic, bank: torch.Tensor, pixels: PixelArray
 ) -> onnx.ModelProto:
     graph = CriticGraph(critic, bank).eval()
     layers = encoder.encode(pixels, _CRITIC_INPUTS)

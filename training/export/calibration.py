@@ -6,6 +6,7 @@ import torch
 from numpy.typing import NDArray
 
 from contract.card import Calibration
+from training.data.pixel_rows import PixelArray
 from training.evaluation.frozen import FrozenEncoder
 
 Floats = NDArray[np.float32]
@@ -30,7 +31,7 @@ def bank_rows(training_images: int, size: int, seed: int) -> tuple[NDArray[np.in
 def measure(
     encoder: FrozenEncoder,
     critic: onnxruntime.InferenceSession,
-    pixels: NDArray[np.uint8],
+    pixels: PixelArray,
     other_bank: Floats,
     *,
     bank_size: int,

@@ -32,7 +32,7 @@ def embedded(encoder: Encoder, layer: str, images: ImageSet, seed: int) -> Encod
     embedding = EmbeddingHead(layer_shapes(encoder).vectors(layer).shape[1])
     if len(images) > _MOST_IMAGES:
         images = images.sample(_MOST_IMAGES, seed)
-    batches = encodings(encoder, torch.from_numpy(images.pixels))
+    batches = encodings(encoder, images.pixels)
     embedding.fit(encoding.vectors(layer) for encoding in batches)
     return EncoderGraph(encoder, layer, embedding.to(encoder.mean.device)).eval()
 

@@ -10,6 +10,7 @@ import onnxruntime
 from numpy.typing import NDArray
 
 from contract.precision import InferenceCost, Precision, Speed
+from training.data.pixel_rows import PixelArray
 from training.system.hardware import processor
 
 BATCHES = (1, 32, 128)
@@ -21,7 +22,7 @@ _OUTPUTS = ["embedding", "code"]
 
 
 def measure_costs(
-    encoders: Mapping[Precision, onnx.ModelProto], pixels: NDArray[np.uint8]
+    encoders: Mapping[Precision, onnx.ModelProto], pixels: PixelArray
 ) -> dict[Precision, InferenceCost]:
     """Measure the median images per second of one thread, as the service runs it, for each encoder.
 

@@ -2,14 +2,13 @@
 
 from dataclasses import dataclass
 
-import numpy as np
 import onnx
 import onnxruntime
-from numpy.typing import NDArray
 
 from contract.card import INT8_ENCODER_FILE, Int8Encoder
 from contract.precision import InferenceCost, PrecisionLoss
 from training.data import ImageSet
+from training.data.pixel_rows import PixelArray
 from training.evaluation.frozen import FrozenEncoder, exported
 from training.export import calibration
 from training.export.golden import int8_golden
@@ -85,8 +84,8 @@ def make(fp32: onnx.ModelProto, sets: Int8ImageSets, seed: int, largest_loss: fl
 def describe(
     quantised: Quantised,
     critic: onnxruntime.InferenceSession,
-    held_out: NDArray[np.uint8],
-    bank_images: NDArray[np.uint8],
+    held_out: PixelArray,
+    bank_images: PixelArray,
     inference: InferenceCost,
     *,
     bank_size: int,

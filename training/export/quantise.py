@@ -24,6 +24,7 @@ from onnxruntime.quantization import CalibrationDataReader, CalibrationMethod, Q
 
 from contract.owned_folder import OwnedFolder
 from training.data.image_set import sample_rows
+from training.data.pixel_rows import PixelArray
 
 CALIBRATION_IMAGES = 512
 SCHEME = (
@@ -39,7 +40,7 @@ _PERCENTILE = 99.999
 _PIXELS_AT_ONCE = 8 * 224 * 224
 
 
-def quantise(encoder: onnx.ModelProto, pixels: NDArray[np.uint8], seed: int) -> onnx.ModelProto:
+def quantise(encoder: onnx.ModelProto, pixels: PixelArray, seed: int) -> onnx.ModelProto:
     """Build the same graph with 8-bit arithmetic.
 
     Args:

@@ -2,15 +2,14 @@
 
 from pathlib import Path
 
-import numpy as np
 import onnx
 import torch
-from numpy.typing import NDArray
 
 from contract.artefact import Artefact
 from contract.card import Training
 from training import recipe_file
 from training.data import ImageSet, images
+from training.data.pixel_rows import PixelArray
 from training.export.assembly import VersionImages, assemble
 from training.export.embedding_graph import embedded
 from training.export.graphs import EncoderGraph
@@ -57,9 +56,9 @@ def export(
     return assemble(model, origin, release, sets, models, largest_int8_loss=largest_int8_loss)
 
 
-def _encoder_model(graph: EncoderGraph, pixels: NDArray[np.uint8]) -> onnx.ModelProto:
+def _encoder_model(graph: EncoderGraph, pixels: PixelArray) -> onnx.ModelProto:
     """Export to an ONNX graph that computes the same."""
-    examples = (torch.from_numpy(pixels),)
+    examples = (torch.from_numpy(pixels[:]),)
     model = convert(graph, (examples[0][:2],), ("image",), graph.OUTPUTS)
     check_equal(model, graph, examples)
     return model

@@ -9,15 +9,14 @@ from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
 import onnx
 import torch
-from numpy.typing import NDArray
 from onnx import numpy_helper
 from torch import Tensor, nn
 
 from contract.card import CARD_FILE, ENCODER_FILE
 from training.data.image_set import sample_rows
+from training.data.pixel_rows import PixelArray
 from training.data.views import to_unit
 from training.errors import TrainingError
 from training.loop.initial_weights import Start, initialise
@@ -34,7 +33,7 @@ def is_exported(path: Path) -> bool:
     return (path / CARD_FILE).is_file()
 
 
-def initialise_from_exported(encoder: Encoder, folder: Path, pixels: NDArray[np.uint8]) -> Start:
+def initialise_from_exported(encoder: Encoder, folder: Path, pixels: PixelArray) -> Start:
     """Copy the weights of an exported model into an encoder of the same architecture, or into its trunk.
 
     Args:

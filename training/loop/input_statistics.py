@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from training.data.image_set import sample_rows
+from training.data.pixel_rows import PixelArray
 from training.data.views import to_unit
 from training.model.encoders import Encoder
 from training.model.whitening import first_convolution, whiten
@@ -20,7 +21,7 @@ _PART = 256
 _LEAST_DEVIATION = 0.5 / 255
 
 
-def fit_input(encoder: Encoder, pixels: NDArray[np.uint8], recipe: Recipe) -> None:
+def fit_input(encoder: Encoder, pixels: PixelArray, recipe: Recipe) -> None:
     """Set the encoder's channel statistics and, if the recipe wants it, whiten its first layer.
 
     Args:
@@ -36,7 +37,7 @@ def fit_input(encoder: Encoder, pixels: NDArray[np.uint8], recipe: Recipe) -> No
         whiten(first_convolution(encoder), ((batch - encoder.mean) / encoder.std for batch in batches))
 
 
-def channel_statistics(pixels: NDArray[np.uint8], seed: int) -> tuple[Tensor, Tensor]:
+def channel_statistics(pixels: PixelArray, seed: int) -> tuple[Tensor, Tensor]:
     """Compute mean and deviation of each channel of uint8 [N, H, W, 3]: float32 [3] on the scale 0..1."""
     rows = sample_rows(len(pixels), _STATISTICS_ON, seed)
     total = squares = np.zeros(3)
@@ -50,7 +51,7 @@ def channel_statistics(pixels: NDArray[np.uint8], seed: int) -> tuple[Tensor, Te
     return torch.from_numpy(mean).float(), torch.from_numpy(deviation).float()
 
 
-def _parts(pixels: NDArray[np.uint8], rows: NDArray[np.int64]) -> Iterator[NDArray[np.uint8]]:
+def _parts(pixels: PixelArray, rows: NDArray[np.int64]) -> Iterator[NDArray[np.uint8]]:
     """Take a few images at a time: as numbers, thousands of photographs are gigabytes."""
     for start in range(0, len(rows), _PART):
         yield pixels[rows[start : start + _PART]]

@@ -6,6 +6,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from training.data import ImageSet
+from training.data.pixel_rows import PixelArray
 from training.evaluation.effective_rank import effective_rank
 from training.evaluation.encoding import encode, encodings
 from training.evaluation.label_free import LabelFree, views_drawn
@@ -70,8 +71,8 @@ def _tensor(labels: NDArray[np.int64]) -> Tensor:
 class _Sample:
     """Images, uint8 [N, H, W, 3], or what a frozen trunk makes of them."""
 
-    def __init__(self, encoder: Encoder, pixels: NDArray[np.uint8]) -> None:
-        self._pixels = torch.from_numpy(pixels)
+    def __init__(self, encoder: Encoder, pixels: PixelArray) -> None:
+        self._pixels = pixels
         self._conv: Tensor | None = None
         if isinstance(encoder, BackboneEncoder) and encoder.frozen_trunk:
             self._conv = torch.cat([one.conv.half() for one in encodings(encoder, self._pixels)])

@@ -210,7 +210,7 @@ def _take_steps(
     interruption: Interruption,
     record: RunLog,
 ) -> None:
-    pixels = torch.from_numpy(training.pixels_for_crops)
+    pixels = training.pixels_for_crops
     monitor = Monitor(run.learner.encoder, training, validation, run.recipe) if ranks.first() else None
     saved_at = time.monotonic()
     while run.step < run.total_steps:
@@ -218,7 +218,7 @@ def _take_steps(
         rows = epoch_order(run.recipe, epoch, len(pixels))[number * run.recipe.batch_size :]
         for batch in rows.split(run.recipe.batch_size)[: steps_per_epoch - number]:
             own = ranks.share(batch)
-            record.stepped(run.step + 1, run.take_step(pixels[own], own))
+            record.stepped(run.step + 1, run.take_step(torch.from_numpy(pixels[own.numpy()]), own))
             if ranks.any_of(interruption.requested):
                 run.save()
                 return

@@ -17,6 +17,7 @@ from training.model.encoders import build_encoder
 from training.recipe import Recipe
 
 _PIXELS = 32
+_AT_ONCE = 512
 
 
 @dataclass(frozen=True)
@@ -65,4 +66,6 @@ def _pixel_accuracies(training: ImageSet, held_out: ImageSet, seed: int) -> dict
 
 def _small(images: ImageSet) -> Tensor:
     """Shrink images to 32 x 32 and flatten them: float32 [N, 3072]."""
-    return F.interpolate(to_unit(torch.from_numpy(images.pixels)), _PIXELS, mode="area").flatten(1)
+    parts = (images.pixels[start : start + _AT_ONCE] for start in range(0, len(images), _AT_ONCE))
+    small = [F.interpolate(to_unit(torch.from_numpy(part)), _PIXELS, mode="area") for part in parts]
+    return torch.cat(small).flatten(1)

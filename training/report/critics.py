@@ -8,6 +8,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Generator, Tensor
 
+from training.data.pixel_rows import PixelArray
 from training.data.views import random_views, to_unit
 from training.evaluation.encoding import encode
 from training.model.estimators import build_estimator
@@ -41,7 +42,7 @@ def caps(recipe: Recipe) -> dict[str, float]:
 
 @torch.no_grad()
 def dependences(
-    learner: Learner, recipe: Recipe, training: NDArray[np.uint8], held_out: NDArray[np.uint8]
+    learner: Learner, recipe: Recipe, training: PixelArray, held_out: PixelArray
 ) -> tuple[Dependence, ...]:
     """Measure every term on views of training images and, in batches of the same size, of held-out ones.
 
@@ -55,7 +56,7 @@ def dependences(
     return tuple(Dependence(name, known[name], other[name]) for name in term_names(recipe))
 
 
-def _terms(learner: Learner, recipe: Recipe, pixels: NDArray[np.uint8], size: int) -> dict[str, float]:
+def _terms(learner: Learner, recipe: Recipe, pixels: PixelArray, size: int) -> dict[str, float]:
     generator = Generator().manual_seed(recipe.seed)
     sums: dict[str, float] = {}
     batches = list(_batches(len(pixels), size, generator))
@@ -83,7 +84,7 @@ def _views(images: Tensor, recipe: Recipe, generator: Generator) -> tuple[Tensor
 
 @torch.no_grad()
 def mi_maps(
-    learner: Learner, recipe: Recipe, shown: NDArray[np.uint8], others: NDArray[np.uint8]
+    learner: Learner, recipe: Recipe, shown: PixelArray, others: PixelArray
 ) -> NDArray[np.float32] | None:
     """Compute pointwise MI of each patch with its own image's global vector, by the finest map's critic.
 

@@ -61,13 +61,13 @@ def contest(
 
 def _train(run: Run, training: ImageSet, seconds: float) -> tuple[float, int]:
     """Take steps; the schedule follows the time that is used. Returns seconds and passed images."""
-    pixels, batch_size = torch.from_numpy(training.pixels_for_crops), run.recipe.batch_size
+    pixels, batch_size = training.pixels_for_crops, run.recipe.batch_size
     used = 0.0
     for epoch in count():
         order = epoch_order(run.recipe, epoch, len(pixels))
         for rows in order.split(batch_size)[: len(pixels) // batch_size]:
             started = time.process_time()
-            run.take_step(pixels[rows], rows)
+            run.take_step(torch.from_numpy(pixels[rows.numpy()]), rows)
             used += time.process_time() - started
             if used >= seconds:
                 return used, run.step * batch_size

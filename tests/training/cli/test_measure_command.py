@@ -58,7 +58,7 @@ def test_a_run_is_measured_by_its_own_encoder(
     assert answer.status == 0, answer.err
     encoder = load_run(finished_run).encoder
     code = encode(
-        encoder, torch.from_numpy(load(sample_test, Preprocessing(height=32, width=32)).pixels)
+        encoder, torch.from_numpy(load(sample_test, Preprocessing(height=32, width=32)).pixels[:])
     ).code
     _, rank, dead, _ = (line.split("\t") for line in answer.out.splitlines())
     assert float(rank[2]) == pytest.approx(effective_rank(code), abs=1e-3)

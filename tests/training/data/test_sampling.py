@@ -41,7 +41,7 @@ def sorted_images() -> ImageSet:
 
 def classes(pixels: Tensor | NDArray[np.uint8], scale: float = 1.0) -> set[int]:
     """The classes that images show; `scale` is the range of a pixel over 255."""
-    values = torch.as_tensor(pixels).double().flatten(1).mean(dim=1) / scale
+    values = torch.as_tensor(pixels[:]).double().flatten(1).mean(dim=1) / scale
     return {int(value // 20) for value in values}
 
 

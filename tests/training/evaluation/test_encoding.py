@@ -19,7 +19,7 @@ def test_encoding_in_parts_equals_encoding_at_once_and_leaves_the_mode(
 ) -> None:
     torch.manual_seed(0)
     encoder = build_encoder(EncoderRecipe(name="dim32", code_units=16), 32).train()
-    pixels = torch.from_numpy(load(sample_test, Preprocessing(height=32, width=32)).pixels)
+    pixels = torch.from_numpy(load(sample_test, Preprocessing(height=32, width=32)).pixels[:])
     whole = encode(encoder, pixels)
     monkeypatch.setattr(encoding, "_MOST_IMAGES", 7)
     parts = encode(encoder, pixels)

@@ -81,7 +81,7 @@ def test_an_encoder_that_knows_the_class_is_found_out(training: ImageSet, test_i
 
     def marked(images: ImageSet) -> ImageSet:
         assert images.labels is not None
-        pixels = images.pixels.copy()
+        pixels = images.pixels[:].copy()
         pixels[:, 0, 0, 0] = images.labels
         return replace(images, pixels=pixels)
 

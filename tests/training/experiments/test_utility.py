@@ -241,7 +241,7 @@ def test_an_encoder_without_finite_weights_is_named(trained: TrainedEncoder) -> 
     with pytest.raises(TrainingError, match="classifier on 12 labels is nan at step 1"):
         fit(
             classifier,
-            torch.from_numpy(images.pixels),
+            torch.from_numpy(images.pixels[:]),
             torch.from_numpy(images.labels),
             SCHEDULE,
             SCHEDULE.fine_tuned,

@@ -40,7 +40,7 @@ def test_the_embedding_is_that_of_its_layer(layer: str, images: ImageSet) -> Non
     torch.manual_seed(0)
     encoder = build_encoder(SMALL, 32)
     graph = embedded(encoder, layer, images, seed=0)
-    pixels = torch.from_numpy(images.pixels)
+    pixels = torch.from_numpy(images.pixels[:])
     with torch.no_grad():
         answered = dict(zip(graph.OUTPUTS, graph(pixels), strict=True))["embedding"]
     vectors = encode(encoder, pixels).vectors(layer)

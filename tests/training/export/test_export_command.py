@@ -90,7 +90,7 @@ def test_the_maps_of_held_out_images_have_the_mean_that_the_card_says(
 ) -> None:
     card = open_artefact(exported_model).card
     model = open_model(Settings(models_dir=exported_model.parents[1], model="sample", device="cpu"))
-    encoded = model.encode(held_out.pixels, features=True)
+    encoded = model.encode(held_out.pixels[:], features=True)
     maps = model.criticise(encoded.features, encoded.code, projections=False).mi_map
     assert float(maps.mean()) == pytest.approx(card.calibration.mi_nats, abs=1e-4)
     assert card.calibration.shuffled_nats < card.calibration.mi_nats

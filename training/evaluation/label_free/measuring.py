@@ -54,7 +54,7 @@ def label_free(encoder: Encoder, images: ImageSet, recipe: ViewRecipe | None, se
     """Measure fc over images; without views no LiDAR."""
     drawn = None if recipe is None else views_drawn(images, recipe, seed)
     of_views = None if drawn is None else encode(encoder, torch.from_numpy(drawn)).fc
-    return LabelFree.of(encode(encoder, torch.from_numpy(images.pixels)).fc, of_views)
+    return LabelFree.of(encode(encoder, images.pixels).fc, of_views)
 
 
 def views_drawn(images: ImageSet, recipe: ViewRecipe, seed: int) -> NDArray[np.uint8]:
@@ -62,7 +62,8 @@ def views_drawn(images: ImageSet, recipe: ViewRecipe, seed: int) -> NDArray[np.u
 
     The seed draws both. The authors take 1,000 images with 50 views; here N' is 250, fewer of large images.
     """
-    chosen = torch.from_numpy(images.sample(view_images(len(images), images.pixels.shape[1]), seed).pixels)
+    drawn = images.sample(view_images(len(images), images.pixels.shape[1]), seed)
+    chosen = torch.from_numpy(drawn.pixels[:])
     generator = Generator().manual_seed(seed)
     parts = [
         random_views(part, recipe, generator).mul_(255).round_().byte().permute(0, 2, 3, 1)

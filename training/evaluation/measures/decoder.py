@@ -66,7 +66,7 @@ def measure(inputs: MeasureInputs) -> list[Figure]:
     code = inputs.code
     mean, scale = code.training.mean(dim=0), code.training.std(dim=0).clamp_min(1e-4)
     standardised = Layers((code.training - mean) / scale, (code.test - mean) / scale)
-    pixels = Layers(torch.from_numpy(inputs.training.pixels), torch.from_numpy(inputs.test.pixels))
+    pixels = Layers(torch.from_numpy(inputs.training.pixels[:]), torch.from_numpy(inputs.test.pixels[:]))
     torch.manual_seed(inputs.seed)
     decoder = ReconstructionDecoder(code.test.shape[1], inputs.test.pixels.shape[1])
     fit_decoder(

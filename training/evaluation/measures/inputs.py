@@ -5,10 +5,10 @@ from functools import cached_property
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from training.data import ImageSet
+from training.data.pixel_rows import PixelArray
 from training.errors import DataError
 from training.evaluation.frozen import FrozenEncoder
 from training.system.signals import Interruption
@@ -66,7 +66,7 @@ class MeasureInputs:
         share = min(1.0, _MAP_BYTES / ((fitted + measured) * one.nbytes))
         return max(1, int(share * fitted)), max(1, int(share * measured))
 
-    def encode(self, training: NDArray[np.uint8], test: NDArray[np.uint8], output: str) -> Layers:
+    def encode(self, training: PixelArray, test: PixelArray, output: str) -> Layers:
         """Encode other pixels uint8 [N, H, W, 3], such as of images with a part covered."""
         known, asked = (self.encoder.encode(pixels, (output,))[output] for pixels in (training, test))
         return Layers(torch.from_numpy(known), torch.from_numpy(asked))

@@ -56,7 +56,7 @@ def measure(inputs: MeasureInputs) -> list[Figure]:
     mean, scale = code.training.mean(dim=0), code.training.std(dim=0).clamp_min(1e-4)
     torch.manual_seed(inputs.seed)
     network = StatisticsNetwork(_of_images(inputs.test.pixels.shape[1]), _of_vectors(code.test.shape[1]))
-    pixels = Layers(torch.from_numpy(inputs.training.pixels), torch.from_numpy(inputs.test.pixels))
+    pixels = Layers(torch.from_numpy(inputs.training.pixels[:]), torch.from_numpy(inputs.test.pixels[:]))
     standardised = Layers((code.training - mean) / scale, (code.test - mean) / scale)
     nats = mutual_information(
         network, pixels, standardised, seed=inputs.seed, interruption=inputs.interruption

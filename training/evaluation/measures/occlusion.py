@@ -25,6 +25,7 @@ import torch.nn.functional as F  # noqa: N812  (torch's own convention)
 from numpy.typing import NDArray
 from torch import Tensor
 
+from training.data.pixel_rows import PixelArray
 from training.evaluation.measures.figure import Figure
 from training.evaluation.measures.fitting import FitSchedule, fit, parts
 from training.evaluation.measures.inputs import Layers, MeasureInputs
@@ -44,9 +45,10 @@ def measure(inputs: MeasureInputs) -> list[Figure]:
     Raises:
         DataError: the labels of the two sets do not fit together.
     """
-    colour = inputs.training.pixels.mean(axis=(0, 1, 2)).round().astype(np.uint8)
+    seen = inputs.training.pixels[: inputs.maps[0]]
+    colour = seen.mean(axis=(0, 1, 2)).round().astype(np.uint8)
     covered = inputs.encode(
-        covered_images(inputs.training.pixels[: inputs.maps[0]], colour),
+        covered_images(seen, colour),
         covered_images(inputs.test.pixels, colour),
         "code",
     )
@@ -68,7 +70,7 @@ def measure(inputs: MeasureInputs) -> list[Figure]:
     return figures + _hidden_patches(inputs, covered)
 
 
-def covered_images(pixels: NDArray[np.uint8], colour: NDArray[np.uint8]) -> NDArray[np.uint8]:
+def covered_images(pixels: PixelArray, colour: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """Copy uint8 [N, H, W, 3] with the central square in one colour, uint8 [3]."""
     height, width = pixels.shape[1:3]
     covered = np.array(pixels)

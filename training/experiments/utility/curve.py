@@ -105,7 +105,7 @@ def weights_digest(encoder: Encoder) -> str:
 def images_digest(images: ImageSet) -> str:
     """Hash (SHA-256) the pixels and labels of a set, wherever its files lie."""
     digest = hashlib.sha256(f"{images.pixels.shape}\0{images.class_names}".encode())
-    digest.update(images.pixels.tobytes())
+    digest.update(images.sha256().encode())
     if images.labels is not None:
         digest.update(images.labels.tobytes())
     return digest.hexdigest()

@@ -137,8 +137,8 @@ def measure(
     check_label_counts(counts, labels)
     bench = _CellMeasurer(
         trained,
-        _LabelledPixels(torch.from_numpy(training.pixels), torch.from_numpy(labels)),
-        _LabelledPixels(torch.from_numpy(test.pixels), torch.from_numpy(truth)),
+        _LabelledPixels(torch.from_numpy(training.pixels[:]), torch.from_numpy(labels)),
+        _LabelledPixels(torch.from_numpy(test.pixels[:]), torch.from_numpy(truth)),
         len(training.class_names),
         schedule,
     )

@@ -4,9 +4,9 @@ from dataclasses import dataclass
 
 import numpy as np
 import onnx
-from numpy.typing import NDArray
 
 from contract.patches import PatchGrid
+from training.data.pixel_rows import PixelArray
 from training.errors import ExportError
 from training.evaluation.frozen import FrozenEncoder, exported
 from training.export.onnx_files import session_of
@@ -37,7 +37,7 @@ class Trunk:
         return exported(session_of(self.model))
 
 
-def check_sound(model: onnx.ModelProto, pixels: NDArray[np.uint8]) -> None:
+def check_sound(model: onnx.ModelProto, pixels: PixelArray) -> None:
     """Refuse a trunk whose outputs are not finite, or depend on which images share a batch.
 
     Args:

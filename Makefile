@@ -64,7 +64,7 @@ setup: .venv/complete
 
 # The index stays in this checkout, wherever that of an installed service lies.
 serve: .venv/serving
-	INFOMAX_DATA_DIR="$${INFOMAX_DATA_DIR:-.infomax}" $(BIN)/infomax serve $(ARGS)
+	INFOMAX_DATA_DIR="$${INFOMAX_DATA_DIR:-.infomax}" exec $(BIN)/infomax serve $(ARGS)
 
 test: lint types unit
 

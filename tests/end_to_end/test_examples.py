@@ -6,17 +6,20 @@ import subprocess
 import zipfile
 from base64 import b64encode
 from collections.abc import Iterator
+from io import BytesIO
 from pathlib import Path
 
 import orjson
 import pyarrow.parquet as pq
 import pytest
+from PIL import Image
 
 from tests.end_to_end.server import ROOT, Server, serving
 
 PAGES = (ROOT / "README.md", ROOT / "docs" / "api.md", ROOT / "docs" / "mi-maps.md")
 BLOCK = re.compile(r"^```sh\n(.*?)^```", re.MULTILINE | re.DOTALL)
 HOST = "localhost:8000"
+PHOTO_SIZE = (640, 480)
 OLDEST_CURL = (7, 87)  # --url-query
 
 
@@ -37,7 +40,8 @@ def curl_version() -> tuple[int, ...]:
 @pytest.fixture(scope="module")
 def server(module_index: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     folder = tmp_path_factory.mktemp("examples")
-    with serving(ROOT / "models", folder, model="photos", workers=1, database_url=module_index) as running:
+    settings = {"model": "photos", "workers": 1, "database_url": module_index, "index_regions": True}
+    with serving(ROOT / "models", folder, **settings) as running:
         yield running
 
 
@@ -46,7 +50,7 @@ def desk(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with the files that the examples name."""
     folder = tmp_path_factory.mktemp("desk")
     rows = pq.read_table(ROOT / "tests" / "data" / "sample_test.parquet").to_pylist()
-    images = [row["img"]["bytes"] for row in rows]
+    images = [photo_of(row["img"]["bytes"]) for row in rows]
     for name, data in zip(("image", "a", "b"), images, strict=False):
         (folder / f"{name}.jpg").write_bytes(data)
     (folder / "photos" / "cats").mkdir(parents=True)
@@ -58,6 +62,13 @@ def desk(tmp_path_factory: pytest.TempPathFactory) -> Path:
     line = {"id": "cats/1.jpg", "image": b64encode(images[1]).decode(), "metadata": {"label": "cat"}}
     (folder / "items.ndjson").write_bytes(orjson.dumps(line) + b"\n")
     return folder
+
+
+def photo_of(encoded: bytes) -> bytes:
+    """Enlarge an image to the size of a photograph: examples name regions of one."""
+    file = BytesIO()
+    Image.open(BytesIO(encoded)).convert("RGB").resize(PHOTO_SIZE).save(file, "JPEG")
+    return file.getvalue()
 
 
 def run(command: str, server: Server, folder: Path) -> subprocess.CompletedProcess[bytes]:

@@ -14,17 +14,14 @@ from psycopg import AsyncConnection, errors, sql
 from psycopg.types.json import Jsonb
 
 from service.index import queries
+from service.index.binary_copy import copy_rows
 from service.index.cell_rows import write_cells
 from service.index.items import NewItem
 from service.index.space import Space
 
 # How often another writer of the same ids may stand in the way.
 _TRIES = 8
-_PIECE_BYTES = 2**18
 
-# See "Binary Format" of COPY in PostgreSQL's manual.
-_HEADER = b"PGCOPY\n\xff\r\n\0" + bytes(8)
-_TRAILER = struct.pack("!h", -1)
 _COLUMNS = sql.SQL(
     "space, id, embedding, code, metadata, width, height, format, thumbnail, original, original_sha256"
 )
@@ -82,12 +79,9 @@ async def _copy(connection: AsyncConnection, space: Space, items: Sequence[NewIt
         psycopg.errors.UniqueViolation: another writer has stored one of the ids meanwhile.
     """
     await connection.execute(queries.DELETE_MANY.format(**space.names), [[item.id for item in items]])
-    rows = b"".join([_HEADER, *_rows(space.number, items), _TRAILER])
     columns = _COLUMNS if items[0].updated is None else _STAMPED_COLUMNS
     statement = sql.SQL("COPY {} ({}) FROM STDIN (FORMAT binary)").format(space.table, columns)
-    async with connection.cursor().copy(statement) as target:
-        for start in range(0, len(rows), _PIECE_BYTES):
-            await target.write(rows[start : start + _PIECE_BYTES])
+    await copy_rows(connection, statement, _rows(space.number, items))
 
 
 async def _upsert(connection: AsyncConnection, space: Space, items: Sequence[NewItem]) -> None:

@@ -5,12 +5,10 @@ from collections.abc import Iterator, Sequence
 
 from psycopg import AsyncConnection, sql
 
+from service.index.binary_copy import copy_rows
 from service.index.items import NewItem
 from service.index.space import Space
 
-_PIECE_BYTES = 2**18
-_HEADER = b"PGCOPY\n\xff\r\n\0" + bytes(8)
-_TRAILER = struct.pack("!h", -1)
 # Number of columns, then each with its length before it: space, id.
 _SPACE = struct.Struct("!hii i")
 # Cell, then the length of a vector, its dimensions and an unused number.
@@ -29,10 +27,7 @@ async def write_cells(connection: AsyncConnection, space: Space, items: Sequence
         return
     names = {"table": space.cells_table, "space": sql.Literal(space.number)}
     await connection.execute(_FORGET.format(**names), [[item.id for item in cut]])
-    rows = b"".join([_HEADER, *_rows(space.number, cut), _TRAILER])
-    async with connection.cursor().copy(_COPY.format(**names)) as target:
-        for start in range(0, len(rows), _PIECE_BYTES):
-            await target.write(rows[start : start + _PIECE_BYTES])
+    await copy_rows(connection, _COPY.format(**names), _rows(space.number, cut))
 
 
 def _rows(space: int, items: Sequence[NewItem]) -> Iterator[bytes]:

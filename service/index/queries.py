@@ -97,14 +97,18 @@ SELECT id, metadata, code, distance FROM (
 
 # Settings of the graph that hold for this statement alone, also behind a pooler that gives the next one to
 # another connection. PostgreSQL evaluates such a condition once, and before the scan that it stands over.
+WALK_SETTINGS = sql.SQL("""
+(SELECT set_config('hnsw.ef_search', %(breadth)s, true)
+     || set_config('hnsw.iterative_scan', 'relaxed_order', true)
+     || set_config('hnsw.max_scan_tuples', %(most)s, true)
+     || set_config('hnsw.scan_mem_multiplier', '8', true)) IS NOT NULL
+""")
+
 APPROXIMATE = sql.SQL("""
 WITH nearest AS MATERIALIZED (
     SELECT id, metadata, {code} AS code, embedding
     FROM {table}
-    WHERE (SELECT set_config('hnsw.ef_search', %(breadth)s, true)
-               || set_config('hnsw.iterative_scan', 'relaxed_order', true)
-               || set_config('hnsw.max_scan_tuples', %(most)s, true)
-               || set_config('hnsw.scan_mem_multiplier', '8', true)) IS NOT NULL
+    WHERE {settings}
       AND {condition}
     ORDER BY {half_embedding} <#> {half_vector} LIMIT {candidates}
 )

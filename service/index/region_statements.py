@@ -12,25 +12,20 @@ from pgvector import HalfVector
 from psycopg import AsyncConnection, sql
 
 from contract.card import ModelCard
-from service.index import graph
+from service.index import graph, queries
 from service.index.cells import CellGrid
 from service.index.filters import Condition
 from service.index.items import Metadata
 from service.index.regions import Region
-from service.index.search_plan import Recall
+from service.index.search_plan import GRAPH_COST, LEAST_WALK, MOST_BREADTH, WALK_MARGIN, Recall
 from service.index.space import Space
 
 # Candidates that are compared with all of their cells beyond those that are wanted.
 _SPARE_ITEMS = 64
 # Fewest cells that each code asks the graph for, and cells for each item that is wanted.
 _BREADTH = {Recall.HIGH: (100, 2.0), Recall.FAST: (32, 1.0)}
-# pgvector's own limit for hnsw.ef_search.
-_MOST_BREADTH = 1000
-# Microseconds on one core for a candidate of the graph, and for a code and a cell that are compared.
-_GRAPH_COST = 25.0
+# Microseconds on one core for a code and a cell that are compared.
 _CELL_COST = 0.1
-_LEAST_WALK = 20_000
-_WALK_MARGIN = 4.0
 
 _EXTENT = """
 SELECT coalesce((SELECT indisvalid FROM pg_index WHERE indexrelid = to_regclass(%(graph)s)), false),
@@ -43,16 +38,12 @@ SELECT id FROM (SELECT id, {score} AS score FROM {cells} WHERE {condition} GROUP
 ORDER BY score DESC, id LIMIT {most}
 """)
 _AMONG = sql.SQL("id IN (SELECT id FROM {items} WHERE {condition})")
-# As in `queries.APPROXIMATE`, the settings hold for this statement alone.
 _NEAREST = sql.SQL("""
 SELECT code.number, cell.id, cell.cosine
 FROM unnest(%(codes)s::halfvec[]) WITH ORDINALITY AS code (local, number)
 CROSS JOIN LATERAL (
     SELECT id, -({half_local} <#> {half_code}) AS cosine FROM {cells} AS one
-    WHERE (SELECT set_config('hnsw.ef_search', %(breadth)s, true)
-               || set_config('hnsw.iterative_scan', 'relaxed_order', true)
-               || set_config('hnsw.max_scan_tuples', %(most)s, true)
-               || set_config('hnsw.scan_mem_multiplier', '8', true)) IS NOT NULL
+    WHERE {settings}
       AND {condition}
     ORDER BY {half_local} <#> {half_code} LIMIT {breadth}
 ) AS cell
@@ -145,14 +136,14 @@ class RegionStatements:
             return None
         condition = self._query.condition
         if condition is None:
-            return _LEAST_WALK
+            return LEAST_WALK
         items = int(row[1]) / self._cells_an_item
         most = fewest_to_walk(items, len(self._codes), self._breadth, self._cells_an_item)
         statement = _PASSING.format(**self._parts, condition=condition.clause, most=sql.Literal(most))
         passing = await (await self._connection.execute(statement, condition.values)).fetchone()
         if passing is None or passing[0] < most:
             return None
-        return max(_LEAST_WALK, round(_WALK_MARGIN * self._breadth * items / most))
+        return max(LEAST_WALK, round(WALK_MARGIN * self._breadth * items / most))
 
     @property
     def _breadth(self) -> int:
@@ -164,7 +155,7 @@ class RegionStatements:
         condition: sql.Composable = sql.SQL("true")
         values: dict[str, object] = {
             "codes": self._codes,
-            "breadth": str(min(_MOST_BREADTH, self._breadth)),
+            "breadth": str(min(MOST_BREADTH, self._breadth)),
             "most": str(most),
         }
         if self._query.condition is not None:
@@ -172,6 +163,7 @@ class RegionStatements:
             values |= self._query.condition.values
         statement = _NEAREST.format(
             **self._parts,
+            settings=queries.WALK_SETTINGS,
             condition=condition,
             half_local=graph.half_precision(self._column, sql.Identifier("one", self._column.column)),
             half_code=graph.half_precision(self._column, sql.Identifier("code", "local")),
@@ -211,7 +203,7 @@ def fewest_to_walk(items: float, codes: int, breadth: int, cells: int) -> int:
         breadth: cells that each code asks for.
         cells: of an item.
     """
-    walk, compare = codes * breadth * items * _GRAPH_COST, codes * cells * _CELL_COST
+    walk, compare = codes * breadth * items * GRAPH_COST, codes * cells * _CELL_COST
     return max(1, round(sqrt(walk / compare)))
 
 

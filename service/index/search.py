@@ -154,6 +154,7 @@ class _Statements:
             condition = sql.SQL("CASE WHEN {} THEN true ELSE false END").format(self._query.condition.clause)
         statement = queries.APPROXIMATE.format(
             **self._parts,
+            settings=queries.WALK_SETTINGS,
             condition=condition,
             half_embedding=graph.half_precision(self._space.embeddings, sql.Identifier("embedding")),
             half_vector=graph.half_precision(self._space.embeddings, sql.SQL("%(vector)s::vector")),

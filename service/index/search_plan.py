@@ -10,15 +10,15 @@ from enum import StrEnum
 # Half precision may swap close neighbours; this many more candidates keep the true ones among them.
 SPARE_CANDIDATES = 32
 # pgvector's own limit for hnsw.ef_search.
-_MOST_BREADTH = 1000
+MOST_BREADTH = 1000
 # Microseconds on one core for a candidate of the graph, a row that the index of metadata finds, and one of
 # all rows. Their ratios alone matter.
-_GRAPH_COST = 25.0
+GRAPH_COST = 25.0
 _INDEXED_COST = 4.0
 _SCANNED_COST = 1.5
 # Rows refused by the filter after which the graph gives up; the search then reads row by row.
-_LEAST_WALK = 20_000
-_WALK_MARGIN = 4.0
+LEAST_WALK = 20_000
+WALK_MARGIN = 4.0
 
 
 class Recall(StrEnum):
@@ -48,7 +48,7 @@ class Walk:
 
 def unfiltered(recall: Recall, k: int) -> Walk:
     """The walk for k neighbours among all items."""
-    return Walk(_breadth(recall, k), _LEAST_WALK)
+    return Walk(_breadth(recall, k), LEAST_WALK)
 
 
 def filtered(recall: Recall, k: int, items: int, share: float, *, indexed: bool) -> Walk | None:
@@ -63,11 +63,11 @@ def filtered(recall: Recall, k: int, items: int, share: float, *, indexed: bool)
     """
     visited = max(_breadth(recall, k), (k + SPARE_CANDIDATES) / share)
     by_row = share * items * _INDEXED_COST if indexed else items * _SCANNED_COST
-    if by_row < visited * _GRAPH_COST:
+    if by_row < visited * GRAPH_COST:
         return None
-    return Walk(min(_MOST_BREADTH, round(visited)), max(_LEAST_WALK, round(_WALK_MARGIN * visited)))
+    return Walk(min(MOST_BREADTH, round(visited)), max(LEAST_WALK, round(WALK_MARGIN * visited)))
 
 
 def _breadth(recall: Recall, k: int) -> int:
     least, factor = _BREADTH[recall]
-    return min(_MOST_BREADTH, max(least, round(factor * (k + SPARE_CANDIDATES))))
+    return min(MOST_BREADTH, max(least, round(factor * (k + SPARE_CANDIDATES))))

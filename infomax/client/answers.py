@@ -82,6 +82,7 @@ def neighbours_of(answer: Mapping[str, Any]) -> Neighbours:
         {kind: mi_map_of({**one, **shared}) for kind, one in maps.items() if "error" not in one},
         {kind: one["error"]["message"] for kind, one in maps.items() if "error" in one},
         None if vector is None else np.asarray(vector, np.float32),
+        answer.get("items_without_regions"),
     )
 
 

@@ -122,6 +122,8 @@ class Neighbours(list[Hit]):
         maps: maps of the query's image by their kind.
         missing_maps: why a kind has no map, in a sentence, by the kind.
         embedding: float32 [D], the vector that was searched by, if asked for.
+        items_without_regions: number of items that a search by a region cannot find, because they were stored
+            without `INFOMAX_INDEX_REGIONS` or as bare vectors; None for other searches.
     """
 
     def __init__(
@@ -131,12 +133,14 @@ class Neighbours(list[Hit]):
         maps: Mapping[str, MiMap] | None = None,
         missing_maps: Mapping[str, str] | None = None,
         embedding: Vector | None = None,
+        items_without_regions: int | None = None,
     ) -> None:
         super().__init__(hits)
         self.model = model
         self.maps = maps or {}
         self.missing_maps = missing_maps or {}
         self.embedding = embedding
+        self.items_without_regions = items_without_regions
 
 
 @dataclass(frozen=True)

@@ -61,7 +61,7 @@ def stats(
         return
     head = (
         *("space", "model", "encoder", "items", "search", "thumbnails", "originals", "bare vectors", "MB"),
-        *("cells", "MB of cells"),
+        *("cells", "MB of cells", "items without cells"),
     )
     print_table(head, (_row(one, content) for one, content in found))
 
@@ -103,6 +103,7 @@ def import_(
 ) -> None:
     """Store the items of exported files. Older items of the same ids are replaced.
 
+    Where the vector is the same, pictures and regions that the file lacks stay.
     An import that was stopped is completed by the same command.
     """
 
@@ -112,6 +113,11 @@ def import_(
                 with Progress("importing") as progress:
                     done = await import_file(connection, path, settings, progress)
                 left = f" {done.dropped:,} originals were left out: set --originals." if done.dropped else ""
+                if done.without_regions:
+                    left += (
+                        f" {done.without_regions:,} items have another vector than before, and so no "
+                        "regions: store their images again."
+                    )
                 typer.echo(
                     f"{done.items:,} items of {done.model} from {shown_path(path)}, {done.originals:,} with "
                     f"originals.{left}"
@@ -205,4 +211,5 @@ def _row(one: ListedSpace, content: SpaceContent) -> tuple[str, ...]:
         f"{shown.bytes / _MEGABYTE:,.1f}",
         f"{shown.cells:,}",
         f"{shown.cell_bytes / _MEGABYTE:,.1f}",
+        f"{shown.items_without_regions:,}",
     )

@@ -1,6 +1,6 @@
 """Many items into a table by COPY, in PostgreSQL's binary format: several times as fast as INSERT.
 
-COPY cannot replace rows, so the older ones of the same ids are removed in the same transaction.
+COPY cannot replace rows, so the older ones of the same ids are locked and removed in the same transaction.
 """
 
 import struct
@@ -15,7 +15,7 @@ from psycopg.types.json import Jsonb
 
 from service.index import queries
 from service.index.binary_copy import copy_rows
-from service.index.cell_rows import write_cells
+from service.index.cell_rows import ids_with_cells, write_cells
 from service.index.items import NewItem
 from service.index.space import Space
 
@@ -75,17 +75,30 @@ async def replace_one(connection: AsyncConnection, space: Space, item: NewItem) 
 async def _copy(connection: AsyncConnection, space: Space, items: Sequence[NewItem]) -> None:
     """Remove what there is under the ids, and copy the items.
 
+    An item whose cells may have to stay is updated instead: those of what is removed go too.
+
     Raises:
         psycopg.errors.UniqueViolation: another writer has stored one of the ids meanwhile.
     """
-    await connection.execute(queries.DELETE_MANY.format(**space.names), [[item.id for item in items]])
-    columns = _COLUMNS if items[0].updated is None else _STAMPED_COLUMNS
-    statement = sql.SQL("COPY {} ({}) FROM STDIN (FORMAT binary)").format(space.table, columns)
-    await copy_rows(connection, statement, _rows(space.number, items))
+    lock = queries.LOCK.format(**space.names)
+    older = {row[0] for row in await (await connection.execute(lock, [[one.id for one in items]])).fetchall()}
+    if older:
+        uncut = [one.id for one in items if one.cells is None and one.width is not None and one.id in older]
+        updated = await ids_with_cells(connection, space, uncut)
+        await _upsert(connection, space, [one for one in items if one.id in updated])
+        items = [one for one in items if one.id not in updated]
+        removed = [one.id for one in items if one.id in older]
+        await connection.execute(queries.DELETE_MANY.format(**space.names), [removed])
+    if items:
+        columns = _COLUMNS if items[0].updated is None else _STAMPED_COLUMNS
+        statement = sql.SQL("COPY {} ({}) FROM STDIN (FORMAT binary)").format(space.table, columns)
+        await copy_rows(connection, statement, _rows(space.number, items))
 
 
 async def _upsert(connection: AsyncConnection, space: Space, items: Sequence[NewItem]) -> None:
     """Store the items one by one: slower, and in no writer's way for long."""
+    if not items:
+        return
     statement = queries.PUT.format(**space.names)
     async with connection.cursor() as cursor:
         await cursor.executemany(statement, [item_values(item) for item in items])

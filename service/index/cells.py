@@ -47,6 +47,11 @@ class CellGrid:
         """Number of columns."""
         return -(-self.patches.columns // self.step)
 
+    @property
+    def count(self) -> int:
+        """Number of cells of an image."""
+        return self.rows * self.columns
+
     def pool(self, local: NDArray[np.float32]) -> NDArray[np.float16]:
         """Pool finite projections of patches [U, M, M] to cells of length one [P, U], row by row."""
         down, across = (range(0, side, self.step) for side in local.shape[1:])

@@ -123,6 +123,7 @@ class SpaceStatistics:
         cells: number of cells, by which parts of images are found.
         cell_bytes: of the cells on disk, with all indexes; not among `bytes`.
         cell_search: as `search`, of the cells.
+        items_without_regions: items that no search by a region finds, because they have no cells.
     """
 
     model: str
@@ -136,6 +137,7 @@ class SpaceStatistics:
     cells: int = 0
     cell_bytes: int = 0
     cell_search: str = "exact"
+    items_without_regions: int = 0
 
 
 @dataclass(frozen=True)

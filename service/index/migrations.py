@@ -181,4 +181,17 @@ SELECT infomax.count_cells('infomax.cells'::regclass);
 SELECT infomax.watch_items('infomax.items'::regclass, 'cells');
 """
 
-MIGRATIONS: tuple[LiteralString, ...] = (_TABLES, _COUNTS, _PICTURES, _CELLS)
+# Cells are those of the vector's image: they stay while the vector does, also when an import or a server that
+# keeps none stores the image again. A bare vector has none.
+_CELLS_OF_VECTORS = """
+CREATE OR REPLACE FUNCTION infomax.forget_cells_of_changed() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    EXECUTE format('DELETE FROM infomax.%I AS cell USING ('
+                   'SELECT older.space, older.id FROM older LEFT JOIN newer USING (space, id) '
+                   'WHERE newer.embedding IS DISTINCT FROM older.embedding OR newer.width IS NULL'
+                   ') AS changed WHERE cell.space = changed.space AND cell.id = changed.id', TG_ARGV[0]);
+    RETURN NULL;
+END $$;
+"""
+
+MIGRATIONS: tuple[LiteralString, ...] = (_TABLES, _COUNTS, _PICTURES, _CELLS, _CELLS_OF_VECTORS)

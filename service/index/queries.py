@@ -33,12 +33,10 @@ FROM {table} WHERE space = {space} AND id = ANY (%s)
 
 DELETE = sql.SQL("DELETE FROM {table} WHERE space = {space} AND id = %s")
 
-# Locks the rows in the order of their ids, as every other writer does.
-DELETE_MANY = sql.SQL("""
-DELETE FROM {table} AS item
-USING (SELECT id FROM {table} WHERE space = {space} AND id = ANY (%s) ORDER BY id FOR UPDATE) AS older
-WHERE item.space = {space} AND item.id = older.id
-""")
+DELETE_MANY = sql.SQL("DELETE FROM {table} WHERE space = {space} AND id = ANY (%s)")
+
+# In the order of their ids, as every other writer does.
+LOCK = sql.SQL("SELECT id FROM {table} WHERE space = {space} AND id = ANY (%s) ORDER BY id FOR UPDATE")
 
 # Ids sort by bytes, so those that begin alike lie side by side in the primary key.
 LIST = sql.SQL("""
@@ -139,7 +137,13 @@ SELECT s.model, s.preprocessing_sha256, s.encoder_sha256, s.dimensions, coalesce
        coalesce(pg_total_relation_size(to_regclass('infomax.cells_' || s.number)), 0),
        CASE WHEN (SELECT indisvalid FROM pg_index
                   WHERE indexrelid = to_regclass('infomax.cells_' || s.number || '_hnsw'))
-            THEN 'hnsw' ELSE 'exact' END
+            THEN 'hnsw' ELSE 'exact' END,
+       (coalesce(n.items, 0) - coalesce(c.cells / greatest(1, (
+           -- All images of a space have as many cells as any one.
+           SELECT count(*) FROM infomax.cells AS cell WHERE cell.space = s.number AND cell.id = (
+               SELECT id FROM infomax.cells AS other WHERE other.space = s.number ORDER BY id LIMIT 1
+           )
+       )), 0))::bigint
 FROM infomax.spaces AS s
 LEFT JOIN (SELECT space, sum(change) AS items FROM infomax.item_counts GROUP BY space) AS n
        ON n.space = s.number

@@ -8,35 +8,51 @@ of their cells.
 """
 
 import asyncio
+from dataclasses import dataclass
 
 import numpy as np
 from psycopg import AsyncConnection
 
 from contract.card import ModelCard
 from contract.placement import place
+from service.index.cell_rows import ItemCells
 from service.index.cells import CellGrid
 from service.index.items import Neighbour
-from service.index.region_statements import ItemCells, RegionQuery, RegionStatements, read_items
-from service.index.regions import Rectangle, places, scores, to_pixels
+from service.index.region_matching import Rectangle, places, scores, to_pixels
+from service.index.region_statements import CellExtent, RegionQuery, RegionStatements
+from service.index.snapshot import snapshot
 from service.index.space import Space
+
+LEAST_SIDE = 0.01
+"""Least width and height of a region in pixels; places of hits are rounded to it."""
+
+
+@dataclass(frozen=True)
+class RegionHits:
+    """What a search by a region has found.
+
+    Attributes:
+        hits: the k items with the best fit, best first, equal ones by id.
+        items: in the index.
+        without_regions: those of them that cannot be found, because they have no cells.
+    """
+
+    hits: list[Neighbour]
+    items: int
+    without_regions: int
 
 
 async def find_region(
     connection: AsyncConnection, space: Space, card: ModelCard, query: RegionQuery
-) -> list[Neighbour]:
-    """The k items with the best fit, best first, equal ones by id."""
-    statements = RegionStatements(connection, space, card, query)
-    rows = await statements.cells_of(await statements.candidates())
+) -> RegionHits:
+    """Search as of one moment: candidates and their cells are read by several statements."""
+    async with snapshot(connection):
+        extent = await CellExtent.read(connection, space, card)
+        statements = RegionStatements(connection, space, card, query, extent)
+        rows = await statements.cells_of(await statements.candidates())
     # This takes milliseconds for many hits; other requests go on meanwhile.
-    return await asyncio.to_thread(_hits, rows, card, query)
-
-
-async def read_cells(
-    connection: AsyncConnection, space: Space, card: ModelCard, item_id: str
-) -> ItemCells | None:
-    """An item with its cells; None where it has none."""
-    found = await read_items(connection, space, card.shapes.critic_units, [item_id])
-    return found[0] if found else None
+    hits = await asyncio.to_thread(_hits, rows, card, query)
+    return RegionHits(hits, extent.items, max(0, extent.items - extent.with_cells))
 
 
 def _hits(candidates: list[ItemCells], card: ModelCard, query: RegionQuery) -> list[Neighbour]:
@@ -56,4 +72,6 @@ def _hits(candidates: list[ItemCells], card: ModelCard, query: RegionQuery) -> l
 
 def _rounded(box: Rectangle) -> tuple[float, float, float, float]:
     left, top = round(box.left, 2), round(box.top, 2)
-    return left, top, round(box.right - left, 2), round(box.bottom - top, 2)
+    sides = (box.right - left, box.bottom - top)
+    width, height = (max(LEAST_SIDE, round(side, 2)) for side in sides)
+    return left, top, width, height

@@ -1,22 +1,20 @@
 """Statements of a search by a region."""
 
 import asyncio
-from collections.abc import Sequence
 from dataclasses import dataclass
 from math import sqrt
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from pgvector import HalfVector
 from psycopg import AsyncConnection, sql
 
 from contract.card import ModelCard
 from service.index import graph, queries
+from service.index.cell_rows import ItemCells, read_cells
 from service.index.cells import CellGrid
 from service.index.filters import Condition
-from service.index.items import Metadata
-from service.index.regions import Region
+from service.index.region_matching import Region
 from service.index.search_plan import GRAPH_COST, LEAST_WALK, MOST_BREADTH, WALK_MARGIN, Recall
 from service.index.space import Space
 
@@ -29,7 +27,8 @@ _CELL_COST = 0.1
 
 _EXTENT = """
 SELECT coalesce((SELECT indisvalid FROM pg_index WHERE indexrelid = to_regclass(%(graph)s)), false),
-       (SELECT coalesce(sum(change), 0) FROM infomax.cell_counts WHERE space = %(space)s)::bigint
+       (SELECT coalesce(sum(change), 0) FROM infomax.cell_counts WHERE space = %(space)s)::bigint,
+       (SELECT coalesce(sum(change), 0) FROM infomax.item_counts WHERE space = %(space)s)::bigint
 """
 _PASSING = sql.SQL("SELECT count(*) FROM (SELECT FROM {items} WHERE {condition} LIMIT {most}) AS passing")
 # The sum over the codes of the best cosine, item by item.
@@ -53,12 +52,6 @@ _PASSES = sql.SQL("""
 CASE WHEN EXISTS (SELECT FROM {items} AS item WHERE item.space = {space} AND item.id = one.id AND {condition})
      THEN true ELSE false END
 """)
-_CELLS_OF = sql.SQL("""
-SELECT id, metadata, width, height,
-       (SELECT string_agg(halfvec_send(local), ''::bytea ORDER BY cell) FROM {cells} AS cell
-        WHERE cell.space = {space} AND cell.id = item.id)
-FROM {items} AS item WHERE space = {space} AND id = ANY (%s)
-""")
 
 
 @dataclass(frozen=True)
@@ -81,33 +74,46 @@ class RegionQuery:
 
 
 @dataclass(frozen=True)
-class ItemCells:
-    """An item with its cells.
+class CellExtent:
+    """What there is to search.
 
     Attributes:
-        id, metadata: of the item.
-        width, height: of its image in pixels, upright.
-        cells: float32 [P, U].
+        graph: whether the cells have a complete graph.
+        items: in the space.
+        with_cells: those of them that have cells.
     """
 
-    id: str
-    metadata: Metadata
-    width: int
-    height: int
-    cells: NDArray[np.float32]
+    graph: bool
+    items: int
+    with_cells: int
+
+    @classmethod
+    async def read(cls, connection: AsyncConnection, space: Space, card: ModelCard) -> "CellExtent":
+        """Read it from the counts, which takes as long for any number of items."""
+        column = space.cells(card.shapes.critic_units)
+        names = {"graph": f"infomax.{column.graph}", "space": space.number}
+        row = await (await connection.execute(_EXTENT, names)).fetchone()
+        graph_is_there, cells, items = (False, 0, 0) if row is None else row
+        return cls(graph_is_there, int(items), int(cells) // CellGrid.of(card).count)
 
 
 class RegionStatements:
     """The statements of one search."""
 
     def __init__(
-        self, connection: AsyncConnection, space: Space, card: ModelCard, query: RegionQuery
+        self,
+        connection: AsyncConnection,
+        space: Space,
+        card: ModelCard,
+        query: RegionQuery,
+        extent: CellExtent,
     ) -> None:
         self._connection = connection
+        self._extent = extent
         self._space = space
         self._column = space.cells(card.shapes.critic_units)
         self._query = query
-        self._cells_an_item = CellGrid.of(card).rows * CellGrid.of(card).columns
+        self._cells_an_item = CellGrid.of(card).count
         self._codes = [HalfVector(code) for code in query.region.codes.codes]
         self._parts: dict[str, sql.Composable] = {
             "cells": space.cells_table,
@@ -126,18 +132,16 @@ class RegionStatements:
 
     async def cells_of(self, ids: list[str]) -> list[ItemCells]:
         """These items with their cells."""
-        return await read_items(self._connection, self._space, self._column.dimensions, ids)
+        return await read_cells(self._connection, self._space, self._column.dimensions, ids)
 
     async def _choose_walk(self) -> int | None:
         """How many cells each code may visit in the graph; None where there is none, or all are faster."""
-        names = {"graph": f"infomax.{self._column.graph}", "space": self._space.number}
-        row = await (await self._connection.execute(_EXTENT, names)).fetchone()
-        if row is None or not row[0]:
+        if not self._extent.graph:
             return None
         condition = self._query.condition
         if condition is None:
             return LEAST_WALK
-        items = int(row[1]) / self._cells_an_item
+        items = self._extent.with_cells
         most = fewest_to_walk(items, len(self._codes), self._breadth, self._cells_an_item)
         statement = _PASSING.format(**self._parts, condition=condition.clause, most=sql.Literal(most))
         passing = await (await self._connection.execute(statement, condition.values)).fetchone()
@@ -226,27 +230,3 @@ def ranked(rows: list[tuple[Any, ...]], codes: int) -> list[str]:
     np.maximum.at(known, (places, columns), values)
     order = np.argsort(-known.mean(axis=1), kind="stable")
     return [str(names[place]) for place in order]
-
-
-async def read_items(
-    connection: AsyncConnection, space: Space, units: int, ids: list[str]
-) -> list[ItemCells]:
-    """Items with their cells; those without are left out."""
-    statement = _CELLS_OF.format(cells=space.cells_table, items=space.table, space=sql.Literal(space.number))
-    rows = await (await connection.execute(statement, [ids], binary=True)).fetchall()
-    return await asyncio.to_thread(_unpacked, rows, units)
-
-
-def _unpacked(rows: Sequence[tuple[Any, ...]], units: int) -> list[ItemCells]:
-    return [
-        ItemCells(item_id, metadata, width, height, _vectors(packed, units))
-        for item_id, metadata, width, height, packed in rows
-        if packed is not None
-    ]
-
-
-def _vectors(packed: bytes, units: int) -> NDArray[np.float32]:
-    """Cells as pgvector sends them: each its length, an unused number, and halves in network order."""
-    fields = np.frombuffer(packed, ">u2").reshape(-1, 2 + units)
-    halves = np.ascontiguousarray(fields[:, 2:]).view(">f2")
-    return halves.astype(np.float32)

@@ -12,6 +12,7 @@ from contract.card import ModelCard
 from contract.precision import Precision
 from service import tracing
 from service.index import bulk, queries
+from service.index.cell_rows import ItemCells, read_cells
 from service.index.connection import BoundedConnection
 from service.index.database import Database
 from service.index.errors import IndexUnavailableError
@@ -27,8 +28,8 @@ from service.index.items import (
 )
 from service.index.plane import SampledItem
 from service.index.recall_sample import RecallSample
-from service.index.region_search import find_region, read_cells
-from service.index.region_statements import ItemCells, RegionQuery
+from service.index.region_search import RegionHits, find_region
+from service.index.region_statements import RegionQuery
 from service.index.search import Query, SearchMemory, find
 from service.index.space import Space, find_or_create, identity_of, keep_cells
 from service.index.upkeep import Upkeep
@@ -185,7 +186,7 @@ class Index:
             self._nearest.observe(1 - hits[0].score)
         return hits
 
-    async def search_region(self, query: RegionQuery) -> list[Neighbour]:
+    async def search_region(self, query: RegionQuery) -> RegionHits:
         """The k items that hold what is most like a region, best first, equal ones by id.
 
         Only for an index with regions.
@@ -197,7 +198,8 @@ class Index:
     async def cells(self, item_id: str) -> ItemCells | None:
         """The cells of an item; None where it has none. Only for an index with regions."""
         async with self._connection("cells") as (connection, space):
-            return await read_cells(connection, space, self._card, item_id)
+            found = await read_cells(connection, space, self._card.shapes.critic_units, [item_id])
+        return found[0] if found else None
 
     async def statistics(self) -> IndexStatistics:
         """What the database holds, for this and every other model version."""

@@ -17,6 +17,7 @@ from psycopg import AsyncConnection, sql
 from contract.progress import Progress
 from service.index.items import Metadata, NewItem
 from service.index.originals import OriginalsFolder
+from service.index.snapshot import snapshot
 from service.index_jobs.access import IndexJobError
 from service.index_jobs.byte_groups import byte_groups
 from service.index_jobs.item_table import batch_of, schema_of
@@ -146,8 +147,7 @@ async def export(
     try:
         file = ExportFile(path, schema, overwrite=overwrite)
         try:
-            async with connection.transaction():
-                await connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
+            async with snapshot(connection):
                 async for items in reader.items():
                     file.write(batch_of(items, schema))
                     progress.update(reader.done.items, chosen.statistics.items)

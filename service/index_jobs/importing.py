@@ -12,8 +12,8 @@ from psycopg import AsyncConnection
 
 from contract.artefact import open_artefact
 from contract.progress import Progress
-from service.index import bulk
 from service.index.items import NewItem
+from service.index.merging import merge
 from service.index.originals import OriginalsFolder
 from service.index.space import ModelIdentity, find_or_create, identity_of
 from service.index_jobs.access import IndexJobError
@@ -35,18 +35,22 @@ class Imported:
         items: rows stored, those that replaced older ones included.
         originals: with their originals.
         dropped: whose originals were left out, because none are kept here.
+        without_regions: that had cells, and have none because their vector is another one now.
     """
 
     model: str
     items: int = 0
     originals: int = 0
     dropped: int = 0
+    without_regions: int = 0
 
 
 async def import_file(
     connection: AsyncConnection, path: Path, settings: Settings, progress: Progress
 ) -> Imported:
-    """Store every row, an older item of the same id is replaced; a repeated import changes nothing.
+    """Store every row in place of an older item of the same id; a repeated import changes nothing.
+
+    An older item with the same vector keeps what the file lacks: cells, thumbnail, original.
 
     Raises:
         IndexJobError: the file cannot be read, is of a model that is not here, or a row breaks a rule; rows
@@ -65,7 +69,7 @@ async def import_file(
                 for batch in file.iter_batches(_ROWS_STORED, row_groups=[group]):
                     found = {item.id: item for item in items_of(batch, done.items + 1, source)}
                     kept = [await keeper.keep(found[item_id], done) for item_id in sorted(found)]
-                    await bulk.replace(connection, space, kept)
+                    done.without_regions += await merge(connection, space, kept)
                     done.items += batch.num_rows
                     progress.update(done.items, total)
     except (OSError, pa.ArrowException) as error:

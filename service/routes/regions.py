@@ -4,6 +4,7 @@ from time import perf_counter
 from typing import Any
 
 import numpy as np
+import orjson
 from fastapi import Request, Response
 from pydantic import Field
 
@@ -12,8 +13,9 @@ from contract.placement import place
 from service.errors import ServiceError
 from service.index.cells import CellGrid
 from service.index.items import check_id
+from service.index.region_matching import LocalCodes, Rectangle, Region, to_patches
+from service.index.region_search import LEAST_SIDE
 from service.index.region_statements import RegionQuery
-from service.index.regions import LocalCodes, Rectangle, Region, to_patches
 from service.inference.results import Stages, Want
 from service.inputs.images import Payload
 from service.inputs.parameters import JsonPairs, JsonVector, refused
@@ -27,8 +29,9 @@ from service.routes.search_parameters import SearchParameters
 from service.routes.whole import embed_all
 from service.runtime import runtime_of
 
-# Boxes are answered with two digits, which may round beyond the edge of an image.
-_ROUNDING = 0.01
+# No image has as many pixels along a side.
+_MOST = 10**9
+_SHOWN = 40
 
 
 class RegionParameters(SearchParameters):
@@ -77,8 +80,12 @@ async def search_regions(
             as `Pipeline.embed`.
     """
     parameters: RegionParameters = payload.parameters
-    name = "region" if parameters.patches is None else "patches"
-    for what, present in {**unfit, "patches": name == "patches" and parameters.region is not None}.items():
+    if parameters.region is not None and parameters.patches is not None:
+        raise refused(
+            f"Both region, {_shown(parameters.region)}, and patches, {_shown(parameters.patches)}, say which "
+            "part to search by, and at most one of them may. Leave the other out."
+        )
+    for what, present in unfit.items():
         if present:
             raise refused(f"{what} does not combine with a search by region. Leave one of them out.")
     if media_type == accept.PNG:
@@ -97,9 +104,21 @@ async def search_regions(
     region = await _region(request, served, payload, route, wanted, stages)
     started = perf_counter()
     query = RegionQuery(region, reach, condition, parameters.thoroughness, parameters.min_score)
-    hits = (await served.index.search_region(query))[parameters.offset :]
+    found = await served.index.search_region(query)
     searched = perf_counter()
-    content = dump({"model": served.id, "neighbours": neighbours_json(hits)})
+    if found.items and found.without_regions == found.items:
+        raise ServiceError(
+            422,
+            "regions_not_kept",
+            f"None of the {found.items:,} items of the model {served.id} has local codes: they were stored "
+            "without INFOMAX_INDEX_REGIONS, or as bare vectors. Store their images again.",
+        )
+    answer = {
+        "model": served.id,
+        "neighbours": neighbours_json(found.hits[parameters.offset :]),
+        "items_without_regions": found.without_regions,
+    }
+    content = dump(answer)
     headers = server_timing(stages, search=searched - started, serialise=perf_counter() - searched)
     return Response(content, headers=headers, media_type=media_type)
 
@@ -123,7 +142,8 @@ async def _region(
     if not isinstance(wanted, Rectangle):
         return _of_patches(codes, wanted, CellGrid.of(card), by_cells=payload.parameters.id is not None)
     width, height = size
-    if wanted.right > width + _ROUNDING or wanted.bottom > height + _ROUNDING:
+    # Places of hits are rounded, maybe beyond the edge of an image.
+    if wanted.right > width + LEAST_SIDE or wanted.bottom > height + LEAST_SIDE:
         raise invalid_region(
             f"The region ends at x = {wanted.right:g}, y = {wanted.bottom:g}. "
             f"Choose one within the image, which has {width} x {height} pixels, upright."
@@ -131,8 +151,9 @@ async def _region(
     box = to_patches(wanted, card.patch_grid, place(card.preprocessing, size))
     if box.is_empty:
         raise invalid_region(
-            f"The model {served.id} sees nothing of the region: it cuts the edges of an image off. "
-            "Choose a region nearer to the middle."
+            f"The model {served.id} cuts the edges of an image off, and so all of the region from "
+            f"x = {wanted.left:g}, y = {wanted.top:g} to x = {wanted.right:g}, y = {wanted.bottom:g}. "
+            "Choose one nearer to the middle."
         )
     return Region(codes.inside(box), box)
 
@@ -170,16 +191,22 @@ def _box(value: object) -> Rectangle:
         ServiceError: 422 `invalid_region`.
     """
     if not isinstance(value, list) or len(value) != 4 or not set(map(type, value)) <= {int, float}:
-        raise invalid_region("A region is four numbers: [x, y, width, height] in pixels of the image.")
-    x, y, width, height = (float(number) if abs(number) < 1e9 else np.inf for number in value)
-    box = Rectangle(x, y, x + width, y + height)
-    if not np.isfinite([x, y, width, height]).all():
-        raise invalid_region("A number of the region is too large for any image. Write it in pixels.")
-    if width <= 0 or height <= 0:
-        raise invalid_region(f"The region has the size {width:g} x {height:g}. Choose one above 0.")
+        raise invalid_region(
+            f"The region is {_shown(value)}. Write four numbers: [x, y, width, height] in pixels."
+        )
+    if max(map(abs, value)) >= _MOST:
+        raise invalid_region(
+            f"The region {_shown(value)} has a number of {_MOST:,} or more. Write it in pixels of the image."
+        )
+    x, y, width, height = map(float, value)
+    if width < LEAST_SIDE or height < LEAST_SIDE:
+        raise invalid_region(
+            f"The region has {width:g} x {height:g} pixels, and the least of either is {LEAST_SIDE:g}. "
+            "Choose a larger one."
+        )
     if x < 0 or y < 0:
         raise invalid_region(f"The region begins at x = {x:g}, y = {y:g}. The least of either is 0.")
-    return box
+    return Rectangle(x, y, x + width, y + height)
 
 
 def _patches(value: object, grid: PatchGrid) -> list[tuple[int, int]]:
@@ -188,14 +215,19 @@ def _patches(value: object, grid: PatchGrid) -> list[tuple[int, int]]:
     Raises:
         ServiceError: 422 `invalid_region`.
     """
-    if not isinstance(value, list) or not value or not all(map(_is_pair, value)):
-        raise invalid_region("patches is a list of at least one [row, column], integers counted from 0.")
+    if not isinstance(value, list) or not value:
+        raise invalid_region(f"patches is {_shown(value)}. Write a list of at least one [row, column].")
     most = grid.rows * grid.columns
     if len(value) > most:
         raise invalid_region(
             f"patches holds {len(value):,} patches, maps of this model {most}. Name each once."
         )
-    for row, column in value:
+    for number, pair in enumerate(value):
+        if not _is_pair(pair):
+            raise invalid_region(
+                f"patches[{number}] is {_shown(pair)}. Write [row, column], two integers counted from 0."
+            )
+        row, column = pair
         if not (0 <= row < grid.rows and 0 <= column < grid.columns):
             raise invalid_region(
                 f"There is no patch [{row}, {column}]: maps of this model have {grid.rows} rows and "
@@ -206,3 +238,9 @@ def _patches(value: object, grid: PatchGrid) -> list[tuple[int, int]]:
 
 def _is_pair(value: object) -> bool:
     return isinstance(value, list) and len(value) == 2 and set(map(type, value)) == {int}
+
+
+def _shown(value: object) -> str:
+    """Write a value as JSON, its first characters where it is long."""
+    text = ascii(orjson.dumps(value).decode())[1:-1]
+    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}..."

@@ -34,6 +34,8 @@ def with_cells(card: ModelCard, count: int, seed: int = 0) -> list[NewItem]:
         NewItem(
             f"{number:06}",
             vector,
+            width=32,
+            height=32,
             cells=CellGrid.of(card).pool(rng.standard_normal((UNITS, GRID, GRID)).astype(np.float32)),
         )
         for number, vector in enumerate(directions(card, count, seed))
@@ -86,10 +88,10 @@ def test_cells_are_stored_as_they_are_by_one_and_by_many(index_url: str, card: M
 
 
 BY_SQL = [
-    ("UPDATE infomax.items SET metadata = '{}'", 6),
+    ("UPDATE infomax.items SET metadata = '{}', updated = now()", 6),
     ("DELETE FROM infomax.items WHERE id = '000009'", 5),
     ("DELETE FROM infomax.items_1 WHERE id = '000008'", 4),
-    ("UPDATE infomax.items SET updated = now() WHERE id = '000007'", 3),
+    ("UPDATE infomax.items SET width = NULL WHERE id = '000007'", 3),
     ("UPDATE infomax.items_1 SET embedding = embedding + embedding WHERE id = '000006'", 2),
     ("TRUNCATE infomax.items_1", 0),
 ]
@@ -97,7 +99,7 @@ BY_SQL = [
 
 def test_what_is_overwritten_or_deleted_leaves_no_cells(index_url: str, card: ModelCard) -> None:
     items = with_cells(card, 10)
-    bare = [replace(item, cells=None) for item in items]
+    bare = [NewItem(item.id, item.vector) for item in items]
 
     async def run() -> None:
         async with opened(index_url, card, regions=True) as index:
@@ -119,6 +121,36 @@ def test_what_is_overwritten_or_deleted_leaves_no_cells(index_url: str, card: Mo
                 run_sql(index_url, statement)
                 assert len(stored(index_url)) == rest, statement
                 assert await counted(index) == rest * GRID * GRID, statement
+
+    asyncio.run(run())
+
+
+def test_cells_stay_with_their_vector_where_a_server_without_regions_stores_the_image_again(
+    index_url: str, card: ModelCard
+) -> None:
+    items = with_cells(card, 12)
+    same = [replace(item, cells=None, metadata={"again": 1}) for item in items[:6]]
+    other = [replace(item, cells=None) for item in with_cells(card, 12, seed=1)[6:10]]
+
+    async def run() -> None:
+        async with opened(index_url, card, regions=True) as index, opened(index_url, card) as without:
+            await index.put(items)
+            before = stored(index_url)
+            await without.put([same[0]])
+            await without.put([other[0]])
+            # Together: images of every kind, new ones, and one that brings cells of its own.
+            renewed = with_cells(card, 12, seed=1)[11]
+            await without.put([*same[1:], *other[1:], renewed, replace(same[0], id="new")])
+            left = [item.id for item in (*same, items[10])]
+            after = stored(index_url)
+            assert sorted(after) == sorted([*left, renewed.id])
+            for name in left:
+                np.testing.assert_array_equal(after[name], before[name])
+            assert await counted(index) == 8 * GRID * GRID
+            assert len(await index.list_items("", "", 100)) == 13
+            found = await index.get(same[3].id)
+            assert found is not None
+            assert found.metadata == {"again": 1}
 
     asyncio.run(run())
 

@@ -21,6 +21,7 @@ STATEMENTS: dict[str, tuple[sql.SQL, Sequence[object] | dict[str, object]]] = {
     "pictures": (queries.PICTURES, [IDS]),
     "delete": (queries.DELETE, IDS[:1]),
     "delete many": (queries.DELETE_MANY, [IDS]),
+    "lock": (queries.LOCK, [IDS]),
     "list from the beginning": (queries.LIST, {"prefix": "", "after": "", "limit": 10}),
     "list from the middle": (queries.LIST, {"prefix": "00", "after": "002500", "limit": 10}),
 }

@@ -4,6 +4,7 @@ import asyncio
 from pathlib import Path
 
 import numpy as np
+import psycopg
 import pytest
 from numpy.typing import NDArray
 
@@ -16,8 +17,7 @@ from service.index.cells import CellGrid
 from service.index.database import Database
 from service.index.filters import compile_filter
 from service.index.items import NewItem
-from service.index.region_statements import RegionQuery, fewest_to_walk, ranked
-from service.index.regions import (
+from service.index.region_matching import (
     MOST_CODES,
     LocalCodes,
     Rectangle,
@@ -27,9 +27,10 @@ from service.index.regions import (
     to_patches,
     to_pixels,
 )
+from service.index.region_statements import RegionQuery, fewest_to_walk, ranked
 from service.index.search_plan import Recall
 from service.index.store import Index
-from tests.service.index_session import directions, graph_use, tiny_card
+from tests.service.index_session import directions, graph_use, opened, tiny_card
 from tests.tiny_model import GRID, UNITS
 
 PATCHES = PatchGrid(rows=14, columns=14, stride=16, receptive_field=448, first_centre=8)
@@ -111,17 +112,78 @@ def test_the_graph_is_walked_where_many_pass() -> None:
     assert fewest_to_walk(1_000_000, 32, 1000, 49) > many
 
 
+def stored_items(card: ModelCard, count: int) -> list[NewItem]:
+    """Items of images, whose projections are `local` of their number."""
+    grid = CellGrid.of(card)
+    return [
+        NewItem(
+            f"{number:02}",
+            vector,
+            {"odd": number % 2},
+            width=32,
+            height=32,
+            cells=grid.pool(local(number, UNITS, GRID)),
+        )
+        for number, vector in enumerate(directions(card, count))
+    ]
+
+
+CHANGES = ["UPDATE infomax.items SET metadata = '{\"odd\": 0}'", "DELETE FROM infomax.items"]
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_what_changes_during_a_search_is_as_it_was_before(
+    change: str, index_url: str, card: ModelCard, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    candidates = region_statements.RegionStatements.candidates
+
+    async def change_after(statements: region_statements.RegionStatements) -> list[str]:
+        found = await candidates(statements)
+        async with await psycopg.AsyncConnection.connect(index_url) as other:
+            await other.execute(change)
+        return found
+
+    async def run() -> None:
+        async with opened(index_url, card, regions=True) as index:
+            await index.put(stored_items(card, 10))
+            query = RegionQuery(
+                region_of(local(1, UNITS, GRID), Rectangle(0, 0, 4, 4)), 5, compile_filter({"odd": 1})
+            )
+            before = await index.search_region(query)
+            assert len(before.hits) == 5
+            with monkeypatch.context() as patched:
+                patched.setattr(region_statements.RegionStatements, "candidates", change_after)
+                assert await index.search_region(query) == before
+            assert (await index.search_region(query)).hits == []
+
+    asyncio.run(run())
+
+
+def test_an_item_has_a_score_of_one_to_itself(index_url: str, card: ModelCard) -> None:
+    grid = CellGrid.of(card)
+
+    async def run() -> None:
+        async with opened(index_url, card, regions=True) as index:
+            await index.put(stored_items(card, 30))
+            for number in range(30):
+                found = await index.cells(f"{number:02}")
+                assert found is not None
+                np.testing.assert_allclose(np.linalg.norm(found.cells, axis=1), 1, atol=1e-7)
+                codes = LocalCodes.of_cells(found.cells, grid)
+                box = Rectangle(0, 0, 4, 4)
+                (first, *_) = (await index.search_region(RegionQuery(Region(codes.inside(box), box), 5))).hits
+                assert first.id == f"{number:02}"
+                assert first.score == pytest.approx(1, abs=1e-6)
+
+    asyncio.run(run())
+
+
 @pytest.mark.parametrize("fewest", [1, 10**6])
 def test_a_filter_holds_on_either_way(
     fewest: int, index_url: str, card: ModelCard, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(region_statements, "fewest_to_walk", lambda *_: fewest)
-    grid = CellGrid.of(card)
-    locals_ = [local(seed, UNITS, GRID) for seed in range(60)]
-    items = [
-        NewItem(f"{number:02}", vector, {"odd": number % 2}, width=32, height=32, cells=grid.pool(codes))
-        for number, (vector, codes) in enumerate(zip(directions(card, 60), locals_, strict=True))
-    ]
+    items = stored_items(card, 60)
 
     async def run() -> None:
         database = Database(index_url)
@@ -130,12 +192,12 @@ def test_a_filter_holds_on_either_way(
         await index.put(items)
         await index.maintain()
         for seed in range(10):
-            region = region_of(locals_[seed], Rectangle(0, 0, 4, 4))
+            region = region_of(local(seed, UNITS, GRID), Rectangle(0, 0, 4, 4))
             for condition in (compile_filter({"odd": 1}), compile_filter({"odd": 2})):
                 exact = RegionQuery(region, 5, condition, Recall.EXACT)
                 found = await index.search_region(RegionQuery(region, 5, condition))
                 assert found == await index.search_region(exact)
-                assert all(hit.metadata == {"odd": 1} for hit in found)
+                assert all(hit.metadata == {"odd": 1} for hit in found.hits)
         await database.close()
 
     asyncio.run(run())

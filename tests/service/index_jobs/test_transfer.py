@@ -2,15 +2,18 @@
 
 import asyncio
 import hashlib
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import orjson
+import psycopg
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
 from contract.card import ModelCard
+from service.index.cells import CellGrid
 from service.index.items import NewItem, StoredPicture
 from service.index.originals import OriginalsFolder
 from service.index.schema import migrate
@@ -18,6 +21,7 @@ from service.index.search import Query
 from service.index_jobs import exporting, importing
 from tests.service.index_jobs.conftest import Command, ended_well, refused
 from tests.service.index_session import directions, opened
+from tests.tiny_model import GRID, UNITS
 
 COUNT = 60
 
@@ -40,9 +44,9 @@ def stored_items(card: ModelCard) -> list[NewItem]:
     return items
 
 
-def put(url: str, card: ModelCard, items: list[NewItem]) -> None:
+def put(url: str, card: ModelCard, items: list[NewItem], *, regions: bool = False) -> None:
     async def run() -> None:
-        async with opened(url, card) as index:
+        async with opened(url, card, regions=regions) as index:
             await index.put(items)
 
     asyncio.run(run())
@@ -120,6 +124,50 @@ def test_originals_of_a_folder_go_into_the_file_and_out_of_it(
     found = asyncio.run(pictures())
     assert (found["kept"].original, found["kept"].original_sha256) == (None, digest)
     assert (found["lost"].thumbnail, found["lost"].original_sha256) == (b"small", None)
+
+
+def test_an_import_over_the_same_images_takes_nothing_away(
+    index_url: str, card: ModelCard, tiny_models: Path, command: Command, tmp_path: Path
+) -> None:
+    grid = CellGrid.of(card)
+    rng = np.random.default_rng(0)
+    cells = [grid.pool(rng.standard_normal((UNITS, GRID, GRID)).astype(np.float32)) for _ in range(COUNT)]
+    items = [
+        item if item.width is None else replace(item, cells=one)
+        for item, one in zip(stored_items(card), cells, strict=True)
+    ]
+    full, bare = tmp_path / "full.parquet", tmp_path / "bare.parquet"
+    options = ("--models-dir", tiny_models)
+
+    put(index_url, card, items, regions=True)
+    ended_well(command(index_url, "export", full))
+    ended_well(command(index_url, "export", bare, "--no-pictures"))
+    before = rows(index_url)
+    for file in (full, bare):
+        assert "regions" not in ended_well(command(index_url, "import", file, *options))
+        # Not even written: that would add each to the graph once more.
+        assert rows(index_url) == before
+    # What has changed since: metadata are those of the file, and another vector is another image.
+    changed = [replace(items[1], metadata={"since": 1}), replace(items[2], vector=-items[2].vector)]
+    put(index_url, card, changed, regions=True)
+    said = ended_well(command(index_url, "import", bare, *options))
+    assert " 1 items have another vector than before, and so no regions: store their images again." in said
+    now = rows(index_url)
+    assert {name for name in before if now[name][1:] != before[name][1:]} == {items[2].id}
+    assert now[items[2].id][1:] == (None, None, None)
+
+
+def rows(url: str) -> dict[str, tuple[object, ...]]:
+    """Version of each row, its pictures and its cells, by the id."""
+    with psycopg.connect(url) as connection:
+        return {
+            row[0]: row[1:]
+            for row in connection.execute(
+                "SELECT id, xmin::text, thumbnail, original_sha256, "
+                "(SELECT string_agg(cell || local::text, ' ' ORDER BY cell) "
+                " FROM infomax.cells AS one WHERE one.id = item.id) FROM infomax.items AS item"
+            )
+        }
 
 
 def test_no_pictures_are_written_where_none_are_wanted(

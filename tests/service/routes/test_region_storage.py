@@ -48,6 +48,28 @@ def test_an_image_has_cells_and_what_replaces_it_has_its_own(tiny_models: Path, 
     asyncio.run(scenario())
 
 
+def test_items_without_cells_are_counted(tiny_models: Path, index_url: str) -> None:
+    async def counted(http: httpx.AsyncClient) -> tuple[int, int]:
+        (space,) = (await http.get("/v1/index")).json()["spaces"]
+        return space["items"], space["items_without_regions"]
+
+    async def scenario() -> None:
+        async with client(tiny_models, index_url) as http:
+            for seed in range(3):
+                await http.put(f"/v1/items/{seed}", content=photo(seed))
+            assert await counted(http) == (3, 3)
+        async with client(tiny_models, index_url, index_regions=True) as http:
+            assert await counted(http) == (3, 3)
+            for seed in range(1, 5):
+                await http.put(f"/v1/items/{seed}", content=photo(seed))
+            await http.put("/v1/items/bare", json={"vector": [1.0] * EMBEDDING})
+            assert await counted(http) == (6, 2)
+            await http.delete("/v1/items/0")
+            assert await counted(http) == (5, 1)
+
+    asyncio.run(scenario())
+
+
 def test_by_default_none_are_kept(tiny_models: Path, index_url: str) -> None:
     async def scenario() -> None:
         async with client(tiny_models, index_url) as http:

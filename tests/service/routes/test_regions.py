@@ -94,7 +94,7 @@ def test_an_item_is_searched_by_its_own_cells(tiny_models: Path, index_url: str)
             for region in ({"region": [0, 0, 16, 16]}, {"patches": [[0, 0], [1, 1], [2, 2], [3, 3]]}):
                 first, second, *_ = await search(http, json={"id": "a", **region})
                 assert (first["id"], first["region"]) == ("a", [0, 0, 16, 16])
-                assert first["score"] == pytest.approx(1, abs=1e-3)
+                assert first["score"] == pytest.approx(1, abs=1e-6)
                 assert (second["id"], second["region"]) == ("b", [16, 8, 16, 16])
 
     asyncio.run(scenario())
@@ -110,7 +110,7 @@ def test_a_part_between_the_middles_of_patches_is_searched_by_the_nearest(
                 http, content=photo(3, image_format="PNG"), params={"region": "[8.5, 8.5, 0.5, 0.5]"}
             )
             assert first["id"] == "03"
-            assert first["score"] == pytest.approx(1, abs=1e-3)
+            assert first["score"] == pytest.approx(1, abs=1e-6)
 
     asyncio.run(scenario())
 
@@ -164,15 +164,16 @@ def test_the_graph_finds_what_a_comparison_of_all_finds(tiny_models: Path, index
 
 
 BAD = [
-    ("[0, 0, 16]", "four numbers"),
+    ("[0, 0, 16]", "The region is [0,0,16]. Write four numbers"),
     ("[0, 0, 16, true]", "four numbers"),
     ('[0, 0, 16, "16"]', "four numbers"),
     ("{}", "four numbers"),
     ("[0, 0, 0, 16]", "0 x 16"),
     ("[0, 0, 16, -1]", "16 x -1"),
+    ("[20, 20, 1e-300, 16]", "1e-300 x 16 pixels, and the least of either is 0.01. Choose a larger one."),
     ("[-1, 0, 16, 16]", "x = -1"),
     ("[20, 20, 13, 4]", "32 x 32"),
-    ("[0, 0, 1e300, 4]", "too large"),
+    ("[0, 0, 1e300, 4]", "has a number of 1,000,000,000 or more"),
     ("[0, 1e999, 4, 4]", None),
     ("[0, NaN, 4, 4]", None),
 ]
@@ -195,14 +196,23 @@ def test_a_bad_region_is_refused(region: str, says: str | None, tiny_models: Pat
     asyncio.run(scenario())
 
 
-@pytest.mark.parametrize(
-    "patches", ["[]", "[[0]]", "[[0, 8]]", "[[-1, 0]]", "[[0.5, 1]]", "3", str([[0, 0]] * 65)]
-)
-def test_bad_patches_are_refused(patches: str, tiny_models: Path, index_url: str) -> None:
+BAD_PATCHES = [
+    ("[]", "patches is []."),
+    ("3", "patches is 3."),
+    ("[[0, 0], [0]]", "patches[1] is [0]."),
+    ("[[0.5, 1]]", "patches[0] is [0.5,1]."),
+    ("[[0, 8]]", "no patch [0, 8]"),
+    ("[[-1, 0]]", "no patch [-1, 0]"),
+    (str([[0, 0]] * 65), "65 patches"),
+]
+
+
+def test_bad_patches_are_refused_with_the_value(tiny_models: Path, index_url: str) -> None:
     async def scenario() -> None:
         async with client(tiny_models, index_url, **ON) as http:
-            answer = await http.post(ROUTE, content=photo(), params={"patches": patches})
-            check_refusal(answer, 422, "invalid_region", "patch")
+            for patches, says in BAD_PATCHES:
+                answer = await http.post(ROUTE, content=photo(), params={"patches": patches})
+                check_refusal(answer, 422, "invalid_region", says)
 
     asyncio.run(scenario())
 
@@ -219,10 +229,12 @@ def test_what_does_not_combine_is_named(tiny_models: Path, index_url: str) -> No
                 ({"embedding": True}, "embedding"),
                 ({"positive": [{"id": "01"}]}, "positive"),
                 ({"negative": [{"id": "01"}]}, "negative"),
-                ({"patches": [[0, 0]]}, "patches"),
             ):
                 answer = await http.post(ROUTE, json={"id": "00", "region": region, **more})
                 check_refusal(answer, 422, "invalid_parameter", f"{name} does not combine")
+            both = await http.post(ROUTE, json={"id": "00", "region": region, "patches": [[0, 0]]})
+            says = "Both region, [0,0,16,16], and patches, [[0,0]], say"
+            check_refusal(both, 422, "invalid_parameter", says)
             vector = {"vector": [1.0] * EMBEDDING, "region": region}
             check_refusal(await http.post(ROUTE, json=vector), 422, "invalid_parameter", "vector does not")
             picture = await http.post(
@@ -248,6 +260,31 @@ def test_what_has_no_local_codes_is_said(tiny_models: Path, index_url: str) -> N
             check_refusal(answer, 422, "regions_not_kept", "'00' has no local codes")
             answer = await http.post(ROUTE, json={**query, "id": "none"})
             check_refusal(answer, 404, "item_not_found", "none")
-            assert await search(http, content=photo(), params={"region": "[0, 0, 16, 16]"}) == []
+            region = {"region": "[0, 0, 16, 16]"}
+            answer = await http.post(ROUTE, content=photo(), params=region)
+            check_refusal(answer, 422, "regions_not_kept", "None of the 2 items of the model tiny/1")
+            await http.put("/v1/items/01", content=photo(1))
+            found = (await http.post(ROUTE, content=photo(), params=region)).json()
+            assert ([hit["id"] for hit in found["neighbours"]], found["items_without_regions"]) == (["01"], 1)
+
+    asyncio.run(scenario())
+
+
+def test_a_region_of_nothing_is_found_nowhere(tiny_models: Path, index_url: str) -> None:
+    async def scenario() -> None:
+        async with client(tiny_models, index_url, **ON) as http:
+            answer = await http.post(ROUTE, content=photo(), params={"region": "[0, 0, 16, 16]"})
+            assert answer.json() == {"model": "tiny/1", "neighbours": [], "items_without_regions": 0}
+
+    asyncio.run(scenario())
+
+
+def test_a_place_is_large_enough_to_search_by(tiny_models: Path, index_url: str) -> None:
+    async def scenario() -> None:
+        async with client(tiny_models, index_url, **ON) as http:
+            await fill(http, 1)
+            large = encoded(landscape(SIDE, SIDE).resize((3200, 3200)))
+            first, *_ = await search(http, content=large, params={"region": "[1600, 1600, 0.3, 0.3]"})
+            await search(http, json={"id": "00", "region": first["region"]})
 
     asyncio.run(scenario())

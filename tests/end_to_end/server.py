@@ -89,10 +89,10 @@ class Server:
         """Its worker processes that run now."""
         return [child for child in psutil.Process(self.pid).children() if _is_worker(child)]
 
-    def wait_until_ready(self) -> "Server":
+    def wait_until_ready(self, seconds: float = _START_SECONDS) -> "Server":
         """Wait until it says that it is ready, and its /readyz says so too."""
-        wait_for(self._has_announced, self)
-        wait_for(self.is_ready, self)
+        wait_for(self._has_announced, self, seconds)
+        wait_for(self.is_ready, self, seconds)
         return self
 
     def is_ready(self) -> bool:
@@ -158,9 +158,9 @@ def serving(models: Path, folder: Path, /, **settings: object) -> Iterator[Serve
         yield server.wait_until_ready()
 
 
-def wait_for(condition: Callable[[], bool], server: Server) -> None:
-    """Wait until something is so; fail with the server's output if that never comes."""
-    deadline = monotonic() + _START_SECONDS
+def wait_for(condition: Callable[[], bool], server: Server, seconds: float = _START_SECONDS) -> None:
+    """Wait until something is so; fail with the server's output if that does not come in time."""
+    deadline = monotonic() + seconds
     while not condition():
         assert monotonic() < deadline, f"it never came; {server.describe()}"
         sleep(_POLL_SECONDS)

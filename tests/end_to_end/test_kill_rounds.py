@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from bench.kill_rounds import KILLS, Rounds
+from bench.kill_rounds.kills import KILLS
+from bench.kill_rounds.rounds import Rounds
 
 
 @pytest.fixture

@@ -1,0 +1,1 @@
+"""Rounds of kills: nothing acknowledged may be lost."""

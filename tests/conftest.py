@@ -40,14 +40,28 @@ def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedPostg
     embedded.stop()
 
 
+@pytest.fixture(scope="session")
+def prepared_database(postgres: EmbeddedPostgres) -> str:
+    """Name of a database that is ready to hold an index, which others are copied from."""
+    name = "prepared"
+    with psycopg.connect(postgres.url, autocommit=True) as connection:
+        connection.execute(f"CREATE DATABASE {name}")
+    migrate(_url_of(postgres, name))
+    return name
+
+
 @contextmanager
-def _database(postgres: EmbeddedPostgres, user: str) -> Iterator[str]:
+def _database(postgres: EmbeddedPostgres, user: str, template: str = "template1") -> Iterator[str]:
     """Make a database for the tests or the test that `user` names; its URL."""
     name = f"test_{abs(hash(user))}"
     with psycopg.connect(postgres.url, autocommit=True) as connection:
-        connection.execute(f"CREATE DATABASE {name}")
-        yield postgres.url.replace("/postgres?", f"/{name}?")
+        connection.execute(f"CREATE DATABASE {name} TEMPLATE {template}")
+        yield _url_of(postgres, name)
         connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
+
+
+def _url_of(postgres: EmbeddedPostgres, database: str) -> str:
+    return postgres.url.replace("/postgres?", f"/{database}?")
 
 
 @pytest.fixture
@@ -58,17 +72,20 @@ def empty_database(postgres: EmbeddedPostgres, request: pytest.FixtureRequest) -
 
 
 @pytest.fixture
-def index_url(empty_database: str) -> str:
+def index_url(
+    postgres: EmbeddedPostgres, prepared_database: str, request: pytest.FixtureRequest
+) -> Iterator[str]:
     """URL of a database of this test alone that is ready to hold an index."""
-    migrate(empty_database)
-    return empty_database
+    with _database(postgres, request.node.nodeid, prepared_database) as url:
+        yield url
 
 
 @pytest.fixture(scope="module")
-def module_index(postgres: EmbeddedPostgres, request: pytest.FixtureRequest) -> Iterator[str]:
+def module_index(
+    postgres: EmbeddedPostgres, prepared_database: str, request: pytest.FixtureRequest
+) -> Iterator[str]:
     """URL of a database that the tests of a module share, ready to hold an index."""
-    with _database(postgres, request.node.nodeid) as url:
-        migrate(url)
+    with _database(postgres, request.node.nodeid, prepared_database) as url:
         yield url
 
 

@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from importlib.metadata import distributions
 
 import onnxruntime as ort
@@ -105,6 +105,8 @@ def node_shares(*sessions: ort.InferenceSession) -> tuple[NodeShare, ...]:
     return tuple(NodeShare(provider, nodes) for provider, nodes in count.most_common())
 
 
+# What is installed stays while a process runs, and looking through it takes as long as loading a model.
+@cache
 def runtimes() -> tuple[str, ...]:
     """List the installed distributions that put files into the package `onnxruntime`; one is right."""
     found = {

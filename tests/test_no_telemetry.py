@@ -63,7 +63,7 @@ def test_the_doctor_turns_to_nobody(tiny_models: Path, tmp_path: Path) -> None:
     home = tmp_path / "home"
     home.mkdir()
     watched = Watched([EXECUTABLE, "doctor"], tmp_path / "trace")
-    variables = {"INFOMAX_MODELS_DIR": str(tiny_models), "INFOMAX_MODEL": "tiny"}
+    variables = {"INFOMAX_MODELS_DIR": str(tiny_models), "INFOMAX_MODEL": "tiny", "INFOMAX_PORT": "0"}
     answer = subprocess.run(
         watched.command, env=at_home(home, **variables), cwd=tmp_path, capture_output=True, text=True
     )

@@ -12,12 +12,14 @@ from rich.console import Console
 from contract.errors import InfomaxError
 from service.cli.setting_options import with_settings
 from service.cli.unknown_variables import notes_on_unknown
+from service.errors import SettingsError
 from service.index.embedded import EmbeddedPostgres
 from service.index.errors import IndexInUseError, IndexStartError
 from service.index.schema import check
 from service.inference.batch_sizes import largest_batch
 from service.inference.execution_report import runtimes
 from service.inference.model import open_model
+from service.processes.listening import PortInUseError, listen
 from service.quotas.api_keys import KeyFileError, read_keys
 from service.settings import Settings
 from service.system import gpu
@@ -69,7 +71,9 @@ def examine(settings: Settings) -> Iterator[CheckResult]:
     yield from _gpu(settings)
     for entry in settings.served_models:
         yield _model(settings.model_copy(update={"model": entry}))
-    yield _index(settings)
+    port = _port(settings)
+    yield port
+    yield _index(settings, served=port.severity is Severity.NOTE)
     yield _keys(settings)
     yield from _variables()
 
@@ -108,13 +112,31 @@ def _model(settings: Settings) -> CheckResult:
     return CheckResult("model", Severity.GOOD, f"{detail}; no GPU: {model.report.why_not_gpu}")
 
 
-def _index(settings: Settings) -> CheckResult:
+def _port(settings: Settings) -> CheckResult:
+    """Check that the address can be listened on; a service that runs there already is only noted."""
+    try:
+        listen(settings.host, settings.port, "PORT").close()
+    except PortInUseError as error:
+        if error.infomax:
+            return CheckResult("port", Severity.NOTE, f"an Infomax service answers on {error.infomax} already")
+        return CheckResult("port", Severity.BAD, str(error))
+    except SettingsError as error:
+        return CheckResult("port", Severity.BAD, str(error))
+    if settings.port == 0:
+        return CheckResult("port", Severity.GOOD, "any free one is taken")
+    return CheckResult("port", Severity.GOOD, f"{settings.port} is free")
+
+
+def _index(settings: Settings, *, served: bool) -> CheckResult:
+    """Check the index; `served` says that an Infomax service answers on the port of these settings."""
     try:
         if settings.database_url is not None:
             return CheckResult("index", Severity.GOOD, check(settings.database_url.get_secret_value()))
         return CheckResult("index", Severity.GOOD, EmbeddedPostgres(settings.data_dir).check())
     except IndexInUseError as error:
-        # Most likely by the service that is being examined.
+        if served:
+            detail = f"{settings.data_dir} is in use, by the Infomax service that answers on the port"
+            return CheckResult("index", Severity.NOTE, detail)
         return CheckResult("index", Severity.NOTE, str(error))
     except IndexStartError as error:
         return CheckResult("index", Severity.BAD, str(error))

@@ -27,6 +27,8 @@ def _announce(serving: Serving, settings: Settings) -> None:
     processes = "1 process" if serving.workers == 1 else f"{serving.workers} processes"
     typer.echo(f"Infomax serves {serving.models} on {serving.url} ({serving.provider}, {processes}).")
     typer.echo(f"Models: {settings.models_dir.absolute()}. Index: {_index(settings)}.")
+    # The last line of the start, on standard output: the log on standard error stays JSON alone.
+    typer.echo(f"Open {serving.url} in a browser. Ctrl-C stops the service.")
 
 
 def _index(settings: Settings) -> str:

@@ -23,6 +23,7 @@ from service.index.schema import migrate
 from service.logs import configure_logs
 from service.models.repository import Repository
 from service.models.version import find_version
+from service.processes.listening import listen, url_at
 from service.processes.metrics_server import MetricsServer
 from service.processes.supervisor import Supervisor
 from service.processes.worker import WorkerArguments, run_worker
@@ -34,7 +35,6 @@ from service.work_sharing.load_table import TABLE, LoadTable
 
 logger = logging.getLogger(__name__)
 
-_BACKLOG = 2048
 # PostgreSQL's default; more only where many processes need more.
 _CONNECTIONS = 100
 _CONNECTIONS_BESIDES = 20
@@ -88,7 +88,7 @@ def _prepare(settings: Settings, stack: ExitStack, on_ready: Callable[[Serving],
     if guard := authentication_parts(settings):
         # Each worker opens its own. Here they are only checked, before anything is started.
         guard[1].close()
-    listener = stack.enter_context(_listen(settings.host, settings.port, "PORT"))
+    listener = stack.enter_context(listen(settings.host, settings.port, "PORT"))
     count = settings.worker_count(on_gpu=any(version.device.on_gpu for version in versions))
     shared = stack.enter_context(RunFolder()).path
     LoadTable.create(shared / TABLE, count)
@@ -97,12 +97,12 @@ def _prepare(settings: Settings, stack: ExitStack, on_ready: Callable[[Serving],
     # Before a worker imports the metrics. The parent has imported its own by now, so they stay out of it.
     os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(metrics_dir)
     if settings.metrics_port is not None:
-        own = _listen(settings.host, settings.metrics_port, "METRICS_PORT")
+        own = listen(settings.host, settings.metrics_port, "METRICS_PORT")
         stack.enter_context(MetricsServer(own))
-        logger.info("metrics are on %s/metrics", _url(own, settings.host))
+        logger.info("metrics are on %s/metrics", url_at(settings.host, own.getsockname()[1]))
     database_url = _database(settings, count, stack)
     repository = stack.enter_context(closing(Repository(settings, versions)))
-    url = _url(listener, settings.host)
+    url = url_at(settings.host, listener.getsockname()[1])
 
     def arguments() -> WorkerArguments:
         """Return the arguments of a worker that starts now."""
@@ -151,34 +151,3 @@ def _spawn(arguments: WorkerArguments, number: int, channel: socket.socket) -> S
     finally:
         signal.pthread_sigmask(signal.SIG_UNBLOCK, Signals.HANDLED)
     return process
-
-
-def _listen(host: str, port: int, variable: str) -> socket.socket:
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    try:
-        return socket.create_server(
-            (host, port),
-            family=family,
-            backlog=_BACKLOG,
-            dualstack_ipv6=host == "::" and socket.has_dualstack_ipv6(),
-        )
-    except (socket.gaierror, UnicodeError) as error:
-        # A name that cannot be encoded is a UnicodeError.
-        reason = getattr(error, "strerror", None) or str(error)
-        raise SettingsError(
-            f"INFOMAX_HOST={host} is not an address of this machine ({reason}). Set one that it has."
-        ) from error
-    except OSError as error:
-        # Python adds the address to the system's words.
-        reason = os.strerror(error.errno) if error.errno else str(error)
-        raise SettingsError(
-            f"INFOMAX_HOST={host} with INFOMAX_{variable}={port} cannot be listened on ({reason}). "
-            "Stop the program that uses the port, or set another one."
-        ) from error
-
-
-def _url(listener: socket.socket, host: str) -> str:
-    """Return the URL by which a client on this machine reaches the service."""
-    port = listener.getsockname()[1]
-    here = {"0.0.0.0": "localhost", "::": "localhost"}.get(host, host)  # noqa: S104
-    return f"http://[{here}]:{port}" if ":" in here else f"http://{here}:{port}"

@@ -16,10 +16,12 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from contract.artefact import open_artefact
+from service.cli.doctor import Severity, examine
 from service.system import gpu
 from tests.end_to_end.server import Server, serving, started, wait_for
 from tests.pictures import photo
 from tests.service.exchange import Exchange
+from tests.service.faults import settings
 from tests.tiny_model import build_tiny_model, write_artefact
 
 PNG = photo(image_format="PNG")
@@ -309,10 +311,29 @@ def test_a_missing_model_stops_the_start(tiny_models: Path, tmp_path: Path) -> N
 
 
 def test_an_address_that_is_taken_stops_the_start(tiny_models: Path, tmp_path: Path) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as taken:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
         port = taken.getsockname()[1]
         said = failed_start(tiny_models, tmp_path, port=port)
     assert f"INFOMAX_PORT={port} cannot be listened on (Address already in use)" in said
+    assert "Stop the program that uses the port" in said
+
+
+def test_a_second_service_and_the_doctor_are_told_that_an_infomax_answers(
+    tiny_models: Path, tmp_path: Path
+) -> None:
+    with serving(tiny_models, tmp_path / "first", workers=1) as server:
+        # The last line of the start is the address, alone.
+        assert f"\nOpen {server.url} in a browser. Ctrl-C stops the service.\n" in server.output
+        assert all(line.startswith("{") for line in server.log.splitlines())
+        port = int(server.url.rpartition(":")[2])
+        said = failed_start(tiny_models, tmp_path / "second", port=port)
+        assert f"An Infomax service answers on {server.url}: use it" in said
+        own = settings(tiny_models, port=port, data_dir=tmp_path / "first" / "data")
+        found = {result.subject: result for result in examine(own)}
+        assert (found["port"].severity, found["index"].severity) == (Severity.NOTE, Severity.NOTE)
+        assert found["port"].detail == f"an Infomax service answers on {server.url} already"
+        assert "by the Infomax service that answers on the port" in found["index"].detail
 
 
 def test_a_database_that_cannot_be_reached_stops_the_start(tiny_models: Path, tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """Checks of `infomax doctor`."""
 
+import socket
 from pathlib import Path
 
 import psycopg
@@ -48,6 +49,16 @@ def test_a_gpu_that_does_not_work_matters_when_it_is_demanded(
 ) -> None:
     found = results(tiny_models, device=device)
     assert (found["GPU"].severity, found["GPU"].detail) == (severity, gpu.obstacle())
+
+
+def test_a_port_is_free_or_used_by_another_program(tiny_models: Path) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        port = taken.getsockname()[1]
+        found = results(tiny_models, port=port)["port"]
+    assert found.severity is Severity.BAD
+    assert "Stop the program that uses the port" in found.detail
+    assert results(tiny_models, port=port)["port"] == CheckResult("port", Severity.GOOD, f"{port} is free")
 
 
 def test_a_missing_index_is_not_a_fault_and_is_not_made(tiny_models: Path, tmp_path: Path) -> None:

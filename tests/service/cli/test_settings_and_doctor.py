@@ -78,4 +78,6 @@ def machine(models: Path, folder: Path) -> dict[str, str]:
         "INFOMAX_MODEL": "tiny",
         "INFOMAX_DEVICE": "cpu",
         "INFOMAX_DATA_DIR": str(folder / "data"),
+        # That another program uses the default one is not what is asked.
+        "INFOMAX_PORT": "0",
     }

@@ -19,7 +19,7 @@ from contract.images import decode
 from contract.occlusion import GREY
 from contract.precision import Precision
 from contract.training_distance import TRAINING_DISTANCE, with_training_distance
-from contract.trunk import CODE, FEATURES, trunk_of
+from contract.trunk import CODE, FEATURES, GLOBAL, projection_of, trunk_of
 from service.inference.execution_report import ExecutionReport, report
 from service.inference.gpu_options import GpuOptions
 from service.inference.io_binding import BoundSession
@@ -92,8 +92,16 @@ class Model:
         encoder = artefact.encoder_of(choice.active)
         content = with_training_distance(onnx.load(encoder)).SerializeToString()
         self._encoder = _load(encoder, device, threads_per_run, content)
-        critic = with_standard_error(onnx.load(artefact.critic), artefact.card.calibration.bank)
+        plain = onnx.load(artefact.critic)
+        critic = with_standard_error(plain, artefact.card.calibration.bank)
         self._critic = _load(artefact.critic, device, threads_per_run, critic.SerializeToString())
+        # ONNX Runtime executes a whole graph for any output, and the bank is most of this one.
+        projection = projection_of(plain)
+        self._projection = (
+            None
+            if projection is None
+            else _load(artefact.critic, device, threads_per_run, projection.SerializeToString())
+        )
         self._check_shapes()
         encoder_outputs = {out.name for out in self._encoder.get_outputs()}
         self._distances = [TRAINING_DISTANCE] if TRAINING_DISTANCE in encoder_outputs else []
@@ -148,9 +156,12 @@ class Model:
 
     def project(self, code: NDArray[np.float32]) -> NDArray[np.float32]:
         """Compute the critic's projections [N, U] of codes [N, Y] whose images are not at hand."""
-        shapes, grid = self.card.shapes, self.card.patch_grid
-        features = np.zeros((len(code), shapes.channels, grid.rows, grid.columns), np.float32)
-        (global_,) = self._critic.run(["global"], {"features": features, "code": code})
+        if self._projection is not None:
+            (global_,) = self._projection.run([GLOBAL], {CODE: code})
+        else:
+            shapes, grid = self.card.shapes, self.card.patch_grid
+            features = np.zeros((len(code), shapes.channels, grid.rows, grid.columns), np.float32)
+            (global_,) = self._critic.run([GLOBAL], {FEATURES: features, CODE: code})
         projected: NDArray[np.float32] = global_
         return projected
 

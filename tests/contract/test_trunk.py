@@ -1,4 +1,4 @@
-"""The trunk that is cut out of an encoder computes the encoder's code."""
+"""Parts that are cut out of a model's graphs compute what the whole graphs do."""
 
 from pathlib import Path
 
@@ -8,7 +8,7 @@ import onnxruntime
 from numpy.typing import NDArray
 from onnx import TensorProto, helper
 
-from contract.trunk import trunk_of
+from contract.trunk import projection_of, trunk_of
 from tests.tiny_model import SIDE
 
 
@@ -25,6 +25,21 @@ def test_features_lead_to_the_same_code(tiny_models: Path) -> None:
     features, code = run(encoder, ["features", "code"], image=images)
     np.testing.assert_allclose(run(trunk, ["code"], features=features)[0], code, atol=1e-5)
     assert trunk.ByteSize() < encoder.ByteSize()
+
+
+def test_a_code_is_projected_alike_without_the_patches_and_their_bank(tiny_models: Path) -> None:
+    critic = onnx.load(tiny_models / "tiny" / "1" / "critic.onnx")
+    projection = projection_of(critic)
+    assert projection is not None
+    shapes = {value.name: value.type.tensor_type.shape.dim for value in critic.graph.input}
+    sides = [dim.dim_value for dim in shapes["features"]][1:]
+    random = np.random.default_rng(0)
+    code = random.standard_normal((3, shapes["code"][1].dim_value)).astype(np.float32)
+    features = random.standard_normal((3, *sides)).astype(np.float32)
+    (whole,) = run(critic, ["global"], features=features, code=code)
+    np.testing.assert_allclose(run(projection, ["global"], code=code)[0], whole, atol=1e-6)
+    made = {name for node in projection.graph.node for name in node.output}
+    assert made.isdisjoint({"local", "local_log_normaliser", "mi_map"})
 
 
 def test_a_code_that_needs_more_than_the_features_has_no_trunk() -> None:

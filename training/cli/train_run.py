@@ -9,6 +9,7 @@ from pathlib import Path
 
 import typer
 
+from contract.counts import counted
 from training.cli.exit_status import STOPPED
 from training.cli.own_release import ModelStatements
 from training.cli.report import SET_ASIDE, VALIDATION, print_verdict
@@ -162,7 +163,7 @@ def _print_result(result: TrainingResult, options: Options, recipe: Recipe) -> N
         )
         return
     typer.echo(
-        f"Finished {result.total_steps} steps in {result.seconds / 60:.1f} minutes; "
+        f"Finished {counted(result.total_steps, 'step')} in {result.seconds / 60:.1f} minutes; "
         f"curves are in {options.out}."
     )
     if options.export is not None:

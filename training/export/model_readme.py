@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 from contract.card import Calibration, Int8Encoder, ModelCard, Quality, Training
+from contract.counts import counted
 from contract.map_measures import Attribution, Reliability
 from contract.precision import InferenceCost
 from contract.preprocessing import ResizeRule
@@ -201,6 +202,7 @@ def _origin(training: Training) -> Iterator[str]:
     yield f"- Trained without labels on {training.images:,} images: {training.data}."
     yield (
         f"- Recipe `{training.recipe}` (estimator {training.estimator}, critic {training.critic}), "
-        f"{training.epochs} epochs, seed {training.seed}; the recipe is in the card, complete."
+        f"{counted(training.epochs, 'epoch')}, seed {training.seed}; the recipe is in the card, complete."
     )
-    yield f"- {training.seconds / 60:,.0f} minutes on {training.hardware}, torch {training.torch}."
+    minutes = counted(training.seconds / 60, "minute", ",.0f")
+    yield f"- {minutes} on {training.hardware}, torch {training.torch}."

@@ -7,6 +7,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from contract.counts import counted
 from training.errors import TrainingError
 from training.loop.provenance import Provenance
 from training.recipe import Recipe
@@ -63,7 +64,7 @@ def check_resumable(
     if total_steps < state["step"]:
         raise TrainingError(
             f"The run in {folder} has taken {state['step']:,} steps, more than the {total_steps:,} of "
-            f"{recipe.epochs} epochs. Resume with more --epochs."
+            f"{counted(recipe.epochs, 'epoch')}. Resume with more --epochs."
         )
     if recipe.epochs != saved.epochs:
         _log.warning(

@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from contract.counts import counted
 from training.data import Source
 from training.data.set_aside import count_fitted_and_validation, count_seen
 from training.loop.execution import Execution
@@ -216,7 +217,7 @@ def _steps(recipe: Recipe, count: int) -> int:
 def _epochs_sentence(
     recipe: Recipe, full: int, steps: int, fitted: int, seconds: float | None, given: Given, cost: Cost | None
 ) -> str:
-    length = f"{recipe.epochs} {'epoch' if recipe.epochs == 1 else 'epochs'}, {recipe.epochs * steps:,} steps"
+    length = f"{counted(recipe.epochs, 'epoch')}, {counted(recipe.epochs * steps, 'step')}"
     if given.epochs is not None:
         return f"{length}: as --epochs asks."
     if recipe.epochs < full and seconds is not None:

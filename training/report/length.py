@@ -4,6 +4,7 @@ import math
 import statistics
 from collections.abc import Sequence
 
+from contract.counts import counted
 from training.report.findings import RunFinding
 
 # An encoder of this kind has learned little before the first number of steps, and much by the second.
@@ -29,7 +30,8 @@ def too_few_steps(losses: Sequence[tuple[int, float]], steps: int, steps_per_epo
             "steps",
             "undecided",
             "Too short to judge",
-            f"Steps taken: {steps:,}, {epochs:.3g} epochs of {steps_per_epoch:,}. "
+            f"Steps taken: {steps:,}, {counted(epochs, 'epoch', '.3g')} of "
+            f"{counted(steps_per_epoch, 'step')}. "
             f"An encoder of this kind needs about {_ENOUGH_STEPS:,}.",
             _advice(math.ceil(_ENOUGH_STEPS / steps_per_epoch)),
         )

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
+from contract.counts import counted
 from contract.owned_folder import OwnedFolder
 from training.evaluation.label_free import LabelFree
 from training.experiments.utility import draw, load, sentence
@@ -99,8 +100,8 @@ def _facts(evidence: Evidence) -> list[str]:
     unfinished = "" if run.steps == run.total_steps else f" of {run.total_steps:,}"
     return [
         f"{evidence.training_total:,} training images at {recipe.input_size} pixels",
-        f"{run.steps:,}{unfinished} steps, {run.epochs} epochs",
-        f"{run.seconds / 60:.0f} minutes",
+        f"{run.steps:,}{unfinished} steps, {counted(run.epochs, 'epoch')}",
+        counted(run.seconds / 60, "minute", ".0f"),
         f"encoder {recipe.encoder.name}, estimator {recipe.objective.estimator}",
         f"measured on {evidence.split}",
     ]

@@ -120,7 +120,7 @@ def test_a_run_cannot_be_made_shorter_than_it_is(
     infomax: Infomax, arguments: tuple[object, ...], run: Path
 ) -> None:
     said = infomax(*arguments, run, "--resume", "--epochs", 1).sentence
-    assert "has taken 8 steps, more than the 4 of 1 epochs" in said
+    assert "has taken 8 steps, more than the 4 of 1 epoch." in said
     assert checkpoint.load(run)["total_steps"] == 8
 
 

@@ -114,7 +114,7 @@ def test_the_page_says_what_was_measured(page: str, evidence: Evidence) -> None:
 
 def test_a_run_of_eight_steps_is_not_judged(evidence: Evidence) -> None:
     """Nor is it called healthy, however well its classifiers do: it has hardly left where it began."""
-    assert health(evidence.findings).startswith("Too short to judge. Steps taken: 8, 2 epochs of 4.")
+    assert health(evidence.findings).startswith("Too short to judge. Steps taken: 8, 2 epochs of 4 steps.")
     assert "collapse" in evidence.passed
     assert "healthy" not in health(evidence.findings)
 
@@ -301,6 +301,6 @@ def test_a_report_that_fails_or_is_interrupted_leaves_the_run_finished(
     assert answer.status == 0
     assert "there is no report of it (KeyboardInterrupt)" in answer.err
     assert f"infomax report --run {tmp_path / 'run'}" in answer.err
-    assert "Finished 1 steps" in answer.out
+    assert "Finished 1 step in " in answer.out
     assert "note:" not in infomax(*arguments, tmp_path / "other", "--no-report").err
     assert not (tmp_path / "other" / reporting.FILE).exists()

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from statistics import mean, stdev
 
+from contract.counts import counted
 from training.evaluation.label_free import spearman
 from training.experiments.ablation.result import AblationResult
 from training.experiments.ablation.tricks import FULL
@@ -33,9 +34,10 @@ def render(cells: Sequence[AblationResult], recipe: Recipe, command: str) -> str
             *lines,
             "",
             f"{recipe.name} with one trick left out at a time ({FULL}: the whole recipe), trained for "
-            f"{recipe.epochs} epochs on nine tenths of {images:,} images and measured on the others, "
-            "accuracies in per cent: mean ± standard deviation over seeds, each with an initialisation and "
-            "validation images of its own. Seconds are the mean wall-clock time of the steps.",
+            f"{counted(recipe.epochs, 'epoch')} on nine tenths of {images:,} images and measured on the "
+            "others, accuracies in per cent: mean ± standard deviation over seeds, each with an "
+            "initialisation and validation images of its own. Seconds are the mean "
+            "wall-clock time of the steps.",
             "",
             *correlations(cells),
             "```sh",

@@ -7,6 +7,7 @@ import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
+from contract.counts import counted
 from training.experiments.reproduce.experiments import EXPERIMENTS
 from training.experiments.reproduce.probing import LAYERS, PROBES
 from training.experiments.reproduce.quoted import PAPER
@@ -40,8 +41,8 @@ def draw(results: Sequence[Result], path: Path) -> None:
     axes[0].set_yticks(heights, [EXPERIMENTS[one.name].method for one in results])
     budget = results[0].budget
     figure.supxlabel(
-        f"accuracy on the test images, % ({budget.images:,} training images, {budget.epochs} epochs, "
-        f"seed {budget.seed})",
+        f"accuracy on the test images, % ({budget.images:,} training images, "
+        f"{counted(budget.epochs, 'epoch')}, seed {budget.seed})",
         fontsize=9,
     )
     handles, labels = axes[0].get_legend_handles_labels()

@@ -9,7 +9,7 @@ MINUTES ?= 120
 INSTALL := $(BIN)/python -m pip --disable-pip-version-check install --quiet
 PIP := $(INSTALL) --constraint constraints.txt
 
-.PHONY: help setup serve test lint types unit test-serving coverage test-wheel lint-ops docs figures test-tutorial pictures page-picture samples reproduce audit sbom lock bench-serving bench-client bench-training bench-peers bench-neighbours soak overload kill-rounds clean
+.PHONY: help setup serve test lint types unit test-serving coverage test-wheel lint-ops docs figures test-tutorial pictures page-picture samples reproduce audit sbom lock bench-serving bench-client bench-page bench-training bench-peers bench-neighbours soak overload kill-rounds clean
 
 help:
 	@echo "make serve   serve the shipped model on http://localhost:8000"
@@ -30,6 +30,7 @@ help:
 	@echo "make sbom    sbom.cdx.json: what is installed, as CycloneDX"
 	@echo "make reproduce TRAIN=train.parquet TEST=test.parquet   the paper's comparisons, MINUTES at a time"
 	@echo "make bench-serving   this service beside LitServe, BentoML, MLServer and mosec (ARGS=--help)"
+	@echo "make bench-page   clicks on the page of a service that runs, in Chromium (ARGS=--help)"
 	@echo "make bench-client   the Python client beside curl's stream on one server (ARGS=--help)"
 	@echo "make bench-training   the whole training step against the bare encoder (ARGS=--help)"
 	@echo "make bench-peers   other methods of training with the same encoder, views and processor seconds (ARGS='--data train.parquet')"
@@ -178,6 +179,9 @@ bench/.venv-peers/ready: bench/requirements-peers.txt
 # The figures are drawn by matplotlib, which is not a part of serving.
 bench-serving: .venv/complete bench/.venv-peers/ready
 	$(BIN)/python -m bench.serving $(ARGS)
+
+bench-page: .venv/complete
+	$(BIN)/python -m bench.page_clicks $(ARGS)
 
 bench-client: .venv/serving
 	$(BIN)/python -m bench.client $(ARGS)

@@ -118,7 +118,9 @@ def _port(settings: Settings) -> CheckResult:
         listen(settings.host, settings.port, "PORT").close()
     except PortInUseError as error:
         if error.infomax:
-            return CheckResult("port", Severity.NOTE, f"an Infomax service answers on {error.infomax} already")
+            return CheckResult(
+                "port", Severity.NOTE, f"an Infomax service answers on {error.infomax} already"
+            )
         return CheckResult("port", Severity.BAD, str(error))
     except SettingsError as error:
         return CheckResult("port", Severity.BAD, str(error))

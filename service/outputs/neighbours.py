@@ -54,7 +54,10 @@ def contrast(mi_map: NDArray[np.float32]) -> NDArray[np.float32]:
 
 
 def neighbours_json(
-    neighbours: Sequence[Neighbour], explanations: Sequence[Explanation | None] | None = None
+    neighbours: Sequence[Neighbour],
+    explanations: Sequence[Explanation | None] | None = None,
+    *,
+    sides: bool = True,
 ) -> list[dict[str, object]]:
     """Return the hits, best first, for `service.outputs.json.dump`.
 
@@ -62,23 +65,29 @@ def neighbours_json(
         neighbours: as the index found them.
         explanations: one for each hit, None for a hit that was stored without an image. Where none are given,
             hits have no member `explanation`.
+        sides: whether explanations have the member `hit`; else the hits' sides are answered later.
     """
     hits: list[dict[str, object]] = [
         {"id": hit.id, "score": hit.score, "metadata": hit.metadata} for hit in neighbours
     ]
-    for shown, neighbour in zip(hits, neighbours, strict=True):
+    for found, neighbour in zip(hits, neighbours, strict=True):
         if neighbour.region is not None:
-            shown["region"] = neighbour.region
+            found["region"] = neighbour.region
     if explanations is not None:
         for hit, explanation in zip(hits, explanations, strict=True):
-            hit["explanation"] = None if explanation is None else _explanation_json(explanation)
+            if explanation is None:
+                hit["explanation"] = None
+                continue
+            shown: dict[str, object] = _cross_json(explanation.query)
+            hit["explanation"] = {**shown, "hit": side_json(explanation.hit)} if sides else shown
     return hits
 
 
-def _explanation_json(explanation: Explanation) -> dict[str, object]:
-    side = explanation.hit
-    reverse = side and {**_cross_json(side.mi_map), "image": image_json(side.image), "from": side.source}
-    return {**_cross_json(explanation.query), "hit": reverse}
+def side_json(side: HitSide | None) -> dict[str, object] | None:
+    """Return a hit's side of an explanation; null where no picture of the hit is kept."""
+    if side is None:
+        return None
+    return {**_cross_json(side.mi_map), "image": image_json(side.image), "from": side.source}
 
 
 def _cross_json(mi_map: NDArray[np.float32]) -> dict[str, object]:

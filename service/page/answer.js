@@ -1,31 +1,48 @@
-// The answer to a photo: sent once, it brings maps, neighbours and embedding.
+// The answer to a photo or an item: what is known at once is shown at once, the rest where it comes.
 
 import * as api from "./api.js";
 import { part } from "./elements.js";
 import { showRequest } from "./export.js";
 import { showOwn } from "./maps.js";
 import { fail, tell } from "./messages.js";
-import { listNeighbours } from "./neighbours.js";
+import { listNeighbours, showOtherSide } from "./neighbours.js";
+import { smaller } from "./picture_size.js";
 import { shown } from "./shown.js";
 
 const SMALL = 256; // pixels of the longer side, below which a photo is shown by its pixels
 
 let asked = 0; // photos, so that a late answer to an earlier one is not shown
 
-export async function answer(file) {
+/** Answer a picture from the user's disk, or an example. */
+export function answer(file) {
+  // Where the browser cannot read it, the service says why, or answers all the same.
+  return show({ name: file.name, file }, async () => file);
+}
+
+/** Answer an item of the index, {id, width, height}; one without a size is a bare vector, and has no picture. */
+export async function answerItem({ id, width, height }) {
+  const bare = width === null;
+  const size = bare ? null : { width, height };
+  await show({ name: id, id, bare, size }, async () => (bare ? null : api.thumbnail(id)));
+  part("answer").scrollIntoView();
+}
+
+async function show(source, load) {
   const turn = ++asked;
   const started = performance.now();
-  tell(`Looking at ${file.name} …`);
+  tell(`Looking at ${source.name} …`);
   try {
-    // Where the browser cannot read it, the service says why, or answers all the same.
-    const reading = createImageBitmap(file).catch(() => null);
-    const found = await api.search(file);
-    const bitmap = await reading;
-    if (turn !== asked) return;
+    const reading = read(load);
+    const parts = api.search(source);
+    const { value: found } = await parts.next();
+    const { blob, bitmap } = await reading;
+    if (turn !== asked) return void parts.return();
     // Most browsers show neither HEIC nor TIFF; the map is then drawn over an empty area of the photo's shape.
-    const { width, height } = bitmap ?? found.image;
-    showPhoto(file, bitmap, width, height);
-    showAnswer({ file, picture: bitmap ?? { width, height } }, found);
+    const picture = (bitmap && (await smaller(bitmap))) ?? found.image;
+    // An item is mapped by the picture that is kept of it, which may be smaller than its image was.
+    const size = source.size ?? found.image;
+    showPhoto(source.name, blob, bitmap, size);
+    showAnswer({ ...source, picture, size }, found, parts);
     part("answer").hidden = false;
     part("key").hidden = true;
     tell(`Answered in ${Math.round(performance.now() - started)} ms.`);
@@ -36,33 +53,60 @@ export async function answer(file) {
   }
 }
 
+async function read(load) {
+  try {
+    const blob = await load();
+    return { blob, bitmap: blob && (await createImageBitmap(blob)) };
+  } catch {
+    return { blob: null, bitmap: null };
+  }
+}
+
 /** Ask for the photo's answer anew, after the index or the model has changed. */
 export async function answerAgain() {
   const photo = shown.photo;
   if (!photo) return;
-  const found = await api.search(photo.file);
-  if (photo === shown.photo) showAnswer(photo, found);
+  const parts = api.search(photo);
+  const { value: found } = await parts.next();
+  if (photo === shown.photo) showAnswer(photo, found, parts);
 }
 
 /** Take the answer to an earlier photo away. */
 export function clear() {
-  shown.photo = null;
+  shown.photo = shown.answer = null;
   part("answer").hidden = true;
 }
 
-function showAnswer(photo, found) {
+function showAnswer(photo, found, parts) {
   Object.assign(shown, { photo, answer: found });
+  shown.complete = follow(found, parts);
   showOwn();
   listNeighbours(found.neighbours);
   showRequest();
   document.dispatchEvent(new Event("photo-answered"));
 }
 
-function showPhoto(file, bitmap, width, height) {
+/** Take the neighbours' sides as they come, for as long as their answer is shown. */
+async function follow(found, parts) {
+  try {
+    for await (const { id, hit } of parts) {
+      if (shown.answer !== found) return;
+      const neighbour = found.neighbours.find((one) => one.id === id);
+      if (!neighbour) continue;
+      neighbour.explanation.hit = hit;
+      showOtherSide(neighbour);
+    }
+  } catch (error) {
+    if (shown.answer === found) fail(error);
+  }
+}
+
+function showPhoto(name, blob, bitmap, size) {
   const original = part("original");
   URL.revokeObjectURL(original.src);
   original.hidden = !bitmap;
-  original.src = bitmap ? URL.createObjectURL(file) : "";
-  original.classList.toggle("small", Math.max(width, height) < SMALL);
-  part("name").textContent = `${file.name}, ${width} × ${height}${bitmap ? "" : " (this browser cannot show it)"}`;
+  original.src = bitmap ? URL.createObjectURL(blob) : "";
+  original.classList.toggle("small", Boolean(size) && Math.max(size.width, size.height) < SMALL);
+  const remark = bitmap ? "" : size ? " (this browser cannot show it)" : " (no picture is kept)";
+  part("name").textContent = `${name}${size ? `, ${size.width} × ${size.height}` : ""}${remark}`;
 }

@@ -20,12 +20,21 @@ export function useModel(id) {
   model = id;
 }
 
-/** What a search by an image asks for beside its neighbours. */
-const SEARCH = { k: 12, explain: true, maps: "contribution,information,contrast", embedding: true };
+const HITS = 12; // of a search
+/** What a search by a picture asks for beside its neighbours. */
+const MAPPED = { explain: true, maps: "contribution,information,contrast", embedding: true };
+const NDJSON = "application/x-ndjson";
 
-/** Path and query of a search by an image: the one request that a picture is sent in. */
-export function searchPath() {
-  return to("v1/neighbours", SEARCH);
+/**
+ * The request of a search: its path with the query, and its body where that is JSON.
+ *
+ * A source is a picture {file}, or an item of the index {id}; `bare` for one without a picture. An item finds
+ * itself, so that one more is asked for.
+ */
+export function searchRequest({ id, bare }) {
+  if (id === undefined) return { path: to("v1/neighbours", { k: HITS, ...MAPPED }), json: null };
+  const asked = bare ? { embedding: true } : MAPPED;
+  return { path: "v1/neighbours", json: { id, k: HITS + 1, ...asked, ...(model && { model }) } };
 }
 
 /** A path with parameters, those that are empty left out, and the chosen model. */
@@ -38,9 +47,10 @@ function itemPath(route, id) {
   return to(`v1/${route}/${id.split("/").map(encodeURIComponent).join("/")}`);
 }
 
-async function send(method, path, body, type) {
+async function send(method, path, body, type, accept) {
   const headers = key ? { "X-API-Key": key } : {};
   if (type) headers["Content-Type"] = type;
+  if (accept) headers.Accept = accept;
   let response;
   try {
     response = await fetch(path, { method, headers, body });
@@ -58,16 +68,21 @@ async function ask(method, path, body) {
   return (await send(method, path, body, type)).json();
 }
 
+async function askJson(path, value) {
+  return (await send("POST", path, JSON.stringify(value), "application/json")).json();
+}
+
 /** The models that answer, the default one first: {id, card}. */
 export async function models() {
   const { data } = await ask("GET", "v1/models");
   return data.filter((one) => one.card);
 }
 
-/** How many images the chosen model searches. */
+/** What the chosen model searches: how many items, and whether parts of images are found. */
 export async function indexed() {
   const index = await ask("GET", to("v1/index"));
-  return index.spaces.find((space) => space.model === index.model)?.items ?? 0;
+  const space = index.spaces.find((one) => one.model === index.model);
+  return { items: space?.items ?? 0, regions: Boolean(space?.cells) };
 }
 
 /** A sample of the index on a plane: {model, items, sampled, mean, axes, shares, points}. */
@@ -75,9 +90,50 @@ export function plane() {
   return ask("GET", to("v1/index/plane"));
 }
 
-/** The nearest items of an image, each explained; its maps, its embedding and its size. */
-export function search(image) {
-  return ask("POST", searchPath(), image);
+/**
+ * Search by a source, in parts: first the answer with maps and neighbours, explained from the source's side; then
+ * {id, hit} for each neighbour's own side, as it is made. A caller that stops early ends the request.
+ */
+export async function* search(source) {
+  const { path, json } = searchRequest(source);
+  const [body, type] = json ? [JSON.stringify(json), "application/json"] : [source.file, "application/octet-stream"];
+  const lines = linesOf(await send("POST", path, body, type, NDJSON));
+  const { value: found } = await lines.next();
+  const others = found.neighbours.filter((hit) => hit.id !== source.id).slice(0, HITS);
+  yield { ...found, neighbours: others };
+  for await (const line of lines) {
+    if (line.error) throw new Error(line.error.message);
+    yield line;
+  }
+}
+
+async function* linesOf(response) {
+  const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
+  let rest = "";
+  try {
+    for (let { value, done } = await reader.read(); !done; { value, done } = await reader.read()) {
+      const lines = (rest + value).split("\n");
+      rest = lines.pop();
+      for (const line of lines) yield JSON.parse(line);
+    }
+  } catch (error) {
+    throw error instanceof TypeError ? new Error("The answer broke off; ask again.") : error;
+  } finally {
+    reader.cancel().catch(() => {});
+  }
+}
+
+/** The items that hold what a part of a source shows: [x, y, width, height] in its pixels, upright. */
+export async function searchRegion({ file, id }, region) {
+  const answer = file
+    ? await ask("POST", to("v1/neighbours", { k: HITS, region: JSON.stringify(region) }), file)
+    : await askJson("v1/neighbours", { id, k: HITS + 1, region, ...(model && { model }) });
+  return answer.neighbours.filter((hit) => hit.id !== id).slice(0, HITS);
+}
+
+/** A stored item: {id, metadata, width, height, format, vector}. */
+export function item(id) {
+  return ask("GET", itemPath("items", id));
 }
 
 /** Store an image under an id. */

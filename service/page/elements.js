@@ -7,6 +7,13 @@ export function printed(value, digits) {
   return value.toFixed(digits).replace("-", "−");
 }
 
+/** An id, which may break behind its marks and not within a word. */
+export function idText(id) {
+  const text = element("span", { className: "id", title: id });
+  text.append(...id.split(/(?<=[/_\-. ])/).flatMap((word) => [word, document.createElement("wbr")]).slice(0, -1));
+  return text;
+}
+
 /** A share as per cent. */
 export function percent(share, digits = 0) {
   return `${(100 * share).toFixed(digits)} %`;

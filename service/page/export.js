@@ -9,21 +9,23 @@ import { asCurl, asPython } from "./snippets.js";
 
 /** Write the request for the photo that is shown. */
 export function showRequest() {
-  const url = new URL(api.searchPath(), document.baseURI).href;
-  const request = { url, name: shown.photo.file.name, withKey: api.hasKey() };
+  const { path, json } = api.searchRequest(shown.photo);
+  const url = new URL(path, document.baseURI).href;
+  const request = { url, name: shown.photo.name, json, withKey: api.hasKey() };
   part("curl").textContent = asCurl(request);
   part("python").textContent = asPython(request);
 }
 
 function save(blob, ending) {
   const href = URL.createObjectURL(blob);
-  const name = shown.photo.file.name.replace(/\.[^.]+$/, "");
+  const name = shown.photo.name.split("/").pop().replace(/\.[^.]+$/, "");
   element("a", { href, download: `${name}.${ending}` }).click();
   // The browser has begun to read it by then.
   setTimeout(() => URL.revokeObjectURL(href), 60_000);
 }
 
-function saveJson() {
+async function saveJson() {
+  await shown.complete;
   save(new Blob([JSON.stringify(shown.answer, null, 1)], { type: "application/json" }), "json");
 }
 
@@ -57,7 +59,7 @@ async function copy(source) {
 }
 
 part("save-picture").addEventListener("click", () => savePicture().catch(fail));
-part("save-json").addEventListener("click", saveJson);
+part("save-json").addEventListener("click", () => saveJson().catch(fail));
 for (const name of ["curl", "python"]) {
   part(`copy-${name}`).addEventListener("click", () => copy(part(name)));
 }

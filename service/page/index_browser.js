@@ -1,8 +1,9 @@
 // The index, page by page: found by id or metadata, with pictures, and items to delete.
 
+import { answerItem } from "./answer.js";
 import * as api from "./api.js";
 import { confirmed } from "./confirm.js";
-import { element, part } from "./elements.js";
+import { element, idText, part } from "./elements.js";
 import { fail, tell } from "./messages.js";
 import { filterOf } from "./metadata_filter.js";
 import { searchAgain } from "./samples.js";
@@ -38,11 +39,14 @@ function entry({ id, metadata, width, height, format }) {
   showThumbnail(image, width === null ? null : id);
   const known = Object.entries(metadata).map(([name, value]) => `${name}: ${typeof value === "string" ? value : JSON.stringify(value)}`);
   const size = width === null ? "vector alone" : `${width} × ${height}, ${format}`;
+  const search = element("button", { type: "button", className: "search" }, image, element("b", {}, idText(id)));
+  search.setAttribute("aria-label", `Neighbours of ${id}`);
+  search.addEventListener("click", () => answerItem({ id, width, height }));
   const button = element("button", { type: "button", className: "button", textContent: "Delete" });
   button.setAttribute("aria-label", `Delete ${id}`);
   button.addEventListener("click", () => remove(`Delete ${id} from the index?`, () => api.removeItem(id), `${id} deleted.`));
   const lines = [size, ...known].map((textContent) => element("span", { className: "faint", textContent }));
-  return element("li", {}, image, element("b", { textContent: id }), ...lines, button);
+  return element("li", {}, search, ...lines, button);
 }
 
 /** Delete after a question; `sentence` says what was done, with the count that the service answers. */

@@ -24,7 +24,7 @@ function points({ attribution, images, split }) {
 /** What was observed where most patches are. */
 function observes({ reliability }) {
   const { claimed, observed } = reliability.bins.reduce((most, bin) => (bin.own > most.own ? bin : most));
-  return `Where ${printed(claimed, 1)} nats are claimed, ${printed(observed, 1)} were observed.`;
+  return `Where a map says ${printed(claimed, 1)} nats, counting on held-out images gave ${printed(observed, 1)}.`;
 }
 
 /** How often the right half of two joined images was the brighter one. */
@@ -42,8 +42,8 @@ export const KINDS = {
   },
   information: {
     question:
-      "Which patches are typical of images with this code? 0 nats is as often as by chance, 3 nats is 20 times " +
-      "as often. It does not say what the code is built on.",
+      "Which patches are typical of images with this code? At 0 nats a patch like this is as frequent there as " +
+      "anywhere, at 3 nats 20 times as frequent, below 0 rarer. It does not say what the code is built on.",
     holds: (card, measured) => [tellsApart(card), measured?.reliability ? observes(measured) : UNMEASURED].join(" "),
     signs: ["typical of images with this code", "rare in images with this code"],
   },
@@ -64,7 +64,13 @@ export const EXPLANATION_SIGNS = ["speaks for the other image, more than the res
  */
 export function scaleOf(kind, { calibration }) {
   if (kind === "contribution") return { most: 1, unit: "" };
-  return { most: Math.max(1, Math.log(calibration.bank)), unit: " nats" };
+  const nats = { most: Math.max(1, Math.log(calibration.bank)), unit: " nats" };
+  return kind === "information" ? { ...nats, reading: asFrequent } : nats;
+}
+
+/** What a value in nats says of frequency. */
+function asFrequent(nats) {
+  return `, ${Number(Math.exp(nats).toPrecision(2)).toLocaleString("en")} times as frequent as by chance`;
 }
 
 /** The numbers of a map of any kind. */

@@ -22,7 +22,7 @@ export class MapView {
     });
     this.canvas.addEventListener("keydown", (event) => this.step(event));
     this.canvas.addEventListener("focus", () => {
-      if (this.canvas.matches(":focus-visible")) this.showPatch(...this.middle());
+      if (this.map && this.canvas.matches(":focus-visible")) this.showPatch(...this.middle());
     });
     this.canvas.addEventListener("blur", () => this.leave());
   }
@@ -53,6 +53,7 @@ export class MapView {
   }
 
   point(event) {
+    if (!this.map) return;
     const { width, height } = this.canvas.getBoundingClientRect();
     const { picture, values, card } = this.map;
     const patch = patchAt({ across: event.offsetX / width, down: event.offsetY / height }, picture, values, card);
@@ -63,7 +64,7 @@ export class MapView {
 
   step(event) {
     const step = STEPS[event.key];
-    if (!step) return;
+    if (!step || !this.map) return;
     event.preventDefault();
     const { values } = this.map;
     const from = this.patch ?? this.middle();
@@ -75,7 +76,9 @@ export class MapView {
   showPatch(row, column) {
     this.patch = [row, column];
     const { picture, values, card, scale } = this.map;
-    this.output.textContent = `Patch ${row + 1}, ${column + 1}: ${printed(values[row][column], DIGITS)}${scale.unit}`;
+    const value = values[row][column];
+    const number = `${printed(value, DIGITS)}${scale.unit}`;
+    this.output.textContent = `Row ${row + 1}, column ${column + 1}: ${number}${scale.reading?.(value) ?? ""}`;
     const box = boxOf(row, column, picture, card);
     for (const [side, share] of Object.entries(box)) this.frame.style[side] = `${100 * share}%`;
     this.frame.hidden = false;

@@ -16,6 +16,10 @@ const radios = () => [...part("kinds").querySelectorAll("input")];
 export function showOwn() {
   shown.neighbour = null;
   hit.hide();
+  part("mapped").hidden = !shown.answer.maps;
+  part("no-maps").hidden = Boolean(shown.answer.maps);
+  part("save-picture").hidden = !shown.answer.maps;
+  if (!shown.answer.maps) return own.hide();
   const maps = Object.fromEntries(shown.answer.maps.map((map) => [map.kind, map]));
   const missing = [];
   for (const radio of radios()) {
@@ -39,13 +43,18 @@ export function showExplanation(neighbour) {
   shown.neighbour = neighbour;
   hit.hide();
   for (const radio of radios()) radio.checked = false;
-  const { contrast, hit: other } = neighbour.explanation;
+  const { contrast } = neighbour.explanation;
   part("question").textContent =
     `Which patches speak for the match of the photo and ${neighbour.id}? The value is how much more a patch speaks ` +
     "for the other image than the patches of its own image do on average.";
-  const all = other ? [contrast, other.contrast] : [contrast];
   const sentence = `Patches of your photo that speak for ${neighbour.id}.`;
-  show(contrast, scaleOf("contrast", shown.card), sentence, EXPLANATION_SIGNS, all);
+  show(contrast, scaleOf("contrast", shown.card), sentence, EXPLANATION_SIGNS, [contrast]);
+}
+
+/** Hold the place of the other side, which is on its way. */
+export function expectHit(neighbour) {
+  part("hit-side").hidden = false;
+  part("hit-meaning").textContent = `The patches of ${neighbour.id} are being mapped …`;
 }
 
 /** Show the other side of the explanation, on the same scale. */
@@ -53,6 +62,7 @@ export function showHit(picture, neighbour) {
   const sentence = `Patches of ${neighbour.id} that speak for your photo, on the same scale.`;
   const values = neighbour.explanation.hit.contrast;
   hit.show({ picture, values, card: shown.card, scale: shown.scale }, sentence, opacity());
+  showScale(shown.scale, EXPLANATION_SIGNS, [neighbour.explanation.contrast, values].flat(2));
   part("hit-meaning").textContent = sentence;
 }
 

@@ -1,8 +1,8 @@
 // The list of neighbours; one of them can be explained at a time.
 
 import * as api from "./api.js";
-import { element, part, printed } from "./elements.js";
-import { showExplanation, showHit, showOwn } from "./maps.js";
+import { element, idText, part, printed } from "./elements.js";
+import { expectHit, showExplanation, showHit, showOwn } from "./maps.js";
 import { fail } from "./messages.js";
 import { shown } from "./shown.js";
 import { showThumbnail } from "./thumbnails.js";
@@ -11,7 +11,38 @@ export function listNeighbours(neighbours) {
   part("neighbours").replaceChildren(...neighbours.map(entry));
   part("nearest-note").hidden = part("nats").hidden = neighbours.length === 0;
   part("nothing-searched").hidden = neighbours.length > 0;
-  part("weak").textContent = printed(weakBelow(), 1);
+  part("part-note").hidden = true;
+}
+
+/** List the items that hold a part of the photo, each with a frame around it. */
+export function listParts(hits) {
+  showOwn();
+  part("neighbours").replaceChildren(...hits.map(partEntry));
+  part("nearest-note").hidden = part("nats").hidden = true;
+  part("part-note").hidden = hits.length === 0;
+}
+
+function partEntry({ id, score, region }) {
+  const image = element("img", { alt: "" });
+  const frame = element("i", { className: "part-frame", hidden: true });
+  showThumbnail(image, id);
+  frameOn(frame, id, region);
+  const picture = element("span", { className: "framed" }, image, frame);
+  return element("li", { className: "part" }, picture, element("b", { textContent: printed(score, 3) }), idText(id));
+}
+
+/** Place a frame on a thumbnail, a square in which the whole image is shown. */
+async function frameOn(frame, id, [x, y, width, height]) {
+  try {
+    const size = await api.item(id);
+    const longer = Math.max(size.width, size.height);
+    const left = (longer - size.width) / 2 + x;
+    const top = (longer - size.height) / 2 + y;
+    for (const [side, pixels] of Object.entries({ left, top, width, height })) frame.style[side] = `${(100 * pixels) / longer}%`;
+    frame.hidden = false;
+  } catch {
+    // The item was removed meanwhile: it has no place to show.
+  }
 }
 
 /** Show the photo's own map again, where a neighbour is explained. */
@@ -25,8 +56,8 @@ function entry(neighbour) {
   button.dataset.id = neighbour.id;
   const image = element("img", { alt: "" });
   // A hit without an explanation is a bare vector, and has no picture to ask for.
-  showThumbnail(image, neighbour.explanation?.hit ? neighbour.id : null);
-  button.append(image, element("b", { textContent: printed(neighbour.score, 3) }), neighbour.id);
+  showThumbnail(image, neighbour.explanation === null ? null : neighbour.id);
+  button.append(image, element("b", { textContent: printed(neighbour.score, 3) }), idText(neighbour.id));
   if (neighbour.explanation && neighbour.explanation.mean < weakBelow()) {
     button.classList.add("weak");
     button.append(element("em", { textContent: "weak match" }));
@@ -41,13 +72,20 @@ function weakBelow() {
   return (own + stranger) / 2;
 }
 
-async function press(button, neighbour) {
+function press(button, neighbour) {
   const pressed = button.getAttribute("aria-pressed") === "true";
   for (const other of part("neighbours").querySelectorAll("button")) other.setAttribute("aria-pressed", "false");
   if (pressed) return showOwn();
   button.setAttribute("aria-pressed", "true");
   showExplanation(neighbour);
-  if (!neighbour.explanation.hit) return;
+  if (neighbour.explanation.hit === undefined) return expectHit(neighbour);
+  return showOtherSide(neighbour);
+}
+
+/** Show the neighbour's own side where it is the one that is explained. */
+export async function showOtherSide(neighbour) {
+  if (shown.neighbour !== neighbour) return;
+  if (!neighbour.explanation.hit) return void (part("hit-side").hidden = true);
   try {
     const picture = await createImageBitmap(await api.thumbnail(neighbour.id));
     if (shown.neighbour === neighbour) showHit(picture, neighbour);

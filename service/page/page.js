@@ -4,6 +4,7 @@ import "./adding.js";
 import "./drops.js";
 import "./index_browser.js";
 import "./plane.js";
+import "./region.js";
 import { answer } from "./answer.js";
 import * as api from "./api.js";
 import { chosen, part } from "./elements.js";

@@ -4,12 +4,17 @@ import { answer, answerAgain, clear } from "./answer.js";
 import * as api from "./api.js";
 import { part } from "./elements.js";
 import { fail, tell } from "./messages.js";
+import { shown } from "./shown.js";
+
+let searched = 0; // items, as they were counted last
 
 const SAMPLES = "infomax-samples/"; // what their ids begin with; docs/samples.py has the same
 
 /** Count what is searched, and offer samples where that is nothing. */
 export async function count() {
-  const items = await api.indexed();
+  const { items, regions } = await api.indexed();
+  searched = items;
+  shown.regions = regions;
   part("index").textContent = items
     ? `${items.toLocaleString("en")} ${items === 1 ? "image is" : "images are"} searched.`
     : "No images are searched yet.";
@@ -52,7 +57,8 @@ async function remove() {
 async function answerExample(image) {
   try {
     tell("Looking at the example …");
-    if ((await api.indexed()) === 0) {
+    // Counting takes a request of its own, and an index that holds items is seldom emptied meanwhile.
+    if (searched === 0 && (await api.indexed()).items === 0) {
       tell("Adding sample photographs to search …");
       await add();
       part("notice").hidden = false;

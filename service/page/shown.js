@@ -3,12 +3,19 @@
 export const shown = {
   /** Card of the chosen model. */
   card: null,
-  /** The photo: {file, picture}; its picture is an ImageBitmap, or a size where the browser cannot show it. */
+  /**
+   * The photo: {name, picture, size}, with its `file` or, of an item of the index, its `id`. The picture is an
+   * ImageBitmap, or a size where the browser cannot show it; `size` is that of the image, in pixels.
+   */
   photo: null,
   /** The service's answer to the photo. */
   answer: null,
+  /** Ends when all of the answer is there. */
+  complete: null,
   /** The neighbour that is explained; null where the photo's own map is shown. */
   neighbour: null,
+  /** Whether the index finds parts of images. */
+  regions: false,
   /** The scale of the maps. */
   scale: null,
 };

@@ -11,20 +11,24 @@ const python = JSON.stringify;
 /**
  * The request in curl. A key is named by the variable INFOMAX_API_KEY, and not written out.
  *
- * @param {{url: string, name: string, withKey: boolean}} request the address with its query, and the photo's file
+ * @param {{url: string, name: string, json: object | null, withKey: boolean}} request the address with its query,
+ *   and the photo's file, or the body of a search by an item
  */
-export function asCurl({ url, name, withKey }) {
+export function asCurl({ url, name, json, withKey }) {
   const key = withKey ? ['-H "X-API-Key: $INFOMAX_API_KEY"'] : [];
-  const lines = ["curl", "-H 'Content-Type: application/octet-stream'", ...key, `--data-binary ${quoted(`@${name}`)}`, quoted(url)];
+  const type = json ? "application/json" : "application/octet-stream";
+  const body = quoted(json ? JSON.stringify(json) : `@${name}`);
+  const lines = ["curl", `-H 'Content-Type: ${type}'`, ...key, `--data-binary ${body}`, quoted(url)];
   return lines.join(" \\\n  ");
 }
 
 /** The request by infomax.client, from the same address. */
-export function asPython({ url, name, withKey }) {
+export function asPython({ url, name, json, withKey }) {
   const { origin, pathname, searchParams } = new URL(url);
   const service = origin + pathname.replace(/\/v1\/neighbours$/, "");
-  const maps = searchParams.get("maps").split(",");
-  const model = searchParams.get("model");
+  const asked = json ?? Object.fromEntries(searchParams);
+  const maps = asked.maps?.split(",") ?? [];
+  const { model } = asked;
   const key = withKey ? ', api_key=os.environ["INFOMAX_API_KEY"]' : "";
   return [
     ...(withKey ? ["import os", ""] : []),
@@ -32,10 +36,10 @@ export function asPython({ url, name, withKey }) {
     "",
     `with Client(${python(service)}${key}) as client:`,
     "    found = client.neighbours(",
-    `        ${python(name)},`,
-    `        k=${searchParams.get("k")},`,
-    "        explain=True,",
-    `        maps=[${maps.map(python).join(", ")}],`,
+    `        ${json ? `id=${python(json.id)}` : python(name)},`,
+    `        k=${asked.k},`,
+    ...(asked.explain ? ["        explain=True,"] : []),
+    ...(maps.length ? [`        maps=[${maps.map(python).join(", ")}],`] : []),
     "        embedding=True,",
     ...(model ? [`        model=${python(model)},`] : []),
     "    )",

@@ -1,6 +1,7 @@
 """Explanation of neighbours: the cross maps of query and hit, both ways."""
 
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,32 +13,71 @@ from service.models.instance import ModelInstance
 from service.outputs.neighbours import Explanation, HitSide
 
 MOST_HITS = 100
+# Encoded together where each is answered when it is ready: a batch of more is hardly cheaper for each.
+_HITS_AT_A_TIME = 4
 
 
 async def explain(
     served: ModelInstance, query: Projections, hits: Sequence[Neighbour]
 ) -> list[Explanation | None]:
-    """Explain each hit; None for one that was stored without a code.
+    """Explain each hit from both sides; None for one that was stored without a code.
 
     Raises:
         ServiceError: 500 `inference_failed` for a map that is not finite; as `Pipeline.embed`.
     """
-    codes = {hit.id: hit.code for hit in hits if hit.code is not None}
+    explanations = await explain_query(served, query, hits)
+    sides = await _hit_sides(served, query, _explained(hits))
+    return [
+        None if found is None else replace(found, hit=sides.get(hit.id))
+        for hit, found in zip(hits, explanations, strict=True)
+    ]
+
+
+async def explain_query(
+    served: ModelInstance, query: Projections, hits: Sequence[Neighbour]
+) -> list[Explanation | None]:
+    """Explain each hit from the query's side, which needs no picture; None for one that has no code.
+
+    Raises:
+        ServiceError: 500 `inference_failed` for a map that is not finite.
+    """
+    codes = [hit.code for hit in hits if hit.code is not None]
     if not codes:
         return [None] * len(hits)
-    projected = await served.pipeline.project(np.stack(list(codes.values())))
-    globals_ = dict(zip(codes, projected, strict=True))
-    sides = await _hit_sides(served, query, list(codes))
+    projected = iter(await served.pipeline.project(np.stack(codes)))
     return [
-        Explanation(_cross_map(query, globals_[hit.id], hit.id), sides.get(hit.id))
-        if hit.id in globals_
-        else None
+        None if hit.code is None else Explanation(_cross_map(query, next(projected), hit.id), None)
         for hit in hits
     ]
 
 
+async def explain_hits(
+    served: ModelInstance, query: Projections, hits: Sequence[Neighbour]
+) -> AsyncIterator[tuple[str, HitSide | None]]:
+    """Explain the hits that have codes from their own side, best first, a few at a time.
+
+    Yields:
+        Id, and the side; None for a hit of which no picture is kept, or readable.
+
+    Raises:
+        ServiceError: as `explain`.
+    """
+    ids = _explained(hits)
+    for start in range(0, len(ids), _HITS_AT_A_TIME):
+        part = ids[start : start + _HITS_AT_A_TIME]
+        sides = await _hit_sides(served, query, part)
+        for item_id in part:
+            yield item_id, sides.get(item_id)
+
+
+def _explained(hits: Sequence[Neighbour]) -> list[str]:
+    return [hit.id for hit in hits if hit.code is not None]
+
+
 async def _hit_sides(served: ModelInstance, query: Projections, ids: Sequence[str]) -> dict[str, HitSide]:
     """Encode the kept pictures of the hits again, and map them against the query's code."""
+    if not ids:
+        return {}
     stored = await served.index.pictures(ids)
     kept = {item_id: await served.pictures.best(stored[item_id]) for item_id in ids if item_id in stored}
     pictures = {item_id: picture for item_id, picture in kept.items() if picture is not None}

@@ -22,6 +22,7 @@ from service.inputs.parameters import JsonExamples, JsonVector, refused
 from service.models.instance import ModelInstance
 from service.outputs import accept
 from service.outputs.json import dump
+from service.outputs.lines import NDJSON
 from service.outputs.mi_maps import boxes_json, image_json
 from service.outputs.neighbour_picture import MOST_ROWS, PictureRow, draw_neighbours
 from service.outputs.neighbours import neighbours_json
@@ -30,10 +31,11 @@ from service.outputs.timing import server_timing
 from service.routes import description
 from service.routes.early_refusal import is_image, refuse_early
 from service.routes.examples import combine, parse_examples
-from service.routes.explanations import MOST_HITS, explain, stored_query
+from service.routes.explanations import MOST_HITS, explain, explain_hits, explain_query, stored_query
 from service.routes.items import stored_item
 from service.routes.query_maps import MapKinds, map_query, maps_json, missing_contributions, want_of
 from service.routes.regions import RegionParameters, search_regions
+from service.routes.side_lines import SideLines
 from service.routes.whole import embed_all
 from service.runtime import runtime_of, served_for
 
@@ -42,7 +44,7 @@ PATH = "/v1/neighbours"
 router = APIRouter(tags=["index"])
 
 _LAYOUT = Layout("image", several=False)
-_OFFERED = (accept.JSON, accept.PNG)
+_OFFERED = (accept.JSON, accept.PNG, NDJSON)
 _PAINTER = Painter()
 
 
@@ -126,8 +128,10 @@ async def find_neighbours(request: Request) -> Response:
     hits = others[parameters.offset : reach]
     searched = perf_counter()
     explanations = None
-    if parameters.explain and query.embedded is not None and query.embedded.projections is not None:
-        explanations = await explain(served, query.embedded.projections, hits)
+    in_parts = media_type == NDJSON
+    projections = None if query.embedded is None else query.embedded.projections
+    if parameters.explain and projections is not None:
+        explanations = await (explain_query if in_parts else explain)(served, projections, hits)
     if media_type == accept.PNG and explanations is not None:
         rows = [PictureRow(hit.id, hit.score, why) for hit, why in zip(hits, explanations, strict=True)]
         limits = runtime.settings.image_limits
@@ -137,7 +141,8 @@ async def find_neighbours(request: Request) -> Response:
         painting = _PAINTER.paint(paint, pixels, runtime.settings.queue_seconds)
         content = await while_connected(request, painting)
     else:
-        answer: dict[str, object] = {"model": served.id, "neighbours": neighbours_json(hits, explanations)}
+        shown = neighbours_json(hits, explanations, sides=not in_parts)
+        answer: dict[str, object] = {"model": served.id, "neighbours": shown}
         if parameters.maps and query.embedded is not None:
             card, image = served.pipeline.card, query.embedded.image
             maps = await map_query(served, parameters.maps, query.embedded, query.missing)
@@ -148,6 +153,10 @@ async def find_neighbours(request: Request) -> Response:
             answer["embedding"] = np.ascontiguousarray(vector, np.float32)
         content = dump(answer)
     headers = server_timing(stages, search=searched - started, serialise=perf_counter() - searched)
+    if in_parts:
+        if explanations is None or projections is None:
+            return SideLines(content, None, headers)
+        return SideLines(content, explain_hits(served, projections, hits), headers)
     return Response(content, headers=headers, media_type=media_type)
 
 

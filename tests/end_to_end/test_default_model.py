@@ -31,5 +31,5 @@ def test_an_example_is_answered_with_a_map_and_photographs_of_its_kind(tmp_path:
         page.focus("#map")
         page.keyboard.press("ArrowRight")
         middle = card.patch_grid.rows // 2 + 1
-        expect(page.locator("#patch")).to_contain_text(f"Patch {middle}, {middle + 1}: ")
+        expect(page.locator("#patch")).to_contain_text(f"Row {middle}, column {middle + 1}: ")
         assert errors == []

@@ -80,7 +80,7 @@ def test_a_photo_is_answered_with_its_map(
     for value, row, column in (max(values), min(values)):
         across, down = (column + 0.5) / answer["columns"], (row + 0.5) / answer["rows"]
         page.mouse.move(box["x"] + across * box["width"], box["y"] + down * box["height"])
-        expect(page.locator("#patch")).to_have_text(f"Patch {row + 1}, {column + 1}: {value:.2f}")
+        expect(page.locator("#patch")).to_have_text(f"Row {row + 1}, column {column + 1}: {value:.2f}")
         red, _, blue = canvas.evaluate(
             """(canvas, [across, down]) => {
                 const [x, y] = [Math.floor(across * canvas.width), Math.floor(down * canvas.height)];
@@ -130,10 +130,10 @@ def test_images_are_added_and_found_and_a_neighbour_is_explained(
 def test_arrow_keys_go_over_the_patches(page: Page, photos: list[Path], errors: list[str]) -> None:
     ask(page, photos[0])
     page.focus("#map")
-    expect(page.locator("#patch")).to_have_text(re.compile("^Patch 5, 5: "))
-    for key, place in (("ArrowRight", "5, 6"), ("ArrowUp", "4, 6"), ("ArrowUp", "3, 6")):
+    expect(page.locator("#patch")).to_have_text(re.compile("^Row 5, column 5: "))
+    for key, (row, column) in (("ArrowRight", (5, 6)), ("ArrowUp", (4, 6)), ("ArrowUp", (3, 6))):
         page.keyboard.press(key)
-        expect(page.locator("#patch")).to_have_text(re.compile(rf"^Patch {place}: "))
+        expect(page.locator("#patch")).to_have_text(re.compile(rf"^Row {row}, column {column}: "))
     frame, map_ = page.locator("#map-side .patch-frame").bounding_box(), page.locator("#map").bounding_box()
     assert frame is not None
     assert map_ is not None
@@ -254,6 +254,8 @@ def test_who_has_no_images_at_hand_is_offered_some_and_may_remove_them(
 
         page.reload()
         ask(page, photos[0])
+        # Their pictures are asked for behind the answer, and items that are gone have none.
+        page.wait_for_load_state("networkidle")
         page.click("#no-samples")
         expect(page.locator("#status")).to_have_text("150 sample images removed.")
         expect(page.locator("#index")).to_have_text("No images are searched yet.")

@@ -52,7 +52,7 @@ def test_axe_core_finds_nothing(server: Server, browser: Browser, scheme: Any, w
     expect(page.locator("#plane-note")).to_contain_text("150 items")
     assert found(page) == []
     assert fits(page)
-    page.click("#items button >> nth=0")
+    page.click("#items .button >> nth=0")
     expect(page.locator("#confirm")).to_be_visible()
     assert found(page) == []
     page.close()

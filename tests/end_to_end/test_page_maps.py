@@ -102,7 +102,7 @@ def test_each_kind_tells_how_well_it_holds_by_the_card(
         expect(question).to_contain_text("the brightest quadrant was theirs in 86 % (photo); chance is 25 %.")
         expect(question).to_contain_text("Measured on 50 images: fifty pictures.")
         page.check("#kinds input[value=information]", force=True)
-        expect(question).to_contain_text("Where 3.0 nats are claimed, 1.5 were observed.")
+        expect(question).to_contain_text("Where a map says 3.0 nats, counting on held-out images gave 1.5.")
         store_samples(server)
         page.set_input_files("#photo", PHOTO)
         expect(page.locator("#kinds input[value=contrast]")).to_be_enabled()
@@ -140,13 +140,13 @@ def test_a_touched_patch_keeps_its_value_until_the_next(page: Page) -> None:
     box = page.locator("#map").bounding_box()
     assert box is not None
     page.locator("#map").tap(position={"x": box["width"] * 0.3, "y": box["height"] * 0.8})
-    expect(page.locator("#patch")).to_contain_text("Patch 7, 3: ")
+    expect(page.locator("#patch")).to_contain_text("Row 7, column 3: ")
     expect(page.locator("#map-side .patch-frame")).to_be_visible()
     page.click("#neighbours button >> nth=2")
     expect(page.locator("#hit-side")).to_be_visible()
     expect(page.locator("#patch")).to_have_text("")
     page.locator("#hit").tap(position={"x": 5, "y": 5})
-    expect(page.locator("#hit-patch")).to_contain_text("Patch 1, 1: ")
+    expect(page.locator("#hit-patch")).to_contain_text("Row 1, column 1: ")
 
 
 def test_a_picture_is_sent_once(page: Page) -> None:

@@ -30,7 +30,7 @@ def test_every_way_to_send_and_to_receive_is_described(document: dict[str, Any])
     for path, method, answers in (
         ("/v1/embeddings", "post", 3),
         ("/v1/mi-maps", "post", 3),
-        ("/v1/neighbours", "post", 2),
+        ("/v1/neighbours", "post", 3),
         ("/v1/items/{id}", "put", 1),
     ):
         route = document["paths"][path][method]

@@ -27,7 +27,7 @@ from contract.artefact import open_artefact
 from contract.errors import ImageError
 from contract.images import decode
 from contract.preprocessing import Preprocessing
-from service.inference.model import locate
+from service.inference.locating import locate
 from service.inputs.v2 import HEADER as _HEAD
 from tests.end_to_end.server import Server, serving, wait_for
 from tests.pictures import encoded, landscape

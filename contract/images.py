@@ -16,12 +16,13 @@ from contract.errors import ImageError
 from contract.image_formats import ALLOWED_FORMATS, read_header
 from contract.image_formats.encoded_file import EncodedFile
 from contract.image_formats.failures import corrupt, undecodable
+from contract.image_limits import ImageLimits
 from contract.preprocessing import ColorProfile, Preprocessing
 from contract.resizing import draft_size, resized
 from contract.to_rgb import to_rgb
 from contract.windows import windows
 
-__all__ = ["ALLOWED_FORMATS", "DecodedImage", "ImageLimits", "decode", "open_rgb"]
+__all__ = ["ALLOWED_FORMATS", "DecodedImage", "decode", "open_rgb"]
 
 _TURNS = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -36,21 +37,6 @@ _SIDES_SWAPPED = (5, 6, 7, 8)
 
 # Pillow warns at 89 megapixels and refuses twice as many; the stated limit takes the place of both.
 Image.MAX_IMAGE_PIXELS = None
-
-
-@dataclass(frozen=True)
-class ImageLimits:
-    """What one image may cost, checked before its pixels are decoded.
-
-    Attributes:
-        max_bytes: encoded size in bytes.
-        max_pixels: width times height.
-        max_scans: scans of a progressive JPEG; each costs a pass over the whole image.
-    """
-
-    max_bytes: int = 20 * 2**20
-    max_pixels: int = 40_000_000
-    max_scans: int = 64
 
 
 @dataclass(frozen=True)

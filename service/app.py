@@ -6,10 +6,11 @@ from importlib.metadata import version
 
 from fastapi import APIRouter, FastAPI
 
-from service.http.authentication import AuthenticationMiddleware, KeyedApplication, authentication_parts
+from service.http.authentication import AuthenticationMiddleware, KeyedApplication
 from service.http.cross_origin import CrossOriginMiddleware, OriginPolicy
 from service.http.middleware import RequestMiddleware
 from service.http.routing import RoutingMiddleware
+from service.quotas.access import keys_and_usage
 from service.routes import (
     batch,
     bulk_items,
@@ -69,7 +70,7 @@ def create_app(runtime: Runtime) -> FastAPI:
         finally:
             await runtime.stop()
 
-    authentication = authentication_parts(runtime.settings)
+    authentication = keys_and_usage(runtime.settings)
     app = (KeyedApplication if authentication else FastAPI)(
         title="Infomax",
         summary="Image embeddings, MI maps and nearest neighbours by Deep InfoMax",

@@ -8,7 +8,7 @@ from typing import Any, Literal, get_args
 from pydantic import Field, SecretStr, ValidationError, ValidationInfo, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from contract.images import ImageLimits
+from contract.image_limits import ImageLimits
 from service.default_folders import index_folder, shipped_models
 from service.errors import SettingsError
 from service.system.cpu_count import usable_cores

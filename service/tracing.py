@@ -51,7 +51,7 @@ def start(worker: int) -> None:
     """Send the spans of this process to the collector that the OTEL_... variables name.
 
     Raises:
-        TracingError: the exporter is not installed.
+        TracingError: the exporter is not installed, or a variable has a value that it refuses.
     """
     global _provider, _tracer
     check_installed()
@@ -67,8 +67,16 @@ def start(worker: int) -> None:
     }
     # The variables come last: they win.
     resource = Resource.create().merge(Resource(own)).merge(OTELResourceDetector().detect())
-    _provider = TracerProvider(resource=resource)
-    _provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter()))
+    try:
+        provider = TracerProvider(resource=resource)
+        provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter()))
+    except ValueError as error:
+        given = ", ".join(sorted(name for name in os.environ if name.startswith("OTEL_")))
+        raise TracingError(
+            f"OpenTelemetry refuses a variable ({' '.join(str(error).split())}). Correct the one of {given} "
+            "that it means."
+        ) from error
+    _provider = provider
     _tracer = _provider.get_tracer("infomax", version("infomax"))
 
 

@@ -12,7 +12,7 @@ from contract.card import ENCODER_FILES
 from contract.images import decode
 from contract.precision import Precision
 from contract.preprocessing import Preprocessing
-from service.inference.model import locate
+from service.inference.locating import locate
 from service.system.cpu_count import usable_cores
 
 # Effect of the batch's shape on sums of floats, and on sums that are rounded to 8 bits.

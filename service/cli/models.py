@@ -5,11 +5,11 @@ from dataclasses import asdict
 
 import typer
 
-from contract.artefact import model_folders
 from contract.errors import ArtefactError, InfomaxError
+from contract.model_folders import model_folders
 from contract.table import print_table
 from service.cli.setting_options import with_settings
-from service.inference.model import locate
+from service.inference.locating import locate
 from service.models.comparison import ModelComparison
 from service.models.figures import FIGURES, figure
 from service.models.summary import ModelSummary, card_of

@@ -11,7 +11,6 @@ from service.page import FILES
 from service.quotas.api_keys import KeyRing
 from service.quotas.quota import KeyQuota
 from service.quotas.usage_file import UsageFile
-from service.settings import Settings
 
 _HEALTH = frozenset({"/livez", "/readyz", "/v2/health/live", "/v2/health/ready"})
 # The page itself holds no data; its requests need the key that a user enters.
@@ -62,18 +61,6 @@ class AuthenticationMiddleware:
         context.key = key
         context.quota = KeyQuota(key, self._usage_file)
         await self._app(scope, receive, send)
-
-
-def authentication_parts(settings: Settings) -> tuple[KeyRing, UsageFile] | None:
-    """The keys and the ledger that the settings ask for, if they ask for keys.
-
-    Raises:
-        KeyFileError: the file of keys cannot be used.
-        SettingsError: there is no place for the ledger.
-    """
-    if settings.api_keys_file is None:
-        return None
-    return KeyRing(settings.api_keys_file), UsageFile(settings.data_dir)
 
 
 def require_admin(request: Request) -> None:

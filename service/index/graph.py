@@ -24,6 +24,9 @@ logger = logging.getLogger(__name__)
 
 # pgvector's own limit for HNSW over half-precision vectors.
 MAX_DIMENSIONS = 4000
+# Candidates while it is built. pgvector's default of 64 takes two thirds of the time, and its graphs lead past
+# whole clusters twice as often; 200 takes twice the time and finds no more.
+_BUILD_BREADTH = 128
 _BUILD_LOCK = 0x1F03B
 _LOOK_SECONDS = 15.0
 _MOST_SILENCES = 4
@@ -136,8 +139,13 @@ async def _drop(connection: AsyncConnection, column: VectorColumn) -> None:
 
 async def _create(connection: AsyncConnection, column: VectorColumn) -> None:
     await connection.execute(
-        sql.SQL("CREATE INDEX CONCURRENTLY {} ON {} USING hnsw ({} halfvec_ip_ops)").format(
-            sql.Identifier(column.graph), column.table, half_precision(column, sql.Identifier(column.column))
+        sql.SQL(
+            "CREATE INDEX CONCURRENTLY {} ON {} USING hnsw ({} halfvec_ip_ops) WITH (ef_construction = {})"
+        ).format(
+            sql.Identifier(column.graph),
+            column.table,
+            half_precision(column, sql.Identifier(column.column)),
+            sql.Literal(_BUILD_BREADTH),
         )
     )
 

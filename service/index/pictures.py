@@ -14,7 +14,8 @@ from PIL import Image
 
 from contract.card import ModelCard
 from contract.errors import ImageError
-from contract.images import ImageLimits, open_rgb
+from contract.image_limits import ImageLimits
+from contract.images import open_rgb
 from contract.preprocessing import Preprocessing
 from service.index.cells import CellGrid
 from service.index.items import Metadata, NewItem, StoredPicture

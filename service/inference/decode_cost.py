@@ -11,7 +11,8 @@ from typing import NamedTuple
 
 from PIL import Image
 
-from contract.images import ImageLimits, decode
+from contract.image_limits import ImageLimits
+from contract.images import decode
 from contract.preprocessing import Preprocessing
 from service.inference.image_size import PROGRESSIVE, image_size
 

@@ -8,7 +8,8 @@ from time import perf_counter, thread_time
 
 from contract.errors import ImageError
 from contract.image_formats import format_of
-from contract.images import ImageLimits, decode
+from contract.image_limits import ImageLimits
+from contract.images import decode
 from contract.preprocessing import Preprocessing
 from service.inference.calls import Deliver, Delivery, Item
 from service.inference.decode_cost import DecodeCosts

@@ -9,9 +9,10 @@ from importlib.metadata import distributions
 import onnxruntime as ort
 
 from service.errors import SettingsError
+from service.inference.device_choice import CPU, DeviceChoice, RequestedDevice
 from service.inference.gpu_options import GpuOptions
 from service.inference.precision import PrecisionChoice
-from service.inference.providers import CPU, DeviceChoice, RequestedDevice, fallback_reason
+from service.inference.providers import fallback_reason
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ import onnx
 import onnxruntime as ort
 from numpy.typing import NDArray
 
-from contract.artefact import Artefact, model_folders, open_artefact
+from contract.artefact import Artefact, open_artefact
 from contract.bank_error import STANDARD_ERROR, with_standard_error
 from contract.card import ModelCard
 from contract.errors import ArtefactError
@@ -20,11 +20,13 @@ from contract.occlusion import GREY
 from contract.precision import Precision
 from contract.training_distance import TRAINING_DISTANCE, with_training_distance
 from contract.trunk import CODE, FEATURES, GLOBAL, projection_of, trunk_of
+from service.inference.device_choice import DeviceChoice
 from service.inference.execution_report import ExecutionReport, report
 from service.inference.gpu_options import GpuOptions
 from service.inference.io_binding import BoundSession
+from service.inference.locating import locate
 from service.inference.precision import choose
-from service.inference.providers import DeviceChoice, bound, choose_device, open_session
+from service.inference.providers import bound, choose_device, open_session
 from service.inference.results import Projections
 from service.settings import RequestedPrecision, Settings
 
@@ -234,28 +236,6 @@ def open_model(settings: Settings) -> Model:
     artefact = open_artefact(locate(settings.models_dir, settings.model))
     device = choose_device(settings.device, artefact.encoder, GpuOptions.of(settings))
     return Model(artefact, device, settings.threads_per_run, settings.precision)
-
-
-def locate(models_dir: Path, model: str) -> Path:
-    """Find the folder of `name/version`, or of the newest version of `name`.
-
-    Raises:
-        ArtefactError: the folder does not exist; the message lists those that do.
-    """
-    name, _, version = model.partition("/")
-    present = model_folders(models_dir)
-    matching = [
-        folder
-        for folder in present
-        if folder.parent.name == name and (not version or int(folder.name) == int(version))
-    ]
-    if not matching:
-        existing = ", ".join(f"{folder.parent.name}/{folder.name}" for folder in present) or "no model"
-        raise ArtefactError(
-            f"{models_dir} holds no model {model}; it holds {existing}. Set INFOMAX_MODEL or "
-            "INFOMAX_MODELS_DIR."
-        )
-    return matching[-1]
 
 
 def _load(

@@ -16,7 +16,8 @@ def warm_up(model: Model, buckets: Sequence[int]) -> float:
     Raises:
         ArtefactError: the model's outputs differ from its card's.
     """
-    for bucket in buckets:
+    # The largest first: the memory that it takes is enough for all others.
+    for bucket in reversed(buckets):
         model.self_test(bucket)
     rule, largest = model.card.preprocessing, buckets[-1]
     images = np.zeros((largest, rule.height, rule.width, 3), np.uint8)

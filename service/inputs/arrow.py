@@ -14,7 +14,6 @@ from service.inputs.image_buffer import image_too_large
 from service.inputs.json_text import read_json
 from service.inputs.stream import BareVector, StreamLimits, StreamParser, damaged_stream, too_many_items
 
-ARROW = "application/vnd.apache.arrow.stream"
 COLUMNS = ("id", "vector", "image", "metadata")
 
 # Rows of a few bytes each become objects of some hundred.

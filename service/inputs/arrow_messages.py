@@ -11,6 +11,8 @@ from enum import IntEnum
 
 from service.inputs.stream import damaged_stream
 
+ARROW = "application/vnd.apache.arrow.stream"
+
 _CONTINUATION = b"\xff\xff\xff\xff"
 _PREFIX_BYTES = 8
 _MOST_METADATA_BYTES = 2**20

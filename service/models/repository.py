@@ -3,17 +3,17 @@
 import logging
 import socket
 from collections import deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from threading import Thread
 
 from contract.errors import InfomaxError
-from service.inference.model import locate
+from service.inference.locating import locate
 from service.models.messages import LoadRequest, LoadResult
 from service.models.rollout import Rollout, RolloutWorker, Stage
 from service.models.statuses import VersionStatuses
-from service.models.version import Version, find_version
+from service.models.version import Version, examine
 from service.settings import Settings
 
 logger = logging.getLogger(__name__)
@@ -43,9 +43,21 @@ class _Change:
 class Repository:
     """Queue of changes: one at a time, in the order of the requests. A thread reads the files."""
 
-    def __init__(self, settings: Settings, versions: Iterable[Version]) -> None:
-        """`versions` are those that the workers start with, the default one first."""
+    def __init__(
+        self,
+        settings: Settings,
+        versions: Iterable[Version],
+        examine: Callable[[Settings, str, str], Version] = examine,
+    ) -> None:
+        """Change nothing yet.
+
+        Args:
+            settings: of the service.
+            versions: those that the workers start with, the default one first.
+            examine: finds and checks the version for an entry of the settings.
+        """
         self._settings = settings
+        self._find_version = examine
         self._served = {version.entry: version for version in versions}
         self._statuses = VersionStatuses()
         self._waiting: deque[_Change] = deque()
@@ -105,7 +117,7 @@ class Repository:
         try:
             folder = locate(self._settings.models_dir, change.id)
             change.id = f"{folder.parent.name}/{folder.name}"
-            change.version.set_result(find_version(self._settings, change.entry, change.id))
+            change.version.set_result(self._find_version(self._settings, change.entry, change.id))
         except InfomaxError as error:
             change.version.set_exception(error)
         except Exception as error:

@@ -17,8 +17,8 @@ from service.models.messages import (
     read_parent_message,
     write,
 )
+from service.models.opening import open_version
 from service.models.registry import ModelRegistry
-from service.models.version import open_version
 from service.settings import Settings
 from service.system.channel import Report, WorkerEnd
 

@@ -4,7 +4,6 @@ from io import BytesIO
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
 from numpy.typing import NDArray
 
 MODEL_KEY = b"infomax.model"
@@ -23,6 +22,9 @@ def arrow_stream(embeddings: NDArray[np.float32], model: str) -> bytes:
     Columns are `index` int64 and `embedding` fixed_size_list<float32>[D]; the schema's metadata names the
     model under `infomax.model`.
     """
+    # PyArrow takes 26 MiB of each worker that is asked for Arrow, and of no other.
+    import pyarrow as pa
+
     count, dimensions = embeddings.shape
     schema = pa.schema(
         [

@@ -14,7 +14,8 @@ from PIL import Image, ImageDraw
 
 from contract.card import ModelCard
 from contract.errors import ImageError
-from contract.images import ImageLimits, open_rgb
+from contract.image_limits import ImageLimits
+from contract.images import open_rgb
 from contract.placement import place
 from service.outputs.map_overlay import DEFLATE, LEAST_REACH, MapPlace, load_font, overlaid
 from service.outputs.neighbours import Explanation, HitSide, contrast

@@ -16,17 +16,17 @@ from prometheus_client.multiprocess import mark_process_dead
 
 from service import tracing
 from service.errors import SettingsError
-from service.http.authentication import authentication_parts
 from service.index.database import CONNECTIONS_PER_PROCESS
 from service.index.embedded import EmbeddedPostgres
 from service.index.schema import migrate
 from service.logs import configure_logs
 from service.models.repository import Repository
-from service.models.version import find_version
+from service.models.version import examine
 from service.processes.listening import listen, url_at
 from service.processes.metrics_server import MetricsServer
 from service.processes.supervisor import Supervisor
-from service.processes.worker import WorkerArguments, run_worker
+from service.processes.worker_start import WorkerArguments, start_worker
+from service.quotas.access import keys_and_usage
 from service.settings import Settings
 from service.system.descriptors import raise_limit
 from service.system.run_folder import RunFolder
@@ -84,8 +84,8 @@ def serve(settings: Settings, on_ready: Callable[[Serving], None]) -> None:
 
 
 def _prepare(settings: Settings, stack: ExitStack, on_ready: Callable[[Serving], None]) -> Supervisor:
-    versions = tuple(find_version(settings, entry) for entry in settings.served_models)
-    if guard := authentication_parts(settings):
+    versions = tuple(examine(settings, entry) for entry in settings.served_models)
+    if guard := keys_and_usage(settings):
         # Each worker opens its own. Here they are only checked, before anything is started.
         guard[1].close()
     listener = stack.enter_context(listen(settings.host, settings.port, "PORT"))
@@ -146,7 +146,7 @@ def _spawn(arguments: WorkerArguments, number: int, channel: socket.socket) -> S
     signal.pthread_sigmask(signal.SIG_BLOCK, Signals.HANDLED)
     try:
         context = multiprocessing.get_context("spawn")
-        process = context.Process(target=run_worker, args=(arguments, number, channel), name="infomax")
+        process = context.Process(target=start_worker, args=(arguments, number, channel), name="infomax")
         process.start()
     finally:
         signal.pthread_sigmask(signal.SIG_UNBLOCK, Signals.HANDLED)

@@ -7,8 +7,6 @@ import os
 import socket
 import sys
 import threading
-from dataclasses import dataclass
-from pathlib import Path
 
 from contract.errors import InfomaxError
 from service import metrics, tracing
@@ -16,10 +14,10 @@ from service.app import create_app
 from service.http.server import ConnectionServer
 from service.inference.peers import NO_PEERS, Peers
 from service.logs import configure_logs
-from service.models.version import Version, open_version
+from service.models.opening import open_version
 from service.models.worker_agent import WorkerAgent
+from service.processes.worker_start import WorkerArguments
 from service.runtime import Runtime
-from service.settings import Settings
 from service.system import gc_tuning, malloc
 from service.system.channel import Report, WorkerEnd
 from service.work_sharing.client import PeerClient, address
@@ -27,25 +25,6 @@ from service.work_sharing.load_table import TABLE, LoadTable
 from service.work_sharing.server import PeerServer
 
 logger = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class WorkerArguments:
-    """Arguments of every worker of one service; picklable.
-
-    Attributes:
-        settings: settings of the service.
-        versions: the versions to serve, as the parent found them, the default one first.
-        database_url: a database that `schema.migrate` has prepared.
-        shared: folder of the load table and of the workers' sockets.
-        workers: number of workers.
-    """
-
-    settings: Settings
-    versions: tuple[Version, ...]
-    database_url: str
-    shared: Path
-    workers: int
 
 
 def run_worker(arguments: WorkerArguments, number: int, channel: socket.socket) -> None:

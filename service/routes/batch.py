@@ -10,7 +10,6 @@ from contract.map_kinds import MapKind
 from service.http.request_context import context_of
 from service.inputs.parameters import merge, parse, query_of, refused
 from service.outputs import accept
-from service.outputs.answer_batches import AnswerBatches
 from service.outputs.embeddings import VectorEncoding
 from service.outputs.lines import NDJSON, Lines
 from service.routes import description
@@ -82,4 +81,7 @@ def _format(media_type: str, parameters: BatchParameters, card: ModelCard) -> An
         return Lines(parameters.encoding_format)
     if "neighbours" in parameters.outputs:
         raise refused(f"outputs=neighbours cannot be written as {media_type}. Accept {NDJSON}.")
+    # Only here is PyArrow needed.
+    from service.outputs.answer_batches import AnswerBatches
+
     return AnswerBatches(card, parameters.outputs, MapKind(parameters.kind), parameters.resolution)

@@ -7,7 +7,8 @@ import numpy as np
 from fastapi import APIRouter, Request, Response
 
 from contract.card import ModelCard
-from contract.images import ImageLimits, open_rgb
+from contract.image_limits import ImageLimits
+from contract.images import open_rgb
 from contract.map_kinds import MapKind
 from contract.patches import PatchGrid
 from contract.placement import place

@@ -3,7 +3,8 @@
 import pytest
 
 from contract.errors import ImageError
-from contract.images import ImageLimits, decode
+from contract.image_limits import ImageLimits
+from contract.images import decode
 from contract.preprocessing import Preprocessing
 
 RULE = Preprocessing(height=32, width=32)

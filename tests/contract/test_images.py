@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
 from contract.errors import ImageError
-from contract.images import ALLOWED_FORMATS, ImageLimits, decode, open_rgb
+from contract.image_limits import ImageLimits
+from contract.images import ALLOWED_FORMATS, decode, open_rgb
 from contract.preprocessing import Preprocessing
 from tests.pictures import encoded, landscape, photo
 

@@ -7,7 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from contract.errors import ImageError
-from contract.images import ALLOWED_FORMATS, ImageLimits, decode
+from contract.image_limits import ImageLimits
+from contract.images import ALLOWED_FORMATS, decode
 from contract.preprocessing import Preprocessing
 from tests.pictures import encoded, landscape
 

@@ -6,7 +6,7 @@ import pytest
 from playwright.sync_api import expect
 
 from contract.artefact import open_artefact
-from service.inference.model import locate
+from service.inference.locating import locate
 from service.settings import Settings
 from tests.end_to_end.browser import CHROMIUM, NO_CHROMIUM, chromium, collect_errors
 from tests.end_to_end.server import ROOT, serving

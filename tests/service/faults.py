@@ -9,10 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from contract.artefact import open_artefact
+from service.inference.device_choice import DeviceChoice
 from service.inference.model import Criticised, Encoded, Model
 from service.inference.peers import NO_PEERS, Peers
 from service.inference.pipeline import Pipeline
-from service.inference.providers import DeviceChoice
 from service.settings import Settings
 
 POISON = 255

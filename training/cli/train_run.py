@@ -20,6 +20,7 @@ from training.distributed import ranks
 from training.loop import run_files, trainer
 from training.loop.execution import Execution, choose
 from training.loop.small_sets import changes, fit_to_images
+from training.loop.starting_point import StartingPoint
 from training.loop.trainer import TrainingResult, check_batches
 from training.planning import own_recipe
 from training.recipe import Recipe
@@ -66,7 +67,8 @@ def run(options: Options, source: Source, execution: Execution) -> None:
     if options.export is not None:
         check_name(options.models, options.export)
     with ranks.joined(execution.device):
-        fitted, loaded = _prepared(options, source, execution)
+        init = None if options.init is None else StartingPoint.read(options.init)
+        fitted, loaded = _prepared(options, source, execution, init)
         # Before the run: the log names copies once, and too few images cost no hour.
         apart = set_aside.held_out(loaded, fitted) if fitted.held_out_share else None
         if options.export is not None:
@@ -78,7 +80,7 @@ def run(options: Options, source: Source, execution: Execution) -> None:
             resume=options.resume,
             execution=execution,
             stop_at=options.stop_at,
-            init=options.init,
+            init=init,
         )
         first = ranks.first()
         if first:
@@ -98,11 +100,15 @@ def run(options: Options, source: Source, execution: Execution) -> None:
         export_run(options.out, options.data, options.export, options.stated, options.models, loaded, apart)
 
 
-def _prepared(options: Options, source: Source, execution: Execution) -> tuple[Recipe, ImageSet]:
+def _prepared(
+    options: Options, source: Source, execution: Execution, init: StartingPoint | None
+) -> tuple[Recipe, ImageSet]:
     """Read or make the recipe, decode the images, and fit the first to their number."""
     if options.recipe is None and not options.resume:
-        return _chosen(options, source, execution)
+        return _chosen(options, source, execution, init)
     recipe = _read(options)
+    if init is not None:
+        init.check(recipe)
     fitted = _fit(_changed(recipe, options, source.count), source.count, options)
     check_batches(fitted, source.count)
     with ranks.first_before_others():
@@ -114,7 +120,9 @@ def _prepared(options: Options, source: Source, execution: Execution) -> tuple[R
     return _fit(changed, len(loaded), options, announce=True), loaded
 
 
-def _chosen(options: Options, source: Source, execution: Execution) -> tuple[Recipe, ImageSet]:
+def _chosen(
+    options: Options, source: Source, execution: Execution, init: StartingPoint | None
+) -> tuple[Recipe, ImageSet]:
     """Make the recipe, saying what is chosen and why, and decode the images."""
     given = own_recipe.Given(
         options.size,
@@ -126,6 +134,8 @@ def _chosen(options: Options, source: Source, execution: Execution) -> tuple[Rec
     )
     drafted = own_recipe.draft(source, given, execution)
     typer.echo("\n".join(drafted.sentences))
+    if init is not None:
+        init.check(drafted.recipe)
     loaded = images.load_training_images(source, drafted.recipe, skip_unreadable=options.skip_unreadable)
     completed = own_recipe.complete(drafted, len(loaded), given, time.monotonic())
     typer.echo("\n".join(completed.sentences))

@@ -10,7 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from contract.errors import ImageError
-from contract.images import ImageLimits, decode
+from contract.image_limits import ImageLimits
+from contract.images import decode
 from contract.preprocessing import Preprocessing
 from training.data.source import EncodedImage, Source
 

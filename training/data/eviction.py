@@ -43,7 +43,8 @@ def evict(cache: Path, coming: int = 0) -> None:
     """Remove entries until the cache is within its bounds; those that a run has mapped stay.
 
     Entries go that no run has used for `UNUSED_DAYS` days. Then the least recently used go until the cache
-    takes at most `SHARE` of the disk space that would be free without it.
+    takes at most `SHARE` of the disk space that would be free without it. One that is about to be written is
+    needed, whatever its size: without it a run would hold its pixels in memory.
 
     Args:
         cache: folder of the entries; it may be missing.
@@ -88,16 +89,23 @@ def _entries(cache: Path) -> list[_Held]:
         for folder in cache.iterdir():
             if _KEY.fullmatch(folder.name):
                 # One that another process replaces or removes now.
-                with suppress(FileNotFoundError):
-                    used, size = (folder / ENTRY).stat().st_mtime, (folder / PIXELS).stat().st_size
-                    entries.append(_Held(used, size, folder))
+                with suppress(FileNotFoundError, NotADirectoryError):
+                    entries.append(_held(folder))
     return entries
+
+
+def _held(folder: Path) -> _Held:
+    """Look at an entry; a removal that was killed has left a part of one."""
+    files = {file.name: file.stat() for file in folder.iterdir()}
+    used = files[ENTRY].st_mtime if ENTRY in files else 0.0
+    return _Held(used, files[PIXELS].st_size if PIXELS in files else 0, folder)
 
 
 def _removed(folder: Path) -> bool:
     """Remove an entry unless a run holds it; whether it is gone."""
     try:
-        with (folder / PIXELS).open("r+b") as file:
+        # Appending changes nothing, and makes the file that a killed removal has taken.
+        with (folder / PIXELS).open("ab") as file:
             if sys.platform != "win32":
                 import fcntl
 

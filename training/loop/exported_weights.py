@@ -33,23 +33,21 @@ def is_exported(path: Path) -> bool:
     return (path / CARD_FILE).is_file()
 
 
-def initialise_from_exported(encoder: Encoder, folder: Path, pixels: PixelArray) -> Start:
+def initialise_from_exported(
+    encoder: Encoder, tensors: Mapping[str, Tensor], folder: Path, pixels: PixelArray
+) -> Start:
     """Copy the weights of an exported model into an encoder of the same architecture, or into its trunk.
 
     Args:
         encoder: of a run that begins.
+        tensors: of the model, as `read_exported` reads them.
         folder: of the model.
         pixels: the run's training images, uint8 [N, S, S, 3].
 
     Raises:
-        TrainingError: the model cannot be read, or does not fit.
+        TrainingError: the model does not fit.
     """
-    tensors = _read(folder)
-    folded = {name.removesuffix(_FOLDED): value for name, value in tensors.items() if name.endswith(_FOLDED)}
-    start = initialise(
-        encoder, {name: value for name, value in tensors.items() if not name.endswith(_FOLDED)}, folder
-    )
-    root = _root(encoder, folded)
+    start, root, folded = copy_layers(encoder, tensors, folder)
     if root is None:
         return start
     rows = sample_rows(len(pixels), _IMAGES, 0)
@@ -59,7 +57,31 @@ def initialise_from_exported(encoder: Encoder, folder: Path, pixels: PixelArray)
     return replace(start, loaded=start.loaded + len(restored), missing=missing)
 
 
-def _read(folder: Path) -> dict[str, Tensor]:
+def copy_layers(
+    encoder: Encoder, tensors: Mapping[str, Tensor], folder: Path
+) -> tuple[Start, nn.Module | None, Mapping[str, Tensor]]:
+    """Copy the weights of the layers, whose normalisations are not restored yet.
+
+    Returns:
+        What was copied; the module whose layers have normalisations folded into them, None where no layer
+        has; what was folded into each.
+
+    Raises:
+        TrainingError: the model does not fit.
+    """
+    tensors = _with_present_names(encoder, tensors)
+    folded = {name.removesuffix(_FOLDED): value for name, value in tensors.items() if name.endswith(_FOLDED)}
+    layers = {name: value for name, value in tensors.items() if not name.endswith(_FOLDED)}
+    start = initialise(encoder, layers, folder)
+    return start, _root(encoder, folded, folder) if folded else None, folded
+
+
+def read_exported(folder: Path) -> dict[str, Tensor]:
+    """Read the tensors of an exported model, by the names of its encoder's layers.
+
+    Raises:
+        TrainingError: its graph cannot be read, or holds no encoder that was exported here.
+    """
     try:
         model = onnx.load(folder / ENCODER_FILE)
     except Exception as error:
@@ -68,21 +90,42 @@ def _read(folder: Path) -> dict[str, Tensor]:
         raise TrainingError(
             f"{folder / ENCODER_FILE} cannot be read ({reason}). Export the model again."
         ) from error
-    return {
+    tensors = {
         name: torch.from_numpy(numpy_helper.to_array(each).copy())
         for each in model.graph.initializer
         for prefix in _PREFIXES
         if (name := each.name.removeprefix(prefix)) != each.name
     }
+    if not tensors:
+        raise TrainingError(
+            f"{folder / ENCODER_FILE} holds no weights of an encoder. Export the model again."
+        )
+    return tensors
 
 
-def _root(encoder: Encoder, folded: Mapping[str, Tensor]) -> nn.Module | None:
+def _with_present_names(encoder: Encoder, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Name the layers as the encoder does: one that a block begins with once had the name of the block."""
+    blocks = {name for name, module in encoder.named_modules() if isinstance(module, nn.Sequential)}
+
+    def present(name: str) -> str:
+        layer, _, tensor = name.rpartition(".")
+        return f"{layer}.0.{tensor}" if layer in blocks else name
+
+    return {present(name): value for name, value in tensors.items()}
+
+
+def _root(encoder: Encoder, folded: Mapping[str, Tensor], folder: Path) -> nn.Module:
     """Find the module whose layers are named so: the encoder, or the trunk in it."""
+    unknown: list[str] = []
     for root in (encoder, encoder.trunk) if isinstance(encoder, BackboneEncoder) else (encoder,):
         names = dict(root.named_modules())
-        if folded and all(name in names for name in folded):
+        unknown = [name for name in folded if name not in names]
+        if not unknown:
             return root
-    return None
+    raise TrainingError(
+        f"{folder} does not fit the encoder: it has a layer {unknown[0]}, the encoder has none. Change the "
+        "recipe's encoder, or take other weights."
+    )
 
 
 @torch.no_grad()

@@ -22,12 +22,11 @@ from training.distributed import ranks
 from training.errors import DataError, TrainingError
 from training.loop import checkpoint
 from training.loop.execution import Execution, prepare
-from training.loop.exported_weights import initialise_from_exported, is_exported
-from training.loop.initial_weights import initialise, read_weights
 from training.loop.input_statistics import fit_input
 from training.loop.monitor import Monitor
 from training.loop.run import Run
 from training.loop.run_log import RunLog
+from training.loop.starting_point import StartingPoint
 from training.loop.time_limit import time_limit
 from training.loop.trunk_maps import compute_trunk_maps
 from training.model.learner import Learner
@@ -71,7 +70,7 @@ def train(
     resume: bool,
     build: Callable[[Recipe], Trainable] = Learner,
     execution: Execution = Execution(),
-    init: Path | None = None,
+    init: StartingPoint | None = None,
     stop_at: float | None = None,
 ) -> TrainingResult:
     """Train by the recipe into `folder`, or continue from its checkpoint.
@@ -85,7 +84,7 @@ def train(
         resume: continue from its checkpoint, or begin where it has none yet.
         build: makes what is trained: Deep InfoMax, or a method that it is compared with.
         execution: where and how to compute.
-        init: weights that a new run starts from (training/loop/initial_weights.py): a file, a run or a model.
+        init: weights that a new run starts from.
         stop_at: time on the monotonic clock after which the run stops as it does for a signal.
 
     Raises:
@@ -135,7 +134,7 @@ def _claimed(folder: Path) -> Iterator[None]:
         yield
 
 
-def _start(run: Run, training: ImageSet, *, resume: bool, init: Path | None) -> None:
+def _start(run: Run, training: ImageSet, *, resume: bool, init: StartingPoint | None) -> None:
     """Bring a run to where it stands: its checkpoint, or its beginning."""
     if resume:
         run.resume()
@@ -145,12 +144,7 @@ def _start(run: Run, training: ImageSet, *, resume: bool, init: Path | None) -> 
             run.begin()
     fit_input(run.learner.encoder, training.pixels, run.recipe)
     if init is not None:
-        encoder = run.learner.encoder
-        if is_exported(init):
-            start = initialise_from_exported(encoder, init, training.pixels)
-        else:
-            start = initialise(encoder, read_weights(init), init)
-        logger.warning("%s: %s", init, start)
+        logger.warning("%s: %s", init.source, init.apply(run.learner.encoder, training.pixels))
 
 
 def check_batches(recipe: Recipe, count: int) -> int:

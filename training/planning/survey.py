@@ -8,7 +8,8 @@ from dataclasses import dataclass
 
 from contract.errors import ImageError
 from contract.image_formats import read_header
-from contract.images import ImageLimits, decode
+from contract.image_limits import ImageLimits
+from contract.images import decode
 from contract.preprocessing import Preprocessing
 from training.data import Source
 from training.data.image_set import sample_rows

@@ -9,7 +9,8 @@ import pytest
 from PIL import Image
 
 from contract.errors import ImageError
-from contract.images import ImageLimits, decode, open_rgb
+from contract.image_limits import ImageLimits
+from contract.images import decode, open_rgb
 from tests.contract.refused import RULE, refusal
 from tests.pictures import encoded, landscape
 

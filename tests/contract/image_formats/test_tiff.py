@@ -12,7 +12,8 @@ from PIL import Image
 
 from contract.errors import ImageError
 from contract.image_formats import read_header
-from contract.images import ImageLimits, decode
+from contract.image_limits import ImageLimits
+from contract.images import decode
 from tests.contract.refused import RULE, refusal
 from tests.icc_profiles import display_p3
 from tests.pictures import encoded, landscape

@@ -2,7 +2,8 @@
 
 import pytest
 
-from contract.images import ALLOWED_FORMATS, ImageLimits
+from contract.image_limits import ImageLimits
+from contract.images import ALLOWED_FORMATS
 from contract.preprocessing import Preprocessing
 from service.inference.decode_cost import DecodeCost, DecodeCosts, SizeClass
 from tests.pictures import photo, plain

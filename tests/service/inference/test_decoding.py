@@ -6,7 +6,8 @@ from threading import current_thread
 
 import pytest
 
-from contract.images import ImageLimits, decode
+from contract.image_limits import ImageLimits
+from contract.images import decode
 from contract.preprocessing import Preprocessing
 from service.inference import decoding
 from service.inference.results import Failed, Want

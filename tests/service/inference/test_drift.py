@@ -12,9 +12,9 @@ from prometheus_client import REGISTRY, CollectorRegistry, Histogram
 
 from contract.artefact import open_artefact
 from contract.images import decode
+from service.inference.device_choice import DeviceChoice
 from service.inference.drift import observe_all
 from service.inference.model import Model
-from service.inference.providers import DeviceChoice
 from service.inference.results import Want
 from tests.pictures import photo
 from tests.service.faults import running

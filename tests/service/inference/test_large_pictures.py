@@ -9,7 +9,8 @@ from threading import Event
 import pytest
 from PIL import Image
 
-from contract.images import ImageLimits, decode
+from contract.image_limits import ImageLimits
+from contract.images import decode
 from contract.preprocessing import Preprocessing
 from service.errors import ServiceError
 from service.inference import decoding

@@ -8,7 +8,8 @@ from threading import Event
 
 import pytest
 
-from contract.images import ImageLimits, decode
+from contract.image_limits import ImageLimits
+from contract.images import decode
 from contract.preprocessing import Preprocessing
 from service.inference import batching, decoding
 from service.inference.pipeline import Pipeline

@@ -10,8 +10,9 @@ import pytest
 from contract import artefact
 from contract.card import CARD_FILE, ModelCard, WeightsDigest
 from contract.errors import ArtefactError
-from service.inference.model import Model, locate, open_model
-from service.inference.providers import DeviceChoice
+from service.inference.device_choice import DeviceChoice
+from service.inference.locating import locate
+from service.inference.model import Model, open_model
 from tests.service.faults import settings
 from tests.tiny_model import build_tiny_model, write_artefact
 

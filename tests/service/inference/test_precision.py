@@ -12,9 +12,9 @@ from contract.card import INT8_ENCODER_FILE, ModelCard
 from contract.errors import ArtefactError
 from service.errors import SettingsError
 from service.index.space import identity_of
+from service.inference.device_choice import DeviceChoice
 from service.inference.model import Model, open_model
 from service.inference.precision import choose
-from service.inference.providers import DeviceChoice
 from tests.service.client import client
 from tests.service.faults import settings
 from tests.tiny_int8 import build_tiny_int8

@@ -7,11 +7,11 @@ import pytest
 
 from contract.artefact import open_artefact
 from service.errors import SettingsError
-from service.inference import providers
+from service.inference.device_choice import CPU, CUDA, TENSORRT, DeviceChoice
 from service.inference.execution_report import runtimes
 from service.inference.gpu_options import GpuOptions
 from service.inference.model import Model, open_model
-from service.inference.providers import CPU, DeviceChoice, choose_device, choose_device_in_child
+from service.inference.providers import choose_device
 from service.system import gpu
 from tests.service.faults import settings
 
@@ -52,20 +52,9 @@ def test_auto_takes_the_processor_and_reports_why(tiny_models: Path) -> None:
     assert report.why_not_gpu == gpu.obstacle()
 
 
-@needs_no_gpu
-def test_a_process_that_only_decides_where_to_run_leaves_no_gauge(
-    tiny_models: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("PROMETHEUS_MULTIPROC_DIR", str(tmp_path))
-    choose_device_in_child("auto", encoder(tiny_models))
-    assert not list(tmp_path.glob("gauge_live*"))
-
-
-@pytest.mark.parametrize("decide", [choose_device, choose_device_in_child])
-def test_a_demanded_gpu_that_does_not_work_stops_the_start(tiny_models: Path, decide: object) -> None:
-    assert callable(decide)
+def test_a_demanded_gpu_that_does_not_work_stops_the_start(tiny_models: Path) -> None:
     with pytest.raises(SettingsError, match="INFOMAX_DEVICE=cuda is set, but no GPU works") as caught:
-        decide("cuda", encoder(tiny_models))
+        choose_device("cuda", encoder(tiny_models))
     assert str(gpu.obstacle()) in str(caught.value)
 
 
@@ -95,7 +84,7 @@ def test_loaded_graphs_that_fell_back_are_not_taken_for_a_gpu_either(tiny_models
 @needs_gpu
 def test_a_working_gpu_is_taken_and_holds_every_node(tiny_models: Path) -> None:
     model = open_model(settings(tiny_models, device="cuda"))
-    assert (model.report.active, model.report.on_gpu) == (providers.CUDA, True)
+    assert (model.report.active, model.report.on_gpu) == (CUDA, True)
     model.self_test(8)
 
 
@@ -147,7 +136,7 @@ def test_each_provider_is_asked_with_its_options(tmp_path: Path) -> None:
     )
     tensorrt, cuda, cpu = DeviceChoice("tensorrt", on_gpu=True, options=options).providers
     assert cuda == (
-        providers.CUDA,
+        CUDA,
         {
             "device_id": "1",
             "gpu_mem_limit": "1073741824",
@@ -158,7 +147,7 @@ def test_each_provider_is_asked_with_its_options(tmp_path: Path) -> None:
         },
     )
     assert tensorrt == (
-        providers.TENSORRT,
+        TENSORRT,
         {
             "device_id": "1",
             "trt_fp16_enable": "1",
@@ -171,7 +160,7 @@ def test_each_provider_is_asked_with_its_options(tmp_path: Path) -> None:
     )
     assert cpu == (CPU, {})
     assert [name for name, _ in DeviceChoice("cuda", on_gpu=True, options=options).providers] == [
-        providers.CUDA,
+        CUDA,
         CPU,
     ]
 
@@ -195,7 +184,7 @@ def test_buffers_and_graphs_on_a_gpu_give_the_card_s_outputs(
 
 
 def test_an_old_driver_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(ort, "get_available_providers", lambda: [providers.CUDA, CPU])
+    monkeypatch.setattr(ort, "get_available_providers", lambda: [CUDA, CPU])
     monkeypatch.setattr(ort, "cuda_version", "13.0")
     monkeypatch.setattr(gpu, "driver", lambda: gpu.Driver((12, 4), ("NVIDIA T4",)))
     assert gpu.obstacle() == (
@@ -204,7 +193,7 @@ def test_an_old_driver_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_missing_library_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(ort, "get_available_providers", lambda: [providers.CUDA, CPU])
+    monkeypatch.setattr(ort, "get_available_providers", lambda: [CUDA, CPU])
     monkeypatch.setattr(ort, "cuda_version", "13.0")
     monkeypatch.setattr(gpu, "driver", lambda: gpu.Driver((13, 1), ("NVIDIA L4",)))
     monkeypatch.setattr(gpu, "missing_libraries", lambda: ["Failed to load libcublas.so.13: no such file"])

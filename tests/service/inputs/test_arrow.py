@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from service.errors import ServiceError
 from service.inference.results import Failed
-from service.inputs.arrow import ARROW
+from service.inputs.arrow_messages import ARROW
 from service.inputs.stream import BareVector, StreamItem, StreamLimits
 from tests.service.streams import LIMITS, cut, read
 

@@ -14,8 +14,8 @@ import pytest
 
 from contract.artefact import open_artefact
 from service.app import create_app
+from service.inference.device_choice import DeviceChoice
 from service.inference.model import Model
-from service.inference.providers import DeviceChoice
 from service.runtime import Runtime
 from tests import tiny_model
 from tests.pictures import photo

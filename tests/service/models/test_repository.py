@@ -19,9 +19,9 @@ from service.models.messages import (
     VersionStatus,
     read_parent_message,
 )
+from service.models.opening import find_version, open_version
 from service.models.repository import Repository
 from service.models.rollout import RolloutWorker
-from service.models.version import find_version, open_version
 from tests.measured_maps import state_measures
 from tests.service.faults import settings
 from tests.tiny_model import build_tiny_model
@@ -69,7 +69,7 @@ def models(tmp_path: Path) -> Path:
 @pytest.fixture
 def repository(models: Path) -> Iterator[Repository]:
     chosen = settings(models)
-    repository = Repository(chosen, [find_version(chosen, "tiny")])
+    repository = Repository(chosen, [find_version(chosen, "tiny")], find_version)
     yield repository
     repository.close()
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from service.inference.providers import DeviceChoice
+from service.inference.device_choice import DeviceChoice
 from service.models.messages import (
     Activate,
     Activated,

@@ -3,7 +3,8 @@
 from pathlib import Path
 
 from service.inference.peers import NO_PEERS
-from service.processes.worker import WorkerArguments, peers_of
+from service.processes.worker import peers_of
+from service.processes.worker_start import WorkerArguments
 from service.settings import Settings
 from service.work_sharing.client import PeerClient
 from service.work_sharing.load_table import TABLE, LoadTable

@@ -11,7 +11,7 @@ import orjson
 import pyarrow as pa
 import pytest
 
-from service.inputs.arrow import ARROW
+from service.inputs.arrow_messages import ARROW
 from service.quotas.api_keys import new_key, table_of
 from tests.service.client import check_refusal, client
 from tests.service.faults import FragileModel

@@ -82,6 +82,15 @@ def test_beyond_its_share_of_the_disk_the_least_recently_used_go_first(cache: Pa
     assert newest.exists()
 
 
+@pytest.mark.parametrize("taken", [ENTRY, PIXELS])
+def test_what_a_killed_removal_left_goes(cache: Path, taken: str) -> None:
+    left, kept = entry(cache, "a", UNUSED_DAYS + 1), entry(cache, "b", 1)
+    (left / taken).unlink()
+    evict(cache)
+    assert not left.exists()
+    assert kept.exists()
+
+
 def test_room_is_made_for_what_is_about_to_be_written(cache: Path) -> None:
     kept = entry(cache, "a", 1)
     evict(cache)

@@ -10,8 +10,8 @@ import pytest
 from contract.artefact import open_artefact
 from contract.card import INT8_ENCODER_FILE
 from contract.precision import PrecisionLoss
+from service.inference.device_choice import DeviceChoice
 from service.inference.model import Model
-from service.inference.providers import DeviceChoice
 from tests.tiny_int8 import int8_record
 from tests.training.command import Answer, Infomax
 from tests.training.export.test_export_command import export_command

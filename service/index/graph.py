@@ -24,8 +24,8 @@ logger = logging.getLogger(__name__)
 
 # pgvector's own limit for HNSW over half-precision vectors.
 MAX_DIMENSIONS = 4000
-# Candidates while it is built. pgvector's default of 64 takes two thirds of the time, and its graphs lead past
-# whole clusters twice as often; 200 takes twice the time and finds no more.
+# Candidates while it is built. pgvector's default of 64 takes two thirds of the time, and its graphs lead
+# past whole clusters twice as often; 200 takes twice the time and finds no more.
 _BUILD_BREADTH = 128
 _BUILD_LOCK = 0x1F03B
 _LOOK_SECONDS = 15.0

@@ -13,6 +13,11 @@ from training.system.atomic_file import write_whole
 JSONL = "metrics.jsonl"
 CURVES = "curves.png"
 _FEW_POINTS = 12
+# Of the picture, in inches: a panel with its numbers, and what is free around and between the axes.
+_COLUMNS = 3
+_PANEL_WIDTH, _PANEL_HEIGHT = 4.2, 2.8
+_LEFT, _BOTTOM, _RIGHT, _TOP = 0.75, 0.55, 0.15, 0.3
+_BESIDE, _BETWEEN = 0.75, 0.6
 
 
 class MetricsLog:
@@ -70,12 +75,12 @@ def draw_curves(points: list[dict[str, float]], path: Path) -> None:
     ]
     if not names:
         return
-    columns = 3
-    rows = -(-len(names) // columns)
-    figure = Figure(figsize=(4.2 * columns, 2.8 * rows), layout="constrained")
+    rows = -(-len(names) // _COLUMNS)
+    figure = Figure(figsize=(_PANEL_WIDTH * _COLUMNS, _PANEL_HEIGHT * rows))
     FigureCanvasAgg(figure)
+    _leave_margins(figure, rows)
     for panel, name in enumerate(names):
-        axes = figure.add_subplot(rows, columns, panel + 1)
+        axes = figure.add_subplot(rows, _COLUMNS, panel + 1)
         series = [(point["step"], point[name]) for point in points if name in point]
         # A few points are marked: one alone makes no line.
         style = "o-" if len(series) <= _FEW_POINTS else "-"
@@ -83,5 +88,20 @@ def draw_curves(points: list[dict[str, float]], path: Path) -> None:
         axes.set_title(name, fontsize=9)
         axes.tick_params(labelsize=7)
         axes.grid(alpha=0.3)
-    figure.supxlabel("step", fontsize=8)
+    figure.supxlabel("step", fontsize=8, y=0, verticalalignment="bottom")
     figure.savefig(path, dpi=110)
+
+
+def _leave_margins(figure: Figure, rows: int) -> None:
+    """Place the axes by numbers: a layout that measures every label takes as long as drawing them does."""
+    width, height = figure.get_size_inches()
+    across = (width - _LEFT - _RIGHT - (_COLUMNS - 1) * _BESIDE) / _COLUMNS
+    down = (height - _TOP - _BOTTOM - (rows - 1) * _BETWEEN) / rows
+    figure.subplots_adjust(
+        left=_LEFT / width,
+        right=1 - _RIGHT / width,
+        bottom=_BOTTOM / height,
+        top=1 - _TOP / height,
+        wspace=_BESIDE / across,
+        hspace=_BETWEEN / down,
+    )

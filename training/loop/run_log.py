@@ -42,7 +42,7 @@ class RunLog:
         self._log = MetricsLog(folder, step) if ranks.first() else None
         self._progress = Progress("training")
         self._open = ExitStack()
-        self._drawn_at = float("-inf")
+        self._drawn_at = time.monotonic()
 
     def __enter__(self) -> "RunLog":
         if self._log is not None:

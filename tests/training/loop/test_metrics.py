@@ -2,10 +2,13 @@
 
 from pathlib import Path
 
+import pytest
 from PIL import Image
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
+from training.loop import run_log
 from training.loop.metrics import MetricsLog, read_points
+from training.loop.run_log import RunLog
 
 
 def size(picture: Path) -> tuple[int, int]:
@@ -62,3 +65,16 @@ def test_curves_show_a_panel_for_each_metric(tmp_path: Path) -> None:
         four = size(tmp_path / "curves.png")
     assert four[0] == one[0]
     assert four[1] == 2 * one[1]
+
+
+@pytest.mark.parametrize(("seconds", "drawn"), [(0, [True, True]), (1e9, [False, True])])
+def test_curves_are_drawn_now_and_then_and_at_the_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, seconds: float, drawn: list[bool]
+) -> None:
+    monkeypatch.setattr(run_log, "_SECONDS_BETWEEN_DRAWINGS", seconds)
+    curves, found = tmp_path / "curves.png", []
+    with RunLog(tmp_path, 0, total_steps=2, steps_per_epoch=1, work_done=float) as record:
+        for step in (1, 2):
+            record.measured(step, {"rank": 3.0})
+            found.append(curves.exists())
+    assert found == drawn

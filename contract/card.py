@@ -15,6 +15,7 @@ from pydantic import AwareDatetime, Field, SerializerFunctionWrapHandler, model_
 from contract.card_part import CardPart
 from contract.map_kinds import MapKind
 from contract.map_measures import Attribution, KindMeasure, Reliability, measure_of
+from contract.neighbour_measure import NeighbourMeasure
 from contract.patches import PatchGrid
 from contract.precision import InferenceCost, Precision, PrecisionLoss
 from contract.preprocessing import Preprocessing
@@ -204,6 +205,8 @@ class ModelCard(CardPart):
         int8: the encoder in 8 bits, where the folder holds one; in no card of schema 1.
         attribution, reliability: of the maps by `encoder.onnx`, where `infomax validate-maps --write` has
             stated them; in cards of any schema, and not in the graphs' copy.
+        neighbours: how often neighbours by `encoder.onnx` are right, where `infomax validate-neighbours
+            --write` has stated it; likewise.
     """
 
     schema_version: Literal[1, 2, 3]
@@ -230,6 +233,7 @@ class ModelCard(CardPart):
     int8: Int8Encoder | None = None
     attribution: Attribution | None = Field(default=None, exclude_if=_is_missing)
     reliability: Reliability | None = Field(default=None, exclude_if=_is_missing)
+    neighbours: NeighbourMeasure | None = Field(default=None, exclude_if=_is_missing)
 
     @model_validator(mode="after")
     def _of_its_schema(self) -> "ModelCard":
@@ -314,7 +318,7 @@ class ModelCard(CardPart):
     def as_exported(self) -> "ModelCard":
         """The card without measures that were taken of the finished model: what the graphs carry."""
         int8 = None if self.int8 is None else self.int8.model_copy(update=_UNMEASURED)
-        return self.model_copy(update={**_UNMEASURED, "int8": int8})
+        return self.model_copy(update={**_UNMEASURED, "neighbours": None, "int8": int8})
 
     def measured(
         self, precision: Precision, attribution: Attribution, reliability: Reliability | None

@@ -1,7 +1,7 @@
 // The list of neighbours; one of them can be explained at a time.
 
 import * as api from "./api.js";
-import { element, idText, part, printed } from "./elements.js";
+import { element, idText, part, percent, printed } from "./elements.js";
 import { expectHit, showExplanation, showHit, showOwn } from "./maps.js";
 import { fail } from "./messages.js";
 import { shown } from "./shown.js";
@@ -12,6 +12,7 @@ export function listNeighbours(neighbours) {
   part("nearest-note").hidden = part("nats").hidden = neighbours.length === 0;
   part("nothing-searched").hidden = neighbours.length > 0;
   part("part-note").hidden = true;
+  part("weak").textContent = weakness(shown.card);
 }
 
 /** List the items that hold a part of the photo, each with a frame around it. */
@@ -58,7 +59,7 @@ function entry(neighbour) {
   // A hit without an explanation is a bare vector, and has no picture to ask for.
   showThumbnail(image, neighbour.explanation === null ? null : neighbour.id);
   button.append(image, element("b", { textContent: printed(neighbour.score, 3) }), idText(neighbour.id));
-  if (neighbour.explanation && neighbour.explanation.mean < weakBelow()) {
+  if (isWeak(neighbour)) {
     button.classList.add("weak");
     button.append(element("em", { textContent: "weak match" }));
   }
@@ -66,10 +67,33 @@ function entry(neighbour) {
   return element("li", {}, button);
 }
 
-/** The mean of an explanation halfway from an image's own code to a stranger's, in nats, by the model's card. */
-function weakBelow() {
-  const { mi_nats: own, shuffled_nats: stranger } = shown.card.calibration;
-  return (own + stranger) / 2;
+/**
+ * Whether a match is weak by the model's card: less than half of those with such a cosine were right.
+ *
+ * Where the card states no such measure, the mean of the explanation decides: halfway from an image's own code to a
+ * stranger's.
+ */
+function isWeak({ score, explanation }) {
+  const { neighbours, calibration } = shown.card;
+  if (neighbours) return score < neighbours.cosine;
+  return Boolean(explanation) && explanation.mean < (calibration.mi_nats + calibration.shuffled_nats) / 2;
+}
+
+/** What the mark of a weak match says, and what it is measured on. */
+function weakness({ neighbours }) {
+  if (!neighbours) {
+    return (
+      "A match is marked as weak where the patches of your photo fit that image hardly better than one picked at " +
+      "random. A match without the mark may still be wrong: the model's card states no measure of that."
+    );
+  }
+  const { cosine, above, below, images, split } = neighbours;
+  const share = (part, where) => (part === null ? [] : [`${percent(part)} ${where}`]);
+  const shares = [...share(above, "of the matches without the mark"), ...share(below, "of those with it")];
+  return (
+    `A match is marked as weak below ${printed(cosine, 2)}. Of the same class as the photo were ${shares.join(" and ")}, ` +
+    `on ${images} images: ${split}.`
+  );
 }
 
 function press(button, neighbour) {

@@ -10,10 +10,13 @@ import httpx
 import pytest
 from playwright.sync_api import Browser, Page, Request, expect
 
+from contract.artefact import open_artefact
+from contract.neighbour_measure import NeighbourMeasure
 from tests.end_to_end.browser import CHROMIUM, NO_CHROMIUM, collect_errors
 from tests.end_to_end.server import ROOT, Server, serving, store_samples
 from tests.measured_maps import state_measures
 from tests.tiny_model import build_tiny_model
+from training.export.measured_card import write_neighbours
 
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason=NO_CHROMIUM)
 
@@ -110,6 +113,32 @@ def test_each_kind_tells_how_well_it_holds_by_the_card(
         expect(question).to_contain_text("the right one was the brighter in 99.0 %: fifty pictures.")
         page.close()
         assert errors == []
+
+
+def test_matches_below_the_measured_cosine_are_marked_and_the_shares_are_said(
+    browser: Browser, index_url: str, tmp_path: Path
+) -> None:
+    artefact = open_artefact(build_tiny_model(tmp_path / "models"))
+    measure = NeighbourMeasure(
+        cosine=0.9, above=0.75, below=0.25, neighbours=12, images=40, split="forty pictures"
+    )
+    write_neighbours(artefact, measure)
+    with serving(tmp_path / "models", tmp_path / "home", workers=1, database_url=index_url) as server:
+        store_samples(server)
+        answer = httpx.post(f"{server.url}/v1/neighbours?k=12", content=PHOTO.read_bytes()).json()
+        weak = [hit["id"] for hit in answer["neighbours"] if hit["score"] < measure.cosine]
+        page = browser.new_page()
+        page.goto(server.url)
+        expect(page.locator("#model")).not_to_have_value("")
+        page.set_input_files("#photo", PHOTO)
+        expect(page.locator("#status")).to_contain_text("Answered in")
+        marked = page.locator("#neighbours .weak")
+        assert marked.evaluate_all("all => all.map((one) => one.dataset.id)") == weak
+        expect(page.locator("#weak")).to_have_text(
+            "A match is marked as weak below 0.90. Of the same class as the photo were 75 % of the matches "
+            "without the mark and 25 % of those with it, on 40 images: forty pictures."
+        )
+        page.close()
 
 
 def test_a_kind_stays_chosen_for_the_next_photo(page: Page) -> None:

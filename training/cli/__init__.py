@@ -19,6 +19,10 @@ COMMANDS = {
     "validate-maps": _command(
         "validate_maps:validate_maps", "Validate what the maps of an exported model claim."
     ),
+    "validate-neighbours": _command(
+        "validate_neighbours:validate_neighbours",
+        "Measure from which cosine on the neighbours of an exported model are right.",
+    ),
     "measure": _command("measure:measure", "Measure what a frozen encoder's code says."),
     "report": _command("report:report", "Write report.html into a run's folder."),
     "utility": _command("utility:utility", "Say what pretraining is worth in labels."),

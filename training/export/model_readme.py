@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from contract.card import Calibration, Int8Encoder, ModelCard, Quality, Training
 from contract.counts import counted
 from contract.map_measures import Attribution, Reliability
+from contract.neighbour_measure import NeighbourMeasure
 from contract.precision import InferenceCost
 from contract.preprocessing import ResizeRule
 from training.export.model_card import ADOPTED
@@ -33,7 +34,9 @@ def _lines(card: ModelCard) -> Iterator[str]:
     yield ""
     yield card.summary
     yield ""
-    copied = "and" if card == card.as_exported else "and, but for what its maps are worth,"
+    maps = card.model_copy(update={"neighbours": None}) != card.as_exported
+    later = [name for name, stated in (("maps", maps), ("neighbours", card.neighbours)) if stated]
+    copied = f"and, but for what its {' and '.join(later)} are worth," if later else "and"
     yield f"All of this stands in `card.json` too, {copied} in the metadata of both graphs."
     yield ""
     yield "## What it computes"
@@ -70,6 +73,11 @@ def _lines(card: ModelCard) -> Iterator[str]:
         if card.reliability is not None:
             yield from _reliability(card.reliability)
             yield ""
+    if card.neighbours is not None:
+        yield "## What its neighbours are worth"
+        yield ""
+        yield _neighbours(card.neighbours)
+        yield ""
     if card.inference is not None:
         yield "## What it costs to run"
         yield ""
@@ -155,6 +163,19 @@ def _reliability(measured: Reliability) -> Iterator[str]:
     for one in measured.bins:
         above = " (above log K)" if one.above_ceiling else ""
         yield f"| {one.claimed:.2f}{above} | {one.observed:.2f} ± {one.standard_error:.2f} |"
+
+
+def _neighbours(measured: NeighbourMeasure) -> str:
+    shares = [
+        f"{share:.0%} {where}"
+        for share, where in ((measured.above, "with this cosine or more"), (measured.below, "with less"))
+        if share is not None
+    ]
+    return (
+        f"From a cosine of {measured.cosine:.2f} on, a neighbour is at least as likely of the same class as "
+        f"of another one: of the {measured.neighbours} nearest of each image, {' and '.join(shares)} were. "
+        f"Measured by `infomax validate-neighbours` on {measured.images:,} images ({measured.split})."
+    )
 
 
 def _cost(fp32: InferenceCost, int8: Int8Encoder | None) -> Iterator[str]:

@@ -49,6 +49,7 @@ def main(
         "rounds": rounds,
         "seconds": round(perf_counter() - began, 1),
         "acknowledged": run.expected.acknowledged,
+        "images": run.images,
         "wrong": lost[:20],
     }
     sys.stdout.write(orjson.dumps(report, option=orjson.OPT_INDENT_2).decode() + "\n")

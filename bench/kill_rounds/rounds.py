@@ -13,7 +13,7 @@ import psycopg
 
 from bench.kill_rounds.expected import Expected
 from bench.kill_rounds.kills import KILLS
-from bench.kill_rounds.stored import stored, torn
+from bench.kill_rounds.stored import images, stored, torn
 from bench.kill_rounds.writer import Writer
 from contract.artefact import open_artefact
 from service.index.cells import CellGrid
@@ -35,11 +35,13 @@ class Rounds:
     Attributes:
         expected: versions that the index has to hold.
         restart_seconds: from the latest kill until the service was ready again.
+        images: that are stored after the latest round; the other items are bare vectors.
     """
 
     def __init__(self, models: Path, folder: Path, seed: int) -> None:
         self.expected = Expected()
         self.restart_seconds = 0.0
+        self.images = 0
         self._models = models
         self._folder = folder
         self._rng = random.Random(seed)
@@ -66,6 +68,7 @@ class Rounds:
         found = _patiently(lambda: stored(self._server.url))
         wrong = self.expected.contradictions(found)
         self.expected.settle(found)
+        self.images = _patiently(lambda: images(self._database()))
         return [*wrong, *_patiently(lambda: torn(self._database(), self._cells))]
 
     def _database(self) -> str:

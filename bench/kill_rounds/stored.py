@@ -38,6 +38,14 @@ def stored(url: str) -> dict[str, Version]:
                 return found
 
 
+def images(database: str) -> int:
+    """Count the stored images."""
+    with psycopg.connect(database) as connection:
+        row = connection.execute("SELECT count(*) FROM infomax.items WHERE width IS NOT NULL").fetchone()
+    assert row is not None
+    return int(row[0])
+
+
 def torn(database: str, cells: int) -> list[str]:
     """List what is not whole: items and cells that were not written together, and wrong counts.
 

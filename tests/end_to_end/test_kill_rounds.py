@@ -22,3 +22,4 @@ def test_nothing_acknowledged_is_lost_whatever_is_killed(rounds: Rounds) -> None
         assert rounds.run(kill) == []
         assert rounds.expected.acknowledged >= before
     assert rounds.expected.acknowledged > 0
+    assert rounds.images > 0

@@ -13,15 +13,19 @@ import psycopg
 import pytest
 
 from contract.card import ModelCard
+from service.index.cells import CellGrid
 from service.index.database import Database
 from service.index.filters import compile_filter
-from service.index.items import Metadata
+from service.index.items import Metadata, NewItem
 from service.index.pooler import behind_pooler
+from service.index.region_matching import LocalCodes, Rectangle, Region
+from service.index.region_statements import RegionQuery
 from service.index.search import Query
 from service.index.store import Index
 from service.index_jobs.access import connected
 from service.system.run_folder import RunFolder
 from tests.service.index_session import directions, items_of, tiny_card
+from tests.tiny_model import GRID, UNITS
 
 PGBOUNCER = shutil.which("pgbouncer", path=f"{os.defpath}:/usr/sbin")
 
@@ -133,6 +137,44 @@ def test_items_graph_and_filters_work_and_no_session_state_is_left(
         for connection in connections:
             await connection.rollback()
             await connection.close()
+
+    asyncio.run(run())
+
+
+def test_regions_are_found_with_one_connection_for_all_statements(
+    pooled_url: str, index_url: str, card: ModelCard
+) -> None:
+    grid = CellGrid.of(card)
+    rng = np.random.default_rng(0)
+    codes = rng.standard_normal((40, UNITS, GRID, GRID)).astype(np.float32)
+    items = [
+        NewItem(
+            f"{number:02}", vector, {"odd": number % 2}, width=8, height=8, cells=grid.pool(codes[number])
+        )
+        for number, vector in enumerate(directions(card, 40))
+    ]
+    box = Rectangle(0, 0, 3, 3)
+
+    async def run() -> None:
+        database = Database(pooled_url, 5)
+        await database.open()
+        index = Index(database, card, exact_items=100, regions=True)
+        await index.put(items)
+        await index.maintain()
+
+        async def first(number: int) -> str:
+            region = Region(LocalCodes.of_patches(codes[number]).inside(box), box)
+            found = await index.search_region(RegionQuery(region, 5, compile_filter({"odd": number % 2})))
+            assert len(found.hits) == 5
+            return found.hits[0].id
+
+        # More at once than the pooler has connections.
+        found = await asyncio.gather(*map(first, range(40)))
+        assert found == [item.id for item in items]
+        await database.close()
+        with psycopg.connect(pooled_url) as connection:
+            row = connection.execute("SHOW transaction_isolation").fetchone()
+        assert row == ("read committed",)
 
     asyncio.run(run())
 

@@ -18,6 +18,7 @@ from service.index.space import Space
 _SPACE = struct.Struct("!hii i")
 # Cell, then the length of a vector, its dimensions and an unused number.
 _CELL = struct.Struct("!ih ihh")
+_CELL_HEAD_BYTES = 4
 _FORGET = sql.SQL("DELETE FROM {table} WHERE space = {space} AND id = ANY (%s)")
 _COPY = sql.SQL("COPY {table} (space, id, cell, local) FROM STDIN (FORMAT binary)")
 # The whole table, whose partition for a space may be missing.
@@ -94,10 +95,14 @@ async def read_cells(
 
 
 def _unpacked(rows: Sequence[tuple[Any, ...]], units: int) -> list[ItemCells]:
+    cut = [row for row in rows if row[-1] is not None]
+    if not cut:
+        return []
+    cells = _vectors(b"".join(row[-1] for row in cut), units)
+    ends = np.cumsum([len(row[-1]) for row in cut]) // (_CELL_HEAD_BYTES + 2 * units)
     return [
-        ItemCells(item_id, metadata, width, height, _vectors(packed, units))
-        for item_id, metadata, width, height, packed in rows
-        if packed is not None
+        ItemCells(item_id, metadata, width, height, one)
+        for (item_id, metadata, width, height, _), one in zip(cut, np.split(cells, ends[:-1]), strict=True)
     ]
 
 
@@ -107,7 +112,8 @@ def _vectors(packed: bytes, units: int) -> NDArray[np.float32]:
     Halves are off a length of one by up to 5e-4, which would make scores of more than one, and of less for
     what is the same.
     """
-    fields = np.frombuffer(packed, ">u2").reshape(-1, 2 + units)
-    cells = np.ascontiguousarray(fields[:, 2:]).view(">f2").astype(np.float64)
-    cells /= np.maximum(np.linalg.norm(cells, axis=1, keepdims=True), np.finfo(np.float32).tiny)
-    return cells.astype(np.float32)
+    fields = np.frombuffer(packed, ">f2").reshape(-1, _CELL_HEAD_BYTES // 2 + units)
+    cells = fields[:, _CELL_HEAD_BYTES // 2 :].astype(np.float32)
+    lengths = np.linalg.norm(cells, axis=1, keepdims=True)
+    cells /= np.maximum(lengths, np.finfo(np.float32).tiny)
+    return cells

@@ -18,10 +18,15 @@ from service.index.region_matching import Region
 from service.index.search_plan import GRAPH_COST, LEAST_WALK, MOST_BREADTH, WALK_MARGIN, Recall
 from service.index.space import Space
 
-# Candidates that are compared with all of their cells beyond those that are wanted.
-_SPARE_ITEMS = 64
-# Fewest cells that each code asks the graph for, and cells for each item that is wanted.
-_BREADTH = {Recall.HIGH: (100, 2.0), Recall.FAST: (32, 1.0)}
+# Fewest cells that each code asks the graph for, and cells for each item that is wanted. These and the spare
+# candidates, which are compared with all of their cells, hold for so many cells, and grow with the root of
+# more: among more items more are about as alike as the least hit (`python -m bench.regions`).
+_BREADTH = {Recall.EXACT: (0, 0.0), Recall.HIGH: (64, 2.0), Recall.FAST: (20, 1.0)}
+_SPARE_ITEMS = 256
+_CELLS = 100_000
+_MOST_SPARE_ITEMS = 1000
+# Items beyond those that are wanted where all cells were compared: half precision swaps close ones.
+_TIED_ITEMS = 64
 # Microseconds on one core for a code and a cell that are compared.
 _CELL_COST = 0.1
 
@@ -114,6 +119,7 @@ class RegionStatements:
         self._column = space.cells(card.shapes.critic_units)
         self._query = query
         self._cells_an_item = CellGrid.of(card).count
+        self._effort = effort(query.recall, query.k, extent.with_cells * self._cells_an_item)
         self._codes = [HalfVector(code) for code in query.region.codes.codes]
         self._parts: dict[str, sql.Composable] = {
             "cells": space.cells_table,
@@ -127,7 +133,7 @@ class RegionStatements:
             walk = await self._choose_walk()
             found = [] if walk is None else await self._by_graph(walk)
             if len(found) >= self._query.k:
-                return found[: self._query.k + _SPARE_ITEMS]
+                return found[: self._query.k + self._effort.spare]
         return await self._by_cell()
 
     async def cells_of(self, ids: list[str]) -> list[ItemCells]:
@@ -142,24 +148,20 @@ class RegionStatements:
         if condition is None:
             return LEAST_WALK
         items = self._extent.with_cells
-        most = fewest_to_walk(items, len(self._codes), self._breadth, self._cells_an_item)
+        breadth = self._effort.breadth
+        most = fewest_to_walk(items, len(self._codes), breadth, self._cells_an_item)
         statement = _PASSING.format(**self._parts, condition=condition.clause, most=sql.Literal(most))
         passing = await (await self._connection.execute(statement, condition.values)).fetchone()
         if passing is None or passing[0] < most:
             return None
-        return max(LEAST_WALK, round(WALK_MARGIN * self._breadth * items / most))
-
-    @property
-    def _breadth(self) -> int:
-        least, factor = _BREADTH[self._query.recall]
-        return max(least, round(factor * self._query.k))
+        return max(LEAST_WALK, round(WALK_MARGIN * breadth * items / most))
 
     async def _by_graph(self, most: int) -> list[str]:
         """Items of the cells that are nearest to the codes, best first by what is known."""
         condition: sql.Composable = sql.SQL("true")
         values: dict[str, object] = {
             "codes": self._codes,
-            "breadth": str(min(MOST_BREADTH, self._breadth)),
+            "breadth": str(min(MOST_BREADTH, self._effort.breadth)),
             "most": str(most),
         }
         if self._query.condition is not None:
@@ -171,7 +173,7 @@ class RegionStatements:
             condition=condition,
             half_local=graph.half_precision(self._column, sql.Identifier("one", self._column.column)),
             half_code=graph.half_precision(self._column, sql.Identifier("code", "local")),
-            breadth=sql.Literal(self._breadth),
+            breadth=sql.Literal(self._effort.breadth),
         )
         rows = await (await self._connection.execute(statement, values, binary=True)).fetchall()
         return await asyncio.to_thread(ranked, rows, len(self._codes))
@@ -189,10 +191,31 @@ class RegionStatements:
             **self._parts,
             condition=condition,
             score=sql.SQL(" + ").join(best),
-            most=sql.Literal(self._query.k + _SPARE_ITEMS),
+            most=sql.Literal(self._query.k + _TIED_ITEMS),
         )
         rows = await (await self._connection.execute(statement, values, binary=True)).fetchall()
         return [item_id for (item_id,) in rows]
+
+
+@dataclass(frozen=True)
+class Effort:
+    """How many candidates a search has.
+
+    Attributes:
+        breadth: cells that each code asks the graph for.
+        spare: items that are compared with all of their cells beyond those that are wanted.
+    """
+
+    breadth: int
+    spare: int
+
+
+def effort(recall: Recall, k: int, cells: int) -> Effort:
+    """Return the candidates for k items among so many cells."""
+    growth = sqrt(max(1.0, cells / _CELLS))
+    least, factor = _BREADTH[recall]
+    breadth = max(least, factor * k) * growth
+    return Effort(round(breadth), min(_MOST_SPARE_ITEMS, round(_SPARE_ITEMS * growth)))
 
 
 def fewest_to_walk(items: float, codes: int, breadth: int, cells: int) -> int:

@@ -27,7 +27,7 @@ from service.index.region_matching import (
     to_patches,
     to_pixels,
 )
-from service.index.region_statements import RegionQuery, fewest_to_walk, ranked
+from service.index.region_statements import RegionQuery, effort, fewest_to_walk, ranked
 from service.index.search_plan import Recall
 from service.index.store import Index
 from tests.service.index_session import directions, graph_use, opened, tiny_card
@@ -105,6 +105,17 @@ def test_what_a_list_lacks_counts_as_its_least() -> None:
     assert ranked([], 2) == []
 
 
+@pytest.mark.parametrize("recall", [Recall.HIGH, Recall.FAST])
+def test_candidates_follow_the_number_of_cells_and_of_hits(recall: Recall) -> None:
+    few, more, many = (effort(recall, 10, cells) for cells in (0, 10**6, 10**8))
+    assert effort(recall, 10, 100_000) == few
+    assert few.breadth < more.breadth < many.breadth
+    assert few.spare < more.spare <= many.spare
+    # Less than the cells themselves: a search of many items stays a search by the graph.
+    assert many.breadth < 100 * few.breadth
+    assert effort(recall, 1000, 0).breadth > few.breadth
+
+
 def test_the_graph_is_walked_where_many_pass() -> None:
     few, many = fewest_to_walk(1000, 32, 100, 49), fewest_to_walk(1_000_000, 32, 100, 49)
     assert few < 1000
@@ -168,7 +179,7 @@ def test_an_item_has_a_score_of_one_to_itself(index_url: str, card: ModelCard) -
             for number in range(30):
                 found = await index.cells(f"{number:02}")
                 assert found is not None
-                np.testing.assert_allclose(np.linalg.norm(found.cells, axis=1), 1, atol=1e-7)
+                np.testing.assert_allclose(np.linalg.norm(found.cells, axis=1), 1, atol=1e-6)
                 codes = LocalCodes.of_cells(found.cells, grid)
                 box = Rectangle(0, 0, 4, 4)
                 (first, *_) = (await index.search_region(RegionQuery(Region(codes.inside(box), box), 5))).hits

@@ -40,8 +40,16 @@ _NULL = _LENGTH.pack(-1)
 _JSONB_VERSION = b"\x01"
 
 
-async def replace(connection: AsyncConnection, space: Space, items: Sequence[NewItem]) -> None:
+async def replace(
+    connection: AsyncConnection, space: Space, items: Sequence[NewItem], *, keep_later: bool = False
+) -> None:
     """Store items of different ids, sorted by them, in place of older ones; all of them or none.
+
+    Args:
+        connection: to the database.
+        space: of the items.
+        items: to be stored.
+        keep_later: leave out items with a time of their own where there is one of a later time.
 
     Raises:
         psycopg.Error: the database refuses an item, or other writers of the same ids come first too often.
@@ -49,8 +57,11 @@ async def replace(connection: AsyncConnection, space: Space, items: Sequence[New
     for attempt in range(_TRIES):
         try:
             async with connection.transaction():
-                await (_copy if attempt == 0 else _upsert)(connection, space, items)
-                await write_cells(connection, space, items)
+                if attempt == 0 or (keep_later and items[0].updated is not None):
+                    await write_cells(connection, space, await _copy(connection, space, items, keep_later))
+                else:
+                    await _upsert(connection, space, items)
+                    await write_cells(connection, space, items)
             return
         except (errors.UniqueViolation, errors.DeadlockDetected):
             if attempt == _TRIES - 1:
@@ -72,8 +83,10 @@ async def replace_one(connection: AsyncConnection, space: Space, item: NewItem) 
         await write_cells(connection, space, [item])
 
 
-async def _copy(connection: AsyncConnection, space: Space, items: Sequence[NewItem]) -> None:
-    """Remove what there is under the ids, and copy the items.
+async def _copy(
+    connection: AsyncConnection, space: Space, items: Sequence[NewItem], keep_later: bool
+) -> Sequence[NewItem]:
+    """Remove what there is under the ids, and copy the items; return those that were not left out.
 
     An item whose cells may have to stay is updated instead: those of what is removed go too.
 
@@ -81,18 +94,29 @@ async def _copy(connection: AsyncConnection, space: Space, items: Sequence[NewIt
         psycopg.errors.UniqueViolation: another writer has stored one of the ids meanwhile.
     """
     lock = queries.LOCK.format(**space.names)
-    older = {row[0] for row in await (await connection.execute(lock, [[one.id for one in items]])).fetchall()}
+    ids = [item.id for item in items]
+    rows = await (await connection.execute(lock, [ids], binary=True)).fetchall()
+    older: dict[str, datetime] = dict(rows)
+    if keep_later:
+        items = [one for one in items if not _is_late(one, older.get(one.id))]
+    copied = items
     if older:
         uncut = [one.id for one in items if one.cells is None and one.width is not None and one.id in older]
         updated = await ids_with_cells(connection, space, uncut)
         await _upsert(connection, space, [one for one in items if one.id in updated])
-        items = [one for one in items if one.id not in updated]
-        removed = [one.id for one in items if one.id in older]
+        copied = [one for one in items if one.id not in updated]
+        removed = [one.id for one in copied if one.id in older]
         await connection.execute(queries.DELETE_MANY.format(**space.names), [removed])
-    if items:
-        columns = _COLUMNS if items[0].updated is None else _STAMPED_COLUMNS
+    if copied:
+        columns = _COLUMNS if copied[0].updated is None else _STAMPED_COLUMNS
         statement = sql.SQL("COPY {} ({}) FROM STDIN (FORMAT binary)").format(space.table, columns)
-        await copy_rows(connection, statement, _rows(space.number, items))
+        await copy_rows(connection, statement, _rows(space.number, copied))
+    return items
+
+
+def _is_late(item: NewItem, stored: datetime | None) -> bool:
+    """Whether what is stored under its id is of a later time than the item's own."""
+    return item.updated is not None and stored is not None and stored > item.updated
 
 
 async def _upsert(connection: AsyncConnection, space: Space, items: Sequence[NewItem]) -> None:

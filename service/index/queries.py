@@ -36,7 +36,9 @@ DELETE = sql.SQL("DELETE FROM {table} WHERE space = {space} AND id = %s")
 DELETE_MANY = sql.SQL("DELETE FROM {table} WHERE space = {space} AND id = ANY (%s)")
 
 # In the order of their ids, as every other writer does.
-LOCK = sql.SQL("SELECT id FROM {table} WHERE space = {space} AND id = ANY (%s) ORDER BY id FOR UPDATE")
+LOCK = sql.SQL("""
+SELECT id, updated FROM {table} WHERE space = {space} AND id = ANY (%s) ORDER BY id FOR UPDATE
+""")
 
 # Ids sort by bytes, so those that begin alike lie side by side in the primary key.
 LIST = sql.SQL("""

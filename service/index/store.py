@@ -100,17 +100,19 @@ class Index:
     async def put(self, items: Sequence[NewItem]) -> None:
         """Store items, replacing those of the same ids; on return they are on the disk, all of them.
 
-        Where one call holds an id twice, the later item stays.
+        Where one call holds an id twice, the later item stays. An item with a time of its own (`updated`)
+        does not replace one of a later time.
         """
         latest = {item.id: item for item in items}
         if not latest:
             return
         async with self._connection("put", writes=True) as (connection, space):
-            if len(latest) == 1:
-                await bulk.replace_one(connection, space, *latest.values())
+            # In one order everywhere, or two calls with common ids could wait for each other's rows.
+            first, *others = new = [latest[item_id] for item_id in sorted(latest)]
+            if others or first.updated is not None:
+                await bulk.replace(connection, space, new, keep_later=True)
             else:
-                # In one order everywhere, or two calls with common ids could wait for each other's rows.
-                await bulk.replace(connection, space, [latest[item_id] for item_id in sorted(latest)])
+                await bulk.replace_one(connection, space, first)
 
     async def get(self, item_id: str) -> StoredItem | None:
         """The item of that id, or None."""

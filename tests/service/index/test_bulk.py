@@ -1,6 +1,8 @@
 """Many items at once, by COPY: the same items as one by one, in place of older ones, whoever else writes."""
 
 import asyncio
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -9,9 +11,12 @@ import psycopg
 import pytest
 
 from contract.card import ModelCard
+from service.index.cells import CellGrid
 from service.index.items import NewItem
 from service.index.search import Query
+from service.index.store import Index
 from tests.service.index_session import directions, items_of, opened, tiny_card
+from tests.tiny_model import GRID, UNITS
 
 METADATA: list[dict[str, Any]] = [
     {},
@@ -81,8 +86,14 @@ def test_older_items_are_replaced_as_a_whole_and_others_left(index_url: str, car
     asyncio.run(run())
 
 
-def test_an_id_that_another_writer_stores_meanwhile_is_replaced_too(index_url: str, card: ModelCard) -> None:
-    items = items_of(directions(card, 20))
+LONG_AGO = datetime(2001, 1, 1, tzinfo=UTC)
+
+
+@pytest.mark.parametrize("updated", [None, LONG_AGO])
+def test_an_id_that_another_writer_stores_meanwhile_is_replaced_unless_it_is_later(
+    updated: datetime | None, index_url: str, card: ModelCard
+) -> None:
+    items = [replace(item, updated=updated) for item in items_of(directions(card, 20))]
 
     def waiting(connection: psycopg.Connection) -> bool:
         return bool(
@@ -107,8 +118,9 @@ def test_an_id_that_another_writer_stores_meanwhile_is_replaced_too(index_url: s
                 await putting
             stored = await index.get("000010")
             assert stored is not None
-            assert stored.metadata == {}
-            assert stored.vector.tolist() == items[10].vector.tolist()
+            assert stored.metadata == ({} if updated is None else {"by": "another"})
+            if updated is None:
+                assert stored.vector.tolist() == items[10].vector.tolist()
             assert len(await index.list_items("", "", 100)) == 20
             assert [space.items for space in (await index.statistics()).spaces] == [20]
 
@@ -129,6 +141,35 @@ def test_writers_of_the_same_ids_in_calls_of_every_size_all_succeed(index_url: s
                 )
             )
             assert len(await one.list_items("", "", 100)) == 40
+
+    asyncio.run(run())
+
+
+@pytest.mark.parametrize("count", [1, 3])
+def test_what_is_stored_with_its_time_replaces_nothing_later(
+    count: int, index_url: str, card: ModelCard
+) -> None:
+    cells = CellGrid.of(card).pool(np.ones((UNITS, GRID, GRID), np.float32))
+    old, new = (
+        [replace(one, metadata={"by": by}) for one in items_of(directions(card, count))] for by in "ab"
+    )
+    late = [replace(one, updated=LONG_AGO, width=1, height=1, cells=cells) for one in old]
+
+    async def stored(index: Index) -> list[object]:
+        return [(await index.list_items("", "", 100))[place].metadata["by"] for place in range(count)]
+
+    async def run() -> None:
+        async with opened(index_url, card, regions=True) as index:
+            await index.put(late)
+            assert await stored(index) == ["a"] * count
+            await index.put(new)
+            await index.put(late)
+            assert await stored(index) == ["b"] * count
+            assert (await index.statistics()).spaces[0].cells == 0
+            again = datetime.now(UTC) + timedelta(days=1)
+            await index.put([replace(one, updated=again) for one in late])
+            assert await stored(index) == ["a"] * count
+            assert (await index.statistics()).spaces[0].items_without_regions == 0
 
     asyncio.run(run())
 

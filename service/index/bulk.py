@@ -93,10 +93,7 @@ async def _copy(
     Raises:
         psycopg.errors.UniqueViolation: another writer has stored one of the ids meanwhile.
     """
-    lock = queries.LOCK.format(**space.names)
-    ids = [item.id for item in items]
-    rows = await (await connection.execute(lock, [ids], binary=True)).fetchall()
-    older: dict[str, datetime] = dict(rows)
+    older = await _locked(connection, space, items)
     if keep_later:
         items = [one for one in items if not _is_late(one, older.get(one.id))]
     copied = items
@@ -112,6 +109,20 @@ async def _copy(
         statement = sql.SQL("COPY {} ({}) FROM STDIN (FORMAT binary)").format(space.table, columns)
         await copy_rows(connection, statement, _rows(space.number, copied))
     return items
+
+
+async def unchanged(connection: AsyncConnection, space: Space, items: Sequence[NewItem]) -> Sequence[NewItem]:
+    """Return the items that are stored with this very time (`updated`); they stay so in this transaction."""
+    stored = await _locked(connection, space, items)
+    return [one for one in items if one.updated is not None and stored.get(one.id) == one.updated]
+
+
+async def _locked(connection: AsyncConnection, space: Space, items: Sequence[NewItem]) -> dict[str, datetime]:
+    """Lock what is stored under the ids of the items; return its times."""
+    lock, ids = queries.LOCK.format(**space.names), [item.id for item in items]
+    rows = await (await connection.execute(lock, [ids], binary=True)).fetchall()
+    times: dict[str, datetime] = dict(rows)
+    return times
 
 
 def _is_late(item: NewItem, stored: datetime | None) -> bool:

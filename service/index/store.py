@@ -12,7 +12,7 @@ from contract.card import ModelCard
 from contract.precision import Precision
 from service import tracing
 from service.index import bulk, queries
-from service.index.cell_rows import ItemCells, read_cells
+from service.index.cell_rows import ItemCells, read_cells, write_cells
 from service.index.connection import BoundedConnection
 from service.index.database import Database
 from service.index.errors import IndexUnavailableError
@@ -113,6 +113,17 @@ class Index:
                 await bulk.replace(connection, space, new, keep_later=True)
             else:
                 await bulk.replace_one(connection, space, first)
+
+    async def put_cells(self, items: Sequence[NewItem]) -> None:
+        """Store the cells of items that are stored already; those of another time (`updated`) are left out.
+
+        Only for an index with regions.
+        """
+        async with (
+            self._connection("put_cells", writes=True) as (connection, space),
+            connection.transaction(),
+        ):
+            await write_cells(connection, space, await bulk.unchanged(connection, space, items))
 
     async def get(self, item_id: str) -> StoredItem | None:
         """The item of that id, or None."""

@@ -18,15 +18,19 @@ from service.settings import Settings
 _ROWS_FETCHED = 200
 _GROUP_BYTES = 16 * 2**20
 
-_COUNT = sql.SQL("""
-SELECT count(*) FROM {old} AS old LEFT JOIN {new} AS new ON new.id = old.id
-WHERE new.id IS NULL OR new.updated < old.updated
-""")
-# By the primary keys of both: the planner knows little of a table that is being filled.
+_COUNT = sql.SQL("SELECT count(*) FROM {old} AS old WHERE {left}")
 _PAGE = sql.SQL("""
-SELECT id, metadata, updated, octet_length(original), original_sha256, width,
-       (SELECT new.updated FROM {new} AS new WHERE new.space = {new_space} AND new.id = old.id)
+SELECT id, metadata, updated, octet_length(original), original_sha256, width, {left}
 FROM {old} AS old WHERE space = {old_space} AND id > %s ORDER BY id LIMIT {rows}
+""")
+# By the primary keys: the planner knows little of a table that is being filled.
+_LACKING = sql.SQL("""
+NOT EXISTS (SELECT FROM {new} AS new
+            WHERE new.space = {new_space} AND new.id = old.id AND new.updated >= old.updated)
+""")
+_UNCUT = sql.SQL("""
+(old.width IS NOT NULL AND NOT EXISTS (SELECT FROM infomax.cells AS cell
+                                       WHERE cell.space = {old_space} AND cell.id = old.id))
 """)
 _ORIGINALS = sql.SQL("SELECT id, original FROM {old} WHERE space = {old_space} AND id = ANY (%s)")
 _KEPT = sql.SQL("""
@@ -49,12 +53,7 @@ class _OldRow(NamedTuple):
     stored_bytes: int | None
     original_sha256: bytes | None
     width: int | None
-    updated_here: datetime | None
-
-    @property
-    def is_left(self) -> bool:
-        """Whether the new space lacks the item, or has an earlier one."""
-        return self.updated_here is None or self.updated_here < self.updated
+    is_left: bool
 
 
 @dataclass(frozen=True)
@@ -73,7 +72,7 @@ class OldImage:
 
 
 class OldImages:
-    """Reader of what a new space lacks of an old one."""
+    """Reader of what a new space lacks of an old one; of the images without cells where both are the same."""
 
     def __init__(self, connection: AsyncConnection, old: Space, new: Space, settings: Settings) -> None:
         self._connection = connection
@@ -86,6 +85,7 @@ class OldImages:
             "new_space": sql.Literal(new.number),
             "rows": sql.Literal(_ROWS_FETCHED),
         }
+        self._parts["left"] = (_UNCUT if old == new else _LACKING).format(**self._parts)
 
     async def count(self) -> int:
         """Count the items that are left to do, those without an original included."""

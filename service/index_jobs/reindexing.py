@@ -2,6 +2,7 @@
 
 An item of the new space has the time of the put that made the old one. What is missing there, or older, is
 left to do; so a run that was killed goes on by being started again, and a later run takes in what changed.
+Where both spaces are the same, the images that have no cells get them.
 """
 
 from collections.abc import Callable, Sequence
@@ -24,7 +25,7 @@ from service.inference.results import Failed
 from service.inputs.stream import Groups, StreamItem
 from service.settings import Settings
 from service.streaming.answers import Answer
-from service.streaming.storage import Storage
+from service.streaming.storage import CellStorage, Storage
 from service.streaming.stream import Stream, Window
 
 _STOPS = frozenset({"index_unavailable", "not_ready", "shutting_down"})
@@ -82,7 +83,7 @@ async def reindex(
     precision = pipeline.report.precision.active
     identity = identity_of(pipeline.card, precision)
     async with connected(url) as connection:
-        source = _source(await list_spaces(connection), identity, wanted)
+        source = _source(await list_spaces(connection), identity, wanted, regions=settings.index_regions)
         target = await find_or_create(connection, identity)
         images = OldImages(connection, source.space, target, settings)
         done = Reindexed(pipeline.card.id, source)
@@ -105,9 +106,10 @@ async def reindex(
         try:
             if total:
                 await pipeline.start()
-                run = _ReindexHandler(
-                    images, Storage(pipeline, index, pictures), done, progress, total, left_out
-                )
+                storage = Storage(pipeline, index, pictures)
+                if source.space == target:
+                    storage = CellStorage(pipeline, index, pictures)
+                run = _ReindexHandler(images, storage, done, progress, total, left_out)
                 failure = await Stream(run.groups(), run, Window.of(settings)).run(run.write)
                 if failure is not None:
                     raise failure
@@ -122,13 +124,24 @@ async def reindex(
     return done
 
 
-def _source(spaces: Sequence[ListedSpace], identity: ModelIdentity, wanted: str | None) -> ListedSpace:
-    """Choose the old space.
+def _source(
+    spaces: Sequence[ListedSpace], identity: ModelIdentity, wanted: str | None, *, regions: bool
+) -> ListedSpace:
+    """Choose the old space; with regions it may be that of the model.
 
     Raises:
         IndexJobError: there is none, or a doubt.
     """
     others = [one for one in spaces if one.identity != identity]
+    for own in spaces:
+        if own.identity == identity and wanted in (str(own.number), own.identity.model):
+            if regions:
+                return own
+            if all(wanted != one.identity.model for one in others):
+                raise IndexJobError(
+                    f"The vectors of {own.name} are of this model already. Choose another space by --from, "
+                    "or give its images regions by --index-regions."
+                )
     if wanted is None and not any(one.statistics.items for one in others):
         raise IndexJobError("The index holds no items of another model. Check --data-dir or --database-url.")
     return choose_space(others, wanted, option="--from")
@@ -172,7 +185,7 @@ class _ReindexHandler:
             yield items
 
     async def prepare(self, items: Sequence[StreamItem]) -> list[NewItem | Failed]:
-        """Embed; give each item the time of the old one."""
+        """Embed; give each item the time of the old one, by which it is told from a later one."""
         prepared = await self._storage.prepare(items)
         return [
             replace(one, updated=self._updated[item.index]) if isinstance(one, NewItem) else one

@@ -111,7 +111,8 @@ async def search_regions(
             422,
             "regions_not_kept",
             f"None of the {found.items:,} items of the model {served.id} has local codes: they were stored "
-            "without INFOMAX_INDEX_REGIONS, or as bare vectors. Store their images again.",
+            "without INFOMAX_INDEX_REGIONS, or as bare vectors. Store their images again, or run infomax "
+            "reindex where originals are kept.",
         )
     answer = {
         "model": served.id,

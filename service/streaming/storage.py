@@ -70,7 +70,7 @@ class Storage:
         if not new:
             return []
         try:
-            await self._index.put(new)
+            await self._store(new)
         except ServiceError as error:
             return [Failed(error.code, str(error))] * len(new)
         except psycopg.Error:
@@ -80,6 +80,9 @@ class Storage:
             middle = len(new) // 2
             return [*await self._put(new[:middle]), *await self._put(new[middle:])]
         return [None] * len(new)
+
+    async def _store(self, new: Sequence[NewItem]) -> None:
+        await self._index.put(new)
 
     async def _new(self, item: StreamItem, data: bytes, outcome: Outcome) -> _New:
         """Make the item of an image."""
@@ -99,6 +102,16 @@ class Storage:
             )
         )
         return [_vector(next(vectors)) if isinstance(one, BareVector) else one for one in checked]
+
+
+class CellStorage(Storage):
+    """Handler that stores the cells of images that are stored already.
+
+    An item is prepared with the time of the image (`NewItem.updated`), and left out if that has changed.
+    """
+
+    async def _store(self, new: Sequence[NewItem]) -> None:
+        await self._index.put_cells(new)
 
 
 def _check(item: StreamItem) -> bytes | BareVector | Failed:

@@ -5,6 +5,8 @@ import os
 import signal
 import subprocess
 from collections.abc import Mapping
+from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +19,7 @@ from typer.testing import CliRunner, Result
 from contract.artefact import open_artefact
 from contract.card import ModelCard
 from service.cli.reindex import reindex
+from service.index.cells import CellGrid
 from service.index.items import NewItem
 from service.index.search import Query
 from service.inference.model import open_model
@@ -26,10 +29,11 @@ from tests.service.client import client
 from tests.service.faults import running, settings
 from tests.service.index_jobs.conftest import ended_well, refused
 from tests.service.index_session import directions, opened
-from tests.tiny_model import build_tiny_model
+from tests.tiny_model import GRID, UNITS, build_tiny_model
 from tests.training.command import EXECUTABLE
 
 COUNT = 40
+LONG_AGO = datetime(2001, 1, 1, tzinfo=UTC)
 
 
 @pytest.fixture(scope="module")
@@ -197,6 +201,54 @@ def test_without_another_space_there_is_nothing_to_re_index(index_url: str, mode
         "The index holds no items of another model. Check --data-dir or --database-url."
     )
     assert "has no space tiny/9" in refused(run_command(index_url, models, "--from", "tiny/9"))
+
+
+def test_images_of_before_get_regions_from_their_originals(index_url: str, models: Path) -> None:
+    content = {item_id: data for item_id, data in images().items() if item_id < "010"}
+    store(index_url, models, content, originals="database")
+    store(index_url, models, {"cut": photo(60)}, originals="database", index_regions=True)
+    store(index_url, models, {"thumb": photo(61)})
+    before = times(index_url)
+    assert "are of this model already" in refused(
+        run_command(index_url, models, "--from", "tiny/1", version=1)
+    )
+    command = (index_url, models, "--from", "tiny/1", "--index-regions")
+    done = run_command(*command, version=1)
+    assert done.exit_code == 3
+    assert "10 images of space 1 (tiny/1, 12 items) embedded by tiny/1, 1 items left out" in done.stdout
+    assert times(index_url) == before
+
+    async def find() -> None:
+        async with client(models, index_url, None, model="tiny/1", index_regions=True) as http:
+            for item_id, data in content.items():
+                found = (
+                    await http.post("/v1/neighbours", content=data, params={"region": "[0, 0, 16, 16]"})
+                ).json()
+                assert found["neighbours"][0]["id"] == item_id
+                assert found["items_without_regions"] == 1
+
+    asyncio.run(find())
+    assert "0 images of space 1" in run_command(*command, version=1).stdout
+
+
+def test_cells_come_too_late_for_an_image_that_has_changed(index_url: str, models: Path) -> None:
+    card = card_of(models, 1)
+    cells = CellGrid.of(card).pool(np.ones((UNITS, GRID, GRID), np.float32))
+    read = [
+        NewItem(item_id, vector, width=1, height=1, updated=LONG_AGO, cells=cells)
+        for item_id, vector in zip(("changed", "deleted", "same"), directions(card, 3), strict=True)
+    ]
+
+    async def run() -> None:
+        async with opened(index_url, card, regions=True) as index:
+            await index.put([replace(one, cells=None) for one in read])
+            await index.put([replace(read[0], updated=None, cells=None)])
+            await index.delete("deleted")
+            await index.put_cells(read)
+            assert [await index.cells(one.id) is not None for one in read] == [False, False, True]
+            assert [one.id for one in await index.list_items("", "", 9)] == ["changed", "same"]
+
+    asyncio.run(run())
 
 
 def test_a_run_that_is_killed_is_gone_on_with(index_url: str, models: Path) -> None:

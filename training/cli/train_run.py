@@ -1,6 +1,7 @@
 """What `infomax train` does once its options are checked: from images to a run's folder, or to a model."""
 
 import logging
+import math
 import re
 import shlex
 import time
@@ -28,6 +29,9 @@ from training.recipe_file import load_recipe, load_recorded
 from training.report import write_report
 
 __all__ = ["ModelStatements", "Options", "choose", "run"]
+
+_SLACK = 0.25
+_START_MINUTES = 1
 
 _log = logging.getLogger(__name__)
 
@@ -171,6 +175,8 @@ def _print_result(result: TrainingResult, options: Options, recipe: Recipe) -> N
             f"Stopped after step {result.step} of {result.total_steps}; "
             f"{options.out / run_files.CHECKPOINT} is written. Continue with the same command and --resume."
         )
+        if options.stop_at is not None and time.monotonic() >= options.stop_at:
+            typer.echo(time_needed(result))
         return
     typer.echo(
         f"Finished {counted(result.total_steps, 'step')} in {result.seconds / 60:.1f} minutes; "
@@ -183,6 +189,19 @@ def _print_result(result: TrainingResult, options: Options, recipe: Recipe) -> N
     typer.echo(
         f"Measure it:       infomax probe {images_of}{test}\n"
         f"Make it servable: infomax export {images_of}{held_out} --name {_model_name(options.out)}"
+    )
+
+
+def time_needed(result: TrainingResult) -> str:
+    """Say how much time the rest of a run takes that its limit has stopped, by the steps that were taken."""
+    if result.step == 0:
+        return "--minutes ended before the first step, so that the time of a step is not known. Allow more."
+    of_step, left = result.seconds / result.step, result.total_steps - result.step
+    # With the start, for which decoded images are kept, and steps of another speed.
+    minutes = _START_MINUTES + math.ceil((1 + _SLACK) * left * of_step / 60)
+    return (
+        f"A step took {of_step:.2g} s. "
+        f"For the {counted(left, 'step')} left, --resume --minutes {minutes} is enough."
     )
 
 

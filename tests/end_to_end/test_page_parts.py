@@ -8,6 +8,7 @@ from typing import Any
 
 import httpx
 import pytest
+from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page, Request, expect
 
 from tests.end_to_end.browser import CHROMIUM, NO_CHROMIUM, collect_errors
@@ -172,6 +173,7 @@ def test_a_box_is_moved_and_searched_by_from_the_keyboard(page: Page, file: Path
     page.focus("#choose-part")
     page.keyboard.press("Enter")
     expect(page.locator("#area")).to_be_focused()
+    assert Axe().run(page).response["violations"] == []
     for key in ("ArrowRight", "ArrowRight", "ArrowDown", "Shift+ArrowRight"):
         page.keyboard.press(key)
     with page.expect_request(lambda request: "region=" in request.url) as sent:
@@ -179,6 +181,7 @@ def test_a_box_is_moved_and_searched_by_from_the_keyboard(page: Page, file: Path
     region = json.loads(httpx.URL(sent.value.url).params["region"])
     assert region == pytest.approx([0.4 * 90, 0.35 * 60, 0.45 * 90, 0.4 * 60], abs=1.1)
     expect(page.locator("#neighbours .part")).to_have_count(6)
+    assert Axe().run(page).response["violations"] == []
 
 
 def test_where_regions_are_not_kept_the_page_says_how_to_keep_them(

@@ -111,6 +111,9 @@ def _prepared(
     if options.recipe is None and not options.resume:
         return _chosen(options, source, execution, init)
     recipe = _read(options)
+    if options.resume and ranks.first() and (options.out / run_files.CHECKPOINT).exists():
+        # Reading them is silent where they are cached, and takes minutes where they are many.
+        typer.echo(f"Resuming the run in {options.out}: reading its {counted(source.count, 'image')} first.")
     if init is not None:
         init.check(recipe)
     fitted = _fit(_changed(recipe, options, source.count), source.count, options)

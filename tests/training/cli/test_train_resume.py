@@ -42,7 +42,9 @@ def test_a_run_that_was_killed_before_its_first_checkpoint_begins_again(
     folder.mkdir()
     (folder / "recipe.json").write_bytes((finished_run / "recipe.json").read_bytes())
     (folder / "checkpoint.partial").write_bytes(b"cut sho")
-    assert infomax(*arguments, folder, *options).status == 0
+    answer = infomax(*arguments, folder, *options)
+    assert answer.status == 0
+    assert "Resuming" not in answer.out
     assert_same_weights(folder, finished_run)
     assert read_points(folder) == read_points(finished_run)
 
@@ -127,7 +129,10 @@ def test_a_run_cannot_be_made_shorter_than_it_is(
 def test_a_finished_run_that_is_resumed_as_it_is_stays_finished(
     infomax: Infomax, arguments: tuple[object, ...], run: Path, finished_run: Path
 ) -> None:
-    assert infomax(*arguments, run, "--resume").status == 0
+    answer = infomax(*arguments, run, "--resume")
+    assert answer.status == 0
+    # Said before the images are read, which takes minutes where they are many.
+    assert answer.out.startswith(f"Resuming the run in {run}: reading its ")
     assert_same_weights(run, finished_run)
 
 

@@ -23,14 +23,15 @@ _PAGE = sql.SQL("""
 SELECT id, metadata, updated, octet_length(original), original_sha256, width, {left}
 FROM {old} AS old WHERE space = {old_space} AND id > %s ORDER BY id LIMIT {rows}
 """)
-# By the primary keys: the planner knows little of a table that is being filled.
+# Values, and not EXISTS, are looked up by the primary key: the planner knows little of a table that is being
+# filled, and could read all of it for each page.
 _LACKING = sql.SQL("""
-NOT EXISTS (SELECT FROM {new} AS new
-            WHERE new.space = {new_space} AND new.id = old.id AND new.updated >= old.updated)
+coalesce((SELECT new.updated FROM {new} AS new WHERE new.space = {new_space} AND new.id = old.id)
+         < old.updated, true)
 """)
 _UNCUT = sql.SQL("""
-(old.width IS NOT NULL AND NOT EXISTS (SELECT FROM infomax.cells AS cell
-                                       WHERE cell.space = {old_space} AND cell.id = old.id))
+(old.width IS NOT NULL AND (SELECT cell.cell FROM infomax.cells AS cell
+                            WHERE cell.space = {old_space} AND cell.id = old.id LIMIT 1) IS NULL)
 """)
 _ORIGINALS = sql.SQL("SELECT id, original FROM {old} WHERE space = {old_space} AND id = ANY (%s)")
 _KEPT = sql.SQL("""

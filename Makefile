@@ -2,8 +2,9 @@
 PYTHON ?= python3.11
 BIN := .venv/bin
 SOAK_SECONDS ?= 3600
-# Test processes at the same time; 0: the tests run in the one that a debugger sees.
-TEST_PROCESSES ?= logical
+# Test processes at the same time; 0: the tests run in the one that a debugger sees. One more than there are
+# processors, since a test that starts a server waits for it.
+TEST_PROCESSES ?= $(shell expr $$(getconf _NPROCESSORS_ONLN) + 1)
 ROUNDS ?= 20
 MINUTES ?= 120
 INSTALL := $(BIN)/python -m pip --disable-pip-version-check install --quiet
@@ -67,7 +68,12 @@ setup: .venv/complete
 serve: .venv/serving
 	INFOMAX_DATA_DIR="$${INFOMAX_DATA_DIR:-.infomax}" exec $(BIN)/infomax serve $(ARGS)
 
-test: lint types unit
+# Types are checked beside the tests; what is said of them follows at the end.
+test: lint .venv/complete
+	@said=$$(mktemp) && trap 'rm -f "$$said"' EXIT && { $(BIN)/mypy >"$$said" 2>&1 & } && mypy=$$! && \
+	trap 'kill $$mypy' INT TERM && \
+	{ $(MAKE) --no-print-directory unit; tests=$$?; wait $$mypy; types=$$?; cat "$$said"; \
+	  [ $$tests -eq 0 ] && [ $$types -eq 0 ]; }
 
 lint: .venv/complete
 	$(BIN)/ruff check .

@@ -8,7 +8,7 @@ from threading import Thread
 
 import httpx
 import pytest
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Page, expect
 
 from tests.end_to_end.browser import CHROMIUM, NO_CHROMIUM
 from tests.end_to_end.server import serving
@@ -31,18 +31,17 @@ class _Silent(SimpleHTTPRequestHandler):
 
 
 @pytest.fixture
-def page(tmp_path: Path) -> Iterator[Page]:
+def page(tmp_path: Path, browser: Browser) -> Iterator[Page]:
     """A page of another origin."""
     (tmp_path / "www").mkdir()
     (tmp_path / "www" / "index.html").write_text(FORM)
     handler = partial(_Silent, directory=tmp_path / "www")
-    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as other, sync_playwright() as playwright:
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as other:
         Thread(target=other.serve_forever, daemon=True).start()
-        browser: Browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
         page = browser.new_page()
         page.goto(f"http://localhost:{other.server_address[1]}/")
         yield page
-        browser.close()
+        page.close()
         other.shutdown()
 
 

@@ -1,15 +1,18 @@
 """What tests of training share."""
 
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
 import torch
+from torch.onnx._internal.exporter._registration import ONNXRegistry
 
 from contract.preprocessing import Preprocessing
 from tests.once import once
 from tests.training.command import RECIPE, Infomax, start
 from training.data import ImageSet, load
+from training.evaluation.probes import penalised
 from training.export import assembly, inference_cost, int8_encoder, quantise
 from training.export.model_card import Release
 from training.export.version import export
@@ -26,13 +29,17 @@ def one_thread() -> None:
 
 @pytest.fixture(autouse=True, scope="session")
 def quick_exports() -> Iterator[None]:
-    """Critics, timings and ranges of 8 bits are made of a tenth: what tests ask of them comes early."""
+    """What is fitted, timed or ranged takes few steps: what tests ask of it comes early."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(assembly, "_FEWEST_CRITIC_STEPS", 100)
         for module in (quantise, int8_encoder):
             patch.setattr(module, "CALIBRATION_IMAGES", 64)
+        for steps in ("_CHOOSING_STEPS", "_FITTING_STEPS"):
+            patch.setattr(penalised, steps, 10)
         patch.setattr(inference_cost, "_ROUNDS", 1)
         patch.setattr(inference_cost, "_SECONDS", 0.0)
+        # PyTorch's exporter reads its thousand translations anew for each graph, and changes none of them.
+        patch.setattr(ONNXRegistry, "from_torchlib", staticmethod(cache(ONNXRegistry.from_torchlib)))
         yield
 
 

@@ -52,6 +52,8 @@ def test_scores_are_float32_under_autocast(tmp_path: Path) -> None:
 def test_a_compiled_encoder_gives_the_same_losses(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     # Not in processes of its own, which would import PyTorch first.
     monkeypatch.setattr("torch._inductor.config.compile_threads", 1)
+    # Nor with vectors: which of them the machine has is found out by compiling ten programs.
+    monkeypatch.setattr("torch._inductor.config.cpp.vec_isa_ok", False)
     try:
         execution = choose("cpu", "float32", compiled=True)
     except TrainingError as error:

@@ -31,7 +31,10 @@ def validate_neighbours(
     ] = False,
     skip_unreadable: SkipUnreadable = False,
 ) -> None:
-    """Measure from which cosine on a neighbour is more often of the same class than not."""
+    """Measure from which cosine on the neighbours of an exported model are right.
+
+    From there on a neighbour is at least as likely of the same class as of another one.
+    """
     with plain_failures():
         artefact = open_artefact(model)
         images = decoded.load_images(

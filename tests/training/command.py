@@ -32,8 +32,12 @@ pairwise_weight = 1.0
 [augmentation]
 min_crop = 0.5
 """
-# Sixteen steps an epoch: a signal that arrives at the first of them meets a run that has far to go.
-MANY_STEPS = RECIPE.replace("batch_size = 64", "batch_size = 16").replace("positions = 4", "positions = 1")
+# Thirty-three small steps: a signal that arrives at the first of them meets a run that has far to go.
+MANY_STEPS = (
+    RECIPE.replace("batch_size = 64", "batch_size = 8")
+    .replace("positions = 4", "positions = 1")
+    .replace("epochs = 2", "epochs = 1")
+)
 
 
 @dataclass(frozen=True)

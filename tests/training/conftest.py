@@ -10,7 +10,7 @@ from torch.onnx._internal.exporter._registration import ONNXRegistry
 
 from contract.preprocessing import Preprocessing
 from tests.once import once
-from tests.training.command import RECIPE, Infomax, start
+from tests.training.command import RECIPE, Infomax, run
 from training.data import ImageSet, load
 from training.evaluation.probes import penalised
 from training.export import assembly, inference_cost, int8_encoder, quantise
@@ -95,9 +95,8 @@ def finished_run(
 
     def train(folder: Path) -> None:
         options = ("--recipe", sample_recipe, "--data", sample_train, "--out", folder / "sample")
-        process = start("train", *options, cache=decoded)
-        _, errors = process.communicate()
-        assert process.returncode == 0, errors
+        with pytest.MonkeyPatch.context() as patch:
+            run(patch, "train", *options, cache=decoded)
 
     return once(tmp_path_factory, "finished_runs", train) / "sample"
 

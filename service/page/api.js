@@ -175,8 +175,11 @@ export async function removeAll(prefix) {
 export async function storeAll(items) {
   const body = items.map((item) => JSON.stringify(item)).join("\n");
   const answer = await (await send("POST", to("v1/items"), body, "application/x-ndjson")).text();
-  const { summary } = JSON.parse(answer.trim().split("\n").pop());
-  return summary.ok;
+  const lines = answer.trim().split("\n").map((line) => JSON.parse(line));
+  // A stream that fails behind its head is answered by 200 all the same.
+  const failed = lines.find((line) => line.error);
+  if (failed) throw new Error(failed.error.message);
+  return lines.at(-1).summary.ok;
 }
 
 /** The picture of a stored item, as a Blob. */

@@ -237,6 +237,10 @@ def test_who_has_no_images_at_hand_is_offered_some_and_may_remove_them(
         # Contrast is with other images of the index, of which there are none.
         expect(page.locator("#kinds input[value=contrast]")).to_be_disabled()
         expect(page.locator("#question")).to_contain_text("No contrast: The index holds no other image")
+        # Samples that are refused, by a stream that is answered with 200, are not said to be added.
+        page.route("**/v1/items", lambda route: route.continue_(post_data="{cut off"), times=1)
+        page.click("#samples")
+        expect(page.locator("#message")).to_have_class("failed")
         page.click("#examples button >> nth=0")
         expect(page.locator("#name")).to_contain_text("example-dress.jpg")
         expect(page.locator("#notice")).to_be_visible()

@@ -60,7 +60,7 @@ def lines_of(answer: httpx.Response) -> list[dict[str, Any]]:
 @pytest.fixture(scope="module")
 def server(module_index: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     folder = tmp_path_factory.mktemp("shipped")
-    with serving(MODELS, folder, model="cifar10", database_url=module_index) as running:
+    with serving(MODELS, folder, model="cifar10", workers=1, database_url=module_index) as running:
         yield running
 
 
@@ -213,7 +213,10 @@ def test_every_acknowledged_item_survives_kill_9(tmp_path: Path) -> None:
         storing.join(60)
         assert not storing.is_alive()
     assert len(acknowledged) > 100
-    with serving(MODELS, tmp_path, model="cifar10") as again, httpx.Client(base_url=again.url) as http:
+    with (
+        serving(MODELS, tmp_path, model="cifar10", workers=1) as again,
+        httpx.Client(base_url=again.url) as http,
+    ):
         lost = [name for name in acknowledged if http.get(f"/v1/items/{name}").status_code != 200]
         assert lost == []
         (space,) = http.get("/v1/index").json()["spaces"]

@@ -59,7 +59,7 @@ def test_it_serves_the_shipped_model_from_any_folder(
     form: str, installed: Installation, tmp_path: Path
 ) -> None:
     server = Server.of(
-        [*installed.command(form), "serve", "--port", "0", "--device", "cpu"],
+        [*installed.command(form), "serve", "--port", "0", "--device", "cpu", "--workers", "1"],
         tmp_path,
         cwd=installed.current,
         environment=installed.variables,

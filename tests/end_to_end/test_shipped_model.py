@@ -17,6 +17,7 @@ import pytest
 from numpy.typing import NDArray
 
 from contract.card import ModelCard
+from infomax.client import Client
 from tests.end_to_end.server import ROOT, Server, serving
 
 MODELS = ROOT / "models"
@@ -217,7 +218,10 @@ def test_every_acknowledged_item_survives_kill_9(tmp_path: Path) -> None:
         serving(MODELS, tmp_path, model="cifar10", workers=1) as again,
         httpx.Client(base_url=again.url) as http,
     ):
-        lost = [name for name in acknowledged if http.get(f"/v1/items/{name}").status_code != 200]
+        with Client(again.url) as client:
+            assert set(acknowledged) - {item.id for item in client.list_items()} == set()
+        # Those at the end were stored last.
+        lost = [name for name in acknowledged[-100:] if http.get(f"/v1/items/{name}").status_code != 200]
         assert lost == []
         (space,) = http.get("/v1/index").json()["spaces"]
         assert space["items"] >= len(acknowledged)

@@ -102,6 +102,8 @@ def test_an_item_is_deleted_only_after_a_yes(page: Page, server: Server) -> None
     expect(page.locator("#confirm")).to_be_hidden()
     expect(page.locator("#items b")).to_have_text(['dogs/"b" & ü?'])
     page.click("#items .button")
+    # Pictures are asked for behind the list, and items that are gone have none.
+    page.wait_for_load_state("networkidle")
     page.click("#confirm button[value=yes]")
     expect(page.locator("#status")).to_have_text('dogs/"b" & ü? deleted.')
     expect(page.locator("#index")).to_have_text(f"{CATS + 1} images are searched.")
@@ -110,6 +112,7 @@ def test_an_item_is_deleted_only_after_a_yes(page: Page, server: Server) -> None
     page.click("#delete-all")
     page.click('#confirm button[value=""]')
     page.click("#delete-all")
+    page.wait_for_load_state("networkidle")
     page.click("#confirm button[value=yes]")
     expect(page.locator("#status")).to_have_text(f"{CATS} items deleted.")
     left = httpx.get(f"{server.url}/v1/items").json()["items"]

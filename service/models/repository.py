@@ -5,6 +5,7 @@ import socket
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future
+from contextlib import suppress
 from dataclasses import dataclass, field
 from threading import Thread
 
@@ -123,7 +124,9 @@ class Repository:
         except Exception as error:
             logger.exception("%s cannot be examined", change.id)
             change.version.set_exception(InfomaxError(f"{change.id} cannot be examined ({error!r})."))
-        self._wake.send(b"x")
+        # Closed where the service ended meanwhile.
+        with suppress(OSError):
+            self._wake.send(b"x")
 
     def _begin_rollout(self, change: _Change, workers: Sequence[RolloutWorker]) -> None:
         try:

@@ -4,6 +4,7 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from select import select
+from threading import Event, Thread, current_thread
 
 import pytest
 
@@ -22,6 +23,8 @@ from service.models.messages import (
 from service.models.opening import find_version, open_version
 from service.models.repository import Repository
 from service.models.rollout import RolloutWorker
+from service.models.version import Version
+from service.settings import Settings
 from tests.measured_maps import state_measures
 from tests.service.faults import settings
 from tests.tiny_model import build_tiny_model
@@ -188,3 +191,27 @@ def test_five_retired_versions_of_an_entry_are_remembered(models: Path, reposito
         repository.reload()
         settle(repository, one)
     assert [status.id for status in one.statuses] == [f"tiny/{version}" for version in range(3, 8)]
+
+
+def test_an_examination_that_outlasts_the_service_ends_without_a_word(models: Path) -> None:
+    begun, ended = Event(), Event()
+    examiners: list[Thread] = []
+
+    def examine(chosen: Settings, entry: str, name: str) -> Version:
+        examiners.append(current_thread())
+        begun.set()
+        assert ended.wait(60)
+        return find_version(chosen, entry, name)
+
+    chosen = settings(models)
+    repository = Repository(chosen, [find_version(chosen, "tiny")], examine)
+    repository.reload()
+    repository.advance([])
+    assert begun.wait(60)
+    repository.close()
+    with pytest.MonkeyPatch.context() as patch:
+        raised: list[object] = []
+        patch.setattr("threading.excepthook", raised.append)
+        ended.set()
+        examiners[0].join()
+    assert raised == []

@@ -73,7 +73,8 @@ def _choose(page: Page, photo: Path) -> list[float]:
 
 def _times(page: Page) -> list[float]:
     times: list[float] = page.evaluate("window.times")
-    page.wait_for_load_state("networkidle")
+    # The neighbours' own sides come behind them, and are not to slow the next click down.
+    page.evaluate("import('/page/shown.js').then(({ shown }) => shown.complete)")
     return times
 
 

@@ -23,7 +23,7 @@ def main(url: str = "http://localhost:8000", example: str = "Jumper") -> None:
         page.goto(url)
         page.get_by_role("button", name=example).click()
         expect(page.locator("#status")).to_contain_text("Answered in", timeout=_PATIENCE_MS)
-        page.wait_for_load_state("networkidle")
+        expect(page.locator("#neighbours img:not([src])")).to_have_count(0)
         page.screenshot(path=IMAGE, full_page=True)
         browser.close()
 

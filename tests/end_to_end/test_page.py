@@ -259,7 +259,7 @@ def test_who_has_no_images_at_hand_is_offered_some_and_may_remove_them(
         page.reload()
         ask(page, photos[0])
         # Their pictures are asked for behind the answer, and items that are gone have none.
-        page.wait_for_load_state("networkidle")
+        expect(page.locator("#neighbours img:not([src]):not(.missing)")).to_have_count(0)
         page.click("#no-samples")
         expect(page.locator("#status")).to_have_text("150 sample images removed.")
         expect(page.locator("#index")).to_have_text("No images are searched yet.")

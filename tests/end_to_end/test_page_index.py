@@ -17,6 +17,7 @@ from tests.tiny_model import EMBEDDING
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason=NO_CHROMIUM)
 
 CATS, ITEMS_OF_A_PAGE = 30, 24
+LOADING = "#items img:not([src]):not(.missing)"
 
 
 @pytest.fixture(scope="module")
@@ -103,7 +104,7 @@ def test_an_item_is_deleted_only_after_a_yes(page: Page, server: Server) -> None
     expect(page.locator("#items b")).to_have_text(['dogs/"b" & ü?'])
     page.click("#items .button")
     # Pictures are asked for behind the list, and items that are gone have none.
-    page.wait_for_load_state("networkidle")
+    expect(page.locator(LOADING)).to_have_count(0)
     page.click("#confirm button[value=yes]")
     expect(page.locator("#status")).to_have_text('dogs/"b" & ü? deleted.')
     expect(page.locator("#index")).to_have_text(f"{CATS + 1} images are searched.")
@@ -112,7 +113,7 @@ def test_an_item_is_deleted_only_after_a_yes(page: Page, server: Server) -> None
     page.click("#delete-all")
     page.click('#confirm button[value=""]')
     page.click("#delete-all")
-    page.wait_for_load_state("networkidle")
+    expect(page.locator(LOADING)).to_have_count(0)
     page.click("#confirm button[value=yes]")
     expect(page.locator("#status")).to_have_text(f"{CATS} items deleted.")
     left = httpx.get(f"{server.url}/v1/items").json()["items"]

@@ -99,14 +99,14 @@ def test_serving_turns_to_nobody(tiny_models: Path, tmp_path: Path) -> None:
     assert kept(home) == []
 
 
-def test_training_and_measuring_turn_to_nobody(tmp_path: Path) -> None:
+def test_training_and_measuring_turn_to_nobody(tiny_models: Path, tmp_path: Path) -> None:
     home, recipe = tmp_path / "home", tmp_path / "sample.toml"
     home.mkdir()
     recipe.write_text(RECIPE.replace("epochs = 2", "epochs = 1"))
     train, test = DATA / "sample_train.parquet", DATA / "sample_test.parquet"
     for arguments in (
         ("train", "--recipe", recipe, "--data", train, "--out", tmp_path / "run", "--no-report"),
-        ("probe", "--model", ROOT / "models" / "clothing" / "1", "--train", train, "--test", test),
+        ("probe", "--model", tiny_models / "tiny" / "1", "--train", train, "--test", test),
     ):
         watched = Watched([EXECUTABLE, *map(str, arguments)], tmp_path / "trace")
         environment = at_home(home, OMP_NUM_THREADS="1")

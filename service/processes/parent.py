@@ -1,16 +1,11 @@
 """Parent process of `infomax serve`: makes what the workers share, and takes it down."""
 
 import logging
-import multiprocessing
 import os
-import signal
-import socket
 import sys
 from collections.abc import Callable
 from contextlib import ExitStack, closing
 from dataclasses import dataclass
-from multiprocessing import resource_tracker
-from multiprocessing.context import SpawnProcess
 
 from prometheus_client.multiprocess import mark_process_dead
 
@@ -28,9 +23,11 @@ from service.processes.supervisor import Supervisor
 from service.processes.worker_start import WorkerArguments, start_worker
 from service.quotas.access import keys_and_usage
 from service.settings import Settings
+from service.system.child import kill_children
 from service.system.descriptors import raise_limit
 from service.system.run_folder import RunFolder
 from service.system.signals import Signals, StopRequested
+from service.system.spawning import spawn
 from service.work_sharing.load_table import TABLE, LoadTable
 
 logger = logging.getLogger(__name__)
@@ -102,6 +99,8 @@ def _prepare(settings: Settings, stack: ExitStack, on_ready: Callable[[Serving],
         logger.info("metrics are on %s/metrics", url_at(settings.host, own.getsockname()[1]))
     database_url = _database(settings, count, stack)
     repository = stack.enter_context(closing(Repository(settings, versions)))
+    # What it examines is needed no more.
+    stack.callback(kill_children)
     url = url_at(settings.host, listener.getsockname()[1])
 
     def arguments() -> WorkerArguments:
@@ -110,7 +109,7 @@ def _prepare(settings: Settings, stack: ExitStack, on_ready: Callable[[Serving],
 
     return Supervisor(
         count,
-        lambda number, channel: _spawn(arguments(), number, channel),
+        lambda number, channel: spawn(start_worker, (arguments(), number, channel), "infomax"),
         listener,
         repository,
         settings.drain_seconds,
@@ -133,21 +132,3 @@ def _database(settings: Settings, workers: int, stack: ExitStack) -> str:
         url = server.start()
     migrate(url)
     return url
-
-
-def _spawn(arguments: WorkerArguments, number: int, channel: socket.socket) -> SpawnProcess:
-    """Start a worker that receives none of the signals that the parent handles.
-
-    A terminal sends Ctrl-C to all processes, and some process managers send SIGTERM to all. A worker that
-    handled them would end before the parent has told it to drain, so it inherits a mask that blocks them.
-    """
-    # This starts a process of multiprocessing, which unblocks the signals on its way.
-    resource_tracker.ensure_running()
-    signal.pthread_sigmask(signal.SIG_BLOCK, Signals.HANDLED)
-    try:
-        context = multiprocessing.get_context("spawn")
-        process = context.Process(target=start_worker, args=(arguments, number, channel), name="infomax")
-        process.start()
-    finally:
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, Signals.HANDLED)
-    return process

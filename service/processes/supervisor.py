@@ -12,9 +12,10 @@ from service.models.messages import LoadRequest, read_worker_message
 from service.models.repository import Repository
 from service.models.rollout import RolloutWorker
 from service.processes.dispatcher import Dispatcher
-from service.processes.worker_process import Slot, WorkerProcess, candidates, describe_exit
+from service.processes.worker_process import Slot, WorkerProcess, candidates
 from service.system.channel import ParentEnd, Report, ReportLine
 from service.system.signals import Signals
+from service.system.spawning import describe_exit
 
 logger = logging.getLogger(__name__)
 

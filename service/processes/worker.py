@@ -2,11 +2,8 @@
 
 import asyncio
 import logging
-import multiprocessing
-import os
 import socket
 import sys
-import threading
 
 from contract.errors import InfomaxError
 from service import metrics, tracing
@@ -20,6 +17,7 @@ from service.processes.worker_start import WorkerArguments
 from service.runtime import Runtime
 from service.system import gc_tuning, malloc
 from service.system.channel import Report, WorkerEnd
+from service.system.spawning import end_with_parent
 from service.work_sharing.client import PeerClient, address
 from service.work_sharing.load_table import TABLE, LoadTable
 from service.work_sharing.server import PeerServer
@@ -30,7 +28,7 @@ logger = logging.getLogger(__name__)
 def run_worker(arguments: WorkerArguments, number: int, channel: socket.socket) -> None:
     """Serve until the parent orders the stop, or is gone; the main function of worker `number`."""
     malloc.keep_small()
-    _end_with_the_parent()
+    end_with_parent()
     configure_logs(arguments.settings.log_level)
     metrics.READY.set(0)
     end = WorkerEnd(channel)
@@ -78,15 +76,3 @@ async def _serve(runtime: Runtime, peer_server: PeerServer, channel: WorkerEnd) 
         finally:
             upkeep.cancel()
             peer_server.stop()
-
-
-def _end_with_the_parent() -> None:
-    """End this process as soon as the parent is gone, even where the event loop hangs."""
-
-    def wait() -> None:
-        parent = multiprocessing.parent_process()
-        if parent is not None:
-            parent.join()
-        os._exit(1)
-
-    threading.Thread(target=wait, name="infomax-parent-watch", daemon=True).start()

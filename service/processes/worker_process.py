@@ -1,6 +1,5 @@
 """Worker processes as the parent sees them, and the slots that they run in."""
 
-import signal
 from collections.abc import Iterable
 from dataclasses import dataclass
 from multiprocessing.context import SpawnProcess
@@ -92,11 +91,3 @@ def candidates(workers: Iterable[WorkerProcess]) -> list[WorkerProcess]:
     serving = [worker for worker in workers if worker.serving and not worker.channel.closed]
     ready = [worker for worker in serving if worker.ready_since is not None]
     return sorted(ready or serving, key=lambda worker: (worker.connections, worker.handed))
-
-
-def describe_exit(code: int) -> str:
-    """Say how a process ended, by its exit code as multiprocessing gives it."""
-    if code >= 0:
-        return f"exit status {code}; its log says why"
-    name = signal.Signals(-code).name
-    return f"killed by {name}" + ("; is there enough memory?" if name == "SIGKILL" else "")

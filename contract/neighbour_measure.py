@@ -10,8 +10,9 @@ class NeighbourMeasure(CardPart):
     """Share of neighbours that are of their query's class, above and below a cosine.
 
     Attributes:
-        cosine: from which on a neighbour is at least as likely right as wrong.
-        above, below: share that is right with this cosine or more, and with less; None where there are none.
+        cosine: from which on a neighbour is at least as likely right as wrong; 1 where none is enough.
+        above, below: share that is right with this cosine or more, and with less; None where there are none,
+            `above` also where no cosine is enough.
         neighbours: of each image, among the others.
         images: how many, which nothing was fitted to.
         split: which images these are, in words.

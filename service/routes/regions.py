@@ -22,10 +22,12 @@ from service.inputs.parameters import JsonPairs, JsonVector, refused
 from service.models.instance import ModelInstance
 from service.outputs import accept
 from service.outputs.json import dump
+from service.outputs.lines import NDJSON
 from service.outputs.neighbours import neighbours_json
 from service.outputs.timing import server_timing
 from service.routes.items import stored_item
 from service.routes.search_parameters import SearchParameters
+from service.routes.side_lines import SideLines
 from service.routes.whole import embed_all
 from service.runtime import runtime_of
 
@@ -121,6 +123,8 @@ async def search_regions(
     }
     content = dump(answer)
     headers = server_timing(stages, search=searched - started, serialise=perf_counter() - searched)
+    if media_type == NDJSON:
+        return SideLines(content, None, headers)
     return Response(content, headers=headers, media_type=media_type)
 
 

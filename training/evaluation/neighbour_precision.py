@@ -8,6 +8,8 @@ from training.errors import DataError
 
 Floats = NDArray[np.float64]
 _EVEN = 0.5
+# Rows of similarities that are held at a time.
+_ROWS = 1024
 
 
 def measure_neighbours(
@@ -32,17 +34,13 @@ def measure_neighbours(
             f"{len(embeddings)} images are too few for {neighbours} neighbours of each. "
             "Name more images, or lower --neighbours."
         )
-    cosines = (embeddings @ embeddings.T).astype(np.float64)
-    np.fill_diagonal(cosines, -np.inf)
-    nearest = np.argsort(-cosines, axis=1, kind="stable")[:, :neighbours]
-    found = np.take_along_axis(cosines, nearest, axis=1).ravel()
-    right = (labels[nearest] == labels[:, None]).ravel()
-    order = np.argsort(found, kind="stable")
-    found, right = found[order], right[order]
-    even = isotonic(right.astype(np.float64)) >= _EVEN
-    # Where none is, the threshold is the largest that there is: nothing is to be trusted.
-    cosine = float(np.clip(found[even.argmax()] if even.any() else 1.0, -1, 1))
-    above = found >= cosine
+    found, right = _nearest(embeddings, labels, neighbours)
+    # Neighbours with the same cosine are told apart by nothing, so each cosine counts once.
+    cosines, places, counts = np.unique(found, return_inverse=True, return_counts=True)
+    shares = np.bincount(places, weights=right) / counts
+    even = isotonic(shares, counts) >= _EVEN
+    cosine = float(np.clip(cosines[even.argmax()] if even.any() else 1.0, -1, 1))
+    above = even[places]
     return NeighbourMeasure(
         cosine=cosine,
         above=_share(right[above]),
@@ -53,19 +51,34 @@ def measure_neighbours(
     )
 
 
-def isotonic(values: Floats) -> Floats:
-    """Fit values [N] by ones that do not fall, with the least squares."""
+def isotonic(values: Floats, weights: NDArray[np.int64]) -> Floats:
+    """Fit values [N] by ones that do not fall, with the least squares weighted by `weights` [N]."""
     means: list[float] = []
-    counts: list[int] = []
-    for value in values:
-        mean, count = float(value), 1
+    sizes: list[tuple[int, int]] = []
+    for value, own in zip(values, weights, strict=True):
+        mean, weight, count = float(value), int(own), 1
         while means and means[-1] >= mean:
-            earlier, size = means.pop(), counts.pop()
-            mean = (mean * count + earlier * size) / (count + size)
-            count += size
+            earlier, (size, number) = means.pop(), sizes.pop()
+            mean = (mean * weight + earlier * size) / (weight + size)
+            weight, count = weight + size, count + number
         means.append(mean)
-        counts.append(count)
-    return np.repeat(means, counts)
+        sizes.append((weight, count))
+    return np.repeat(means, [count for _, count in sizes])
+
+
+def _nearest(
+    embeddings: NDArray[np.float32], labels: NDArray[np.int64], neighbours: int
+) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+    """Find the cosines of each image's neighbours, and whether these are of its class, [N * neighbours]."""
+    found, right = [], []
+    for start in range(0, len(embeddings), _ROWS):
+        cosines = embeddings[start : start + _ROWS] @ embeddings.T
+        rows = np.arange(len(cosines))
+        cosines[rows, start + rows] = -np.inf
+        nearest = np.argsort(-cosines, axis=1, kind="stable")[:, :neighbours]
+        found.append(np.take_along_axis(cosines, nearest, axis=1).ravel())
+        right.append((labels[nearest] == labels[start + rows][:, None]).ravel())
+    return np.concatenate(found), np.concatenate(right)
 
 
 def _share(right: NDArray[np.bool_]) -> float | None:

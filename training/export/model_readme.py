@@ -166,15 +166,20 @@ def _reliability(measured: Reliability) -> Iterator[str]:
 
 
 def _neighbours(measured: NeighbourMeasure) -> str:
-    shares = [
-        f"{share:.0%} {where}"
-        for share, where in ((measured.above, "with this cosine or more"), (measured.below, "with less"))
-        if share is not None
-    ]
+    nearest = f"of the {measured.neighbours} nearest of each image"
+    if measured.above is None:
+        found = (
+            f"No cosine makes a neighbour as likely of the same class as of another one: {nearest}, "
+            f"{measured.below or 0:.0%} were."
+        )
+    else:
+        below = "" if measured.below is None else f" and {measured.below:.0%} with less"
+        found = (
+            f"From a cosine of {measured.cosine:.2f} on, a neighbour is at least as likely of the same class "
+            f"as of another one: {nearest}, {measured.above:.0%} with this cosine or more{below} were."
+        )
     return (
-        f"From a cosine of {measured.cosine:.2f} on, a neighbour is at least as likely of the same class as "
-        f"of another one: of the {measured.neighbours} nearest of each image, {' and '.join(shares)} were. "
-        f"Measured by `infomax validate-neighbours` on {measured.images:,} images ({measured.split})."
+        f"{found} Measured by `infomax validate-neighbours` on {measured.images:,} images ({measured.split})."
     )
 
 

@@ -54,12 +54,14 @@ def load(folder: Path) -> dict[str, Any]:
     try:
         # torch's own version is a string of a class of its own, and checkpoints exist that hold one.
         with torch.serialization.safe_globals([TorchVersion]):
-            state: dict[str, Any] = torch.load(path, weights_only=True, map_location="cpu")
+            state: Any = torch.load(path, weights_only=True, map_location="cpu")
     except Exception as error:
         # torch.load raises many types on a damaged file; all mean the same to the user.
         raise TrainingError(f"{path} cannot be read ({error}). Train anew in another folder.") from error
+    if not isinstance(state, dict) or not isinstance(state.get("learner"), dict):
+        raise TrainingError(f"{path} is not the checkpoint of a run. Name the folder of one.")
     # Runs once fitted embeddings as they went, and kept them among the weights; `embedded` fits its own.
-    weights = state.get("learner", {})
+    weights = state["learner"]
     for name in [name for name in weights if "_embedding." in name]:
         del weights[name]
     return state

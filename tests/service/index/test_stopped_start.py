@@ -75,9 +75,9 @@ def test_no_process_outlives_a_stop(
     # It cannot become ready before it is stopped, and must be ended all the same.
     process.send_signal(signal.SIGSTOP)
     starter.send_signal(number)
-    # A second one, as of an impatient hand, cuts nothing short.
+    # A second one, as of an impatient hand, cuts nothing short. It may come when all is done.
     starter.send_signal(number)
-    assert starter.wait(60) == 0
+    assert starter.wait(60) in (0, -number)
     psutil.wait_procs(of(tmp_path), timeout=10)
     assert of(tmp_path) == []
     with EmbeddedPostgres(tmp_path) as server:

@@ -1,6 +1,7 @@
 """POST /v1/neighbours by a region: images that hold it are found, and where."""
 
 import asyncio
+import json
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -65,6 +66,21 @@ def test_a_planted_part_is_found_in_its_place(left: int, top: int, tiny_models: 
                 params={"patches": str([[row, column] for row in range(4, 8) for column in range(4, 8)])},
             )
             assert (same[0]["id"], same[0]["region"]) == ("planted", first["region"])
+
+    asyncio.run(scenario())
+
+
+def test_an_answer_in_lines_is_one_whole_line(tiny_models: Path, index_url: str) -> None:
+    async def scenario() -> None:
+        async with client(tiny_models, index_url, **ON) as http:
+            await fill(http, 3)
+            query = {"id": "00", "region": [0, 4, 20, 20]}
+            accept = {"Accept": "application/x-ndjson"}
+            answer = await http.post(ROUTE, json=query, headers=accept)
+            line, rest = answer.text.split("\n")
+            assert json.loads(line)["neighbours"] == await search(http, json=query)
+            assert rest == ""
+            assert answer.headers["Content-Type"].startswith("application/x-ndjson")
 
     asyncio.run(scenario())
 

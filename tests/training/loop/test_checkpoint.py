@@ -17,6 +17,10 @@ from training.loop import checkpoint
 from training.loop.run import Run
 
 
+def state(step: int) -> dict[str, Any]:
+    return {"learner": {}, "step": step}
+
+
 def test_what_was_saved_is_read_again(tmp_path: Path) -> None:
     checkpoint.save(tmp_path, {"step": 3, "learner": {"w": torch.arange(4.0)}})
     state = checkpoint.load(tmp_path)
@@ -25,14 +29,14 @@ def test_what_was_saved_is_read_again(tmp_path: Path) -> None:
 
 
 def test_the_version_of_torch_is_read_again_though_it_is_no_plain_string(tmp_path: Path) -> None:
-    checkpoint.save(tmp_path, {"torch": torch.__version__})
+    checkpoint.save(tmp_path, {"learner": {}, "torch": torch.__version__})
     assert checkpoint.load(tmp_path)["torch"] == torch.__version__
 
 
 def test_a_process_that_dies_before_the_rename_leaves_the_previous_checkpoint(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    checkpoint.save(tmp_path, {"step": 1})
+    checkpoint.save(tmp_path, state(1))
 
     def die(self: Path, target: Path) -> None:
         raise KeyboardInterrupt
@@ -40,17 +44,17 @@ def test_a_process_that_dies_before_the_rename_leaves_the_previous_checkpoint(
     with monkeypatch.context() as patch:
         patch.setattr(Path, "replace", die)
         with pytest.raises(KeyboardInterrupt):
-            checkpoint.save(tmp_path, {"step": 2})
-    assert checkpoint.load(tmp_path) == {"step": 1}
+            checkpoint.save(tmp_path, state(2))
+    assert checkpoint.load(tmp_path) == state(1)
 
 
 def test_half_a_file_of_a_crash_is_neither_read_nor_in_the_way(tmp_path: Path) -> None:
-    checkpoint.save(tmp_path, {"step": 1})
+    checkpoint.save(tmp_path, state(1))
     whole = (tmp_path / checkpoint.FILE).read_bytes()
     (tmp_path / "checkpoint.partial").write_bytes(whole[: len(whole) // 2])
-    assert checkpoint.load(tmp_path) == {"step": 1}
-    checkpoint.save(tmp_path, {"step": 2})
-    assert checkpoint.load(tmp_path) == {"step": 2}
+    assert checkpoint.load(tmp_path) == state(1)
+    checkpoint.save(tmp_path, state(2))
+    assert checkpoint.load(tmp_path) == state(2)
     assert [path.name for path in tmp_path.iterdir()] == [checkpoint.FILE]
 
 
@@ -71,6 +75,13 @@ def test_a_checkpoint_that_would_run_something_is_refused(
     with pytest.raises(TrainingError, match="cannot be read"):
         checkpoint.load(tmp_path)
     assert not victim.exists()
+
+
+@pytest.mark.parametrize("content", [[1, 2], {"a": torch.zeros(1)}, {"learner": 3}])
+def test_a_file_that_is_no_checkpoint_of_a_run_is_a_sentence(tmp_path: Path, content: object) -> None:
+    torch.save(content, tmp_path / checkpoint.FILE)
+    with pytest.raises(TrainingError, match="is not the checkpoint of a run"):
+        checkpoint.load(tmp_path)
 
 
 def test_a_folder_without_a_checkpoint_is_named(tmp_path: Path) -> None:

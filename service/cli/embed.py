@@ -4,6 +4,7 @@ from pathlib import Path
 
 import typer
 
+from contract.counts import counted
 from contract.errors import InfomaxError
 from service.cli.exit_status import STOPPED
 from service.cli.one_process import for_one_actor, for_one_process
@@ -109,8 +110,8 @@ def _report(done: Finished, output: Output, sources: Sources) -> None:
     rate = done.images / done.seconds if done.seconds else 0.0
     codes = ", ".join(f"{code} {count:,}" for code, count in sorted(failed.items()))
     typer.echo(
-        f"{done.summary.ok:,} embeddings in {shown_path(output.path)}, {failed.total():,} files left out"
-        f"{f' ({codes})' if codes else ''}, {rate:,.0f} images/s."
+        f"{counted(done.summary.ok, 'embedding')} in {shown_path(output.path)}, "
+        f"{counted(failed.total(), 'file')} left out{f' ({codes})' if codes else ''}, {rate:,.0f} images/s."
     )
     if sources.hidden.count:
         typer.echo(f"{sources.hidden.count:,} hidden files or folders were not read: {sources.hidden}.")

@@ -9,6 +9,7 @@ from typing import TypeVar
 import orjson
 import typer
 
+from contract.counts import counted
 from contract.progress import Progress
 from contract.table import print_table
 from service.cli.setting_options import with_settings
@@ -112,7 +113,8 @@ def import_(
             for path in files:
                 with Progress("importing") as progress:
                     done = await import_file(connection, path, settings, progress)
-                left = f" {done.dropped:,} originals were left out: set --originals." if done.dropped else ""
+                dropped = counted(done.dropped, "original")
+                left = f" {dropped} left out: set --originals." if done.dropped else ""
                 if done.without_regions:
                     left += (
                         f" {done.without_regions:,} items have another vector than before, and so no "

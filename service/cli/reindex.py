@@ -8,6 +8,7 @@ from pathlib import Path
 import orjson
 import typer
 
+from contract.counts import counted
 from contract.errors import InfomaxError
 from contract.progress import Progress
 from service.cli.exit_status import STOPPED
@@ -71,8 +72,9 @@ def reindex(
     codes = ", ".join(f"{code} {count:,}" for code, count in sorted(done.failures.items()))
     pruned = f", {done.pruned:,} removed" if done.pruned else ""
     typer.echo(
-        f"{done.stored:,} images of {done.source.name} embedded by {done.model}{pruned}, {failed:,} items "
-        f"left out{f' ({codes})' if codes else ''}. Searches {'use a graph' if done.graph else 'are exact'}."
+        f"{counted(done.stored, 'image')} of {done.source.name} embedded by {done.model}{pruned}, "
+        f"{counted(failed, 'item')} left out{f' ({codes})' if codes else ''}. "
+        f"Searches {'use a graph' if done.graph else 'are exact'}."
     )
     if failed:
         raise typer.Exit(LEFT_OUT)

@@ -23,10 +23,11 @@ export function answer(file) {
 export async function answerItem({ id, width, height }) {
   const bare = width === null;
   const size = bare ? null : { width, height };
-  await show({ name: id, id, bare, size }, async () => (bare ? null : api.thumbnail(id)));
-  part("answer").scrollIntoView();
+  const answered = await show({ name: id, id, bare, size }, async () => (bare ? null : api.thumbnail(id)));
+  if (answered) part("answer").scrollIntoView();
 }
 
+/** Show the answer to a source; whether there is one. What fails leaves the answer before it as it is. */
 async function show(source, load) {
   const turn = ++asked;
   const started = performance.now();
@@ -36,7 +37,10 @@ async function show(source, load) {
     const parts = api.search(source);
     const { value: found } = await parts.next();
     const { blob, bitmap } = await reading;
-    if (turn !== asked) return void parts.return();
+    if (turn !== asked) {
+      parts.return();
+      return false;
+    }
     // Most browsers show neither HEIC nor TIFF; the map is then drawn over an empty area of the photo's shape.
     const picture = (bitmap && (await smaller(bitmap))) ?? found.image;
     // An item is mapped by the picture that is kept of it, which may be smaller than its image was.
@@ -46,10 +50,10 @@ async function show(source, load) {
     part("answer").hidden = false;
     part("key").hidden = true;
     tell(`Answered in ${Math.round(performance.now() - started)} ms.`);
+    return true;
   } catch (error) {
-    if (turn !== asked) return;
-    clear();
-    fail(error);
+    if (turn === asked) fail(error);
+    return false;
   }
 }
 
@@ -71,14 +75,8 @@ export async function answerAgain() {
   if (photo === shown.photo) showAnswer(photo, found, parts);
 }
 
-/** Take the answer to an earlier photo away. */
-export function clear() {
-  shown.photo = shown.answer = null;
-  part("answer").hidden = true;
-}
-
 function showAnswer(photo, found, parts) {
-  Object.assign(shown, { photo, answer: found });
+  Object.assign(shown, { photo, answer: found, parts: null });
   shown.complete = follow(found, parts);
   showOwn();
   listNeighbours(found.neighbours);

@@ -29,11 +29,15 @@ const NDJSON = "application/x-ndjson";
  * The request of a search: its path with the query, and its body where that is JSON.
  *
  * A source is a picture {file}, or an item of the index {id}; `bare` for one without a picture. An item finds
- * itself, so that one more is asked for.
+ * itself, so one more is asked for. With a region, [x, y, width, height] in the source's pixels, upright, it is a
+ * search by that part.
  */
-export function searchRequest({ id, bare }) {
-  if (id === undefined) return { path: to("v1/neighbours", { k: HITS, ...MAPPED }), json: null };
-  const asked = bare ? { embedding: true } : MAPPED;
+export function searchRequest({ id, bare }, region = null) {
+  if (id === undefined) {
+    const asked = region ? { region: JSON.stringify(region) } : MAPPED;
+    return { path: to("v1/neighbours", { k: HITS, ...asked }), json: null };
+  }
+  const asked = region ? { region } : bare ? { embedding: true } : MAPPED;
   return { path: "v1/neighbours", json: { id, k: HITS + 1, ...asked, ...(model && { model }) } };
 }
 
@@ -123,12 +127,11 @@ async function* linesOf(response) {
   }
 }
 
-/** The items that hold what a part of a source shows: [x, y, width, height] in its pixels, upright. */
-export async function searchRegion({ file, id }, region) {
-  const answer = file
-    ? await ask("POST", to("v1/neighbours", { k: HITS, region: JSON.stringify(region) }), file)
-    : await askJson("v1/neighbours", { id, k: HITS + 1, region, ...(model && { model }) });
-  return answer.neighbours.filter((hit) => hit.id !== id).slice(0, HITS);
+/** The answer to a search by a part of a source, [x, y, width, height] in its pixels, upright. */
+export async function searchRegion(source, region) {
+  const { path, json } = searchRequest(source, region);
+  const answer = await (json ? askJson(path, json) : ask("POST", path, source.file));
+  return { ...answer, neighbours: answer.neighbours.filter((hit) => hit.id !== source.id).slice(0, HITS) };
 }
 
 /** A stored item: {id, metadata, width, height, format, vector}. */

@@ -7,9 +7,9 @@ import { pictureOf } from "./picture.js";
 import { shown } from "./shown.js";
 import { asCurl, asPython } from "./snippets.js";
 
-/** Write the request for the photo that is shown. */
-export function showRequest() {
-  const { path, json } = api.searchRequest(shown.photo);
+/** Write the request for the photo that is shown, or for a region of it. */
+export function showRequest(region = null) {
+  const { path, json } = api.searchRequest(shown.photo, region);
   const url = new URL(path, document.baseURI).href;
   const request = { url, name: shown.photo.name, json, withKey: api.hasKey() };
   part("curl").textContent = asCurl(request);
@@ -26,13 +26,13 @@ function save(blob, ending) {
 
 async function saveJson() {
   await shown.complete;
-  save(new Blob([JSON.stringify(shown.answer, null, 1)], { type: "application/json" }), "json");
+  save(new Blob([`${JSON.stringify(shown.parts ?? shown.answer, null, 1)}\n`], { type: "application/json" }), "json");
 }
 
 async function savePicture() {
   const { picture } = shown.photo;
   const photo = picture instanceof ImageBitmap ? [column(picture, part("name"))] : [];
-  const hit = shown.neighbour && !part("hit-side").hidden ? [column(part("hit"), part("hit-meaning"))] : [];
+  const hit = shown.neighbour && !part("hit-side").hidden ? [...plainHit(), column(part("hit"), part("hit-meaning"))] : [];
   const scale = {
     range: part("scale").className,
     least: part("least").textContent,
@@ -41,6 +41,13 @@ async function savePicture() {
   const signs = `${part("above").textContent} ${part("below").textContent}`;
   const source = `${shown.answer.model}, ${document.title}`;
   save(await pictureOf([...photo, column(part("map"), part("meaning")), ...hit], scale, [signs, part("question").textContent, source]), "png");
+}
+
+/** The neighbour's picture without its map, once it is there. */
+function plainHit() {
+  const image = part("hit-picture");
+  const { naturalWidth: width, naturalHeight: height } = image;
+  return width ? [{ image, width, height, caption: part("hit-name").textContent }] : [];
 }
 
 function column(image, caption) {

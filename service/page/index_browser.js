@@ -7,6 +7,7 @@ import { element, idText, part } from "./elements.js";
 import { fail, tell } from "./messages.js";
 import { filterOf } from "./metadata_filter.js";
 import { searchAgain } from "./samples.js";
+import { shown } from "./shown.js";
 import { showThumbnail } from "./thumbnails.js";
 
 const ITEMS = 24; // on a page
@@ -24,8 +25,10 @@ async function list() {
   listed.next = next;
   part("items").replaceChildren(...items.map(entry));
   const first = before.length * ITEMS + 1;
+  // How many pass a filter is not counted; how many there are in all is known.
+  const all = prefix || filter ? "" : ` of ${shown.items.toLocaleString("en")}`;
   part("found").textContent = items.length
-    ? `Items ${first} to ${first + items.length - 1}${next ? "" : ", the last"}.`
+    ? `Items ${first} to ${first + items.length - 1}${all || (next ? "" : ", the last")}.`
     : "No item is found.";
   part("earlier").disabled = before.length === 0;
   part("later").disabled = next === null;

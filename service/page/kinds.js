@@ -16,7 +16,7 @@ function tellsApart({ calibration }) {
 function points({ attribution, images, split }) {
   const shares = Object.entries(attribution.pointing).map(([name, share]) => `${percent(share)} (${name})`);
   return (
-    `Of images planted in one quadrant of something else, the brightest quadrant was theirs in ` +
+    `Of images planted in one quadrant of something else, their quadrant was the brightest in ` +
     `${shares.join(", ")}; chance is 25 %. Measured on ${images} images: ${split}.`
   );
 }
@@ -42,8 +42,8 @@ export const KINDS = {
   },
   information: {
     question:
-      "Which patches are typical of images with this code? At 0 nats a patch like this is as frequent there as " +
-      "anywhere, at 3 nats 20 times as frequent, below 0 rarer. It does not say what the code is built on.",
+      "Which patches are typical of images with this code? The value estimates, in nats, how much more frequent a " +
+      "patch like this is there than anywhere; below 0 it is rarer. It does not say what the code is built on.",
     holds: (card, measured) => [tellsApart(card), measured?.reliability ? observes(measured) : UNMEASURED].join(" "),
     signs: ["typical of images with this code", "rare in images with this code"],
   },
@@ -61,16 +61,27 @@ export const EXPLANATION_SIGNS = ["speaks for the other image, more than the res
  * The fixed scale of a kind: its end, equal for all images of a model, and the unit behind its numbers.
  *
  * Nats end at the logarithm of the card's bank, the most that it can show; all maps in nats share the scale.
+ * `measured` is what the card states of this kind: where it says what was counted, values of information have a reading.
  */
-export function scaleOf(kind, { calibration }) {
+export function scaleOf(kind, { calibration }, measured = null) {
   if (kind === "contribution") return { most: 1, unit: "" };
   const nats = { most: Math.max(1, Math.log(calibration.bank)), unit: " nats" };
-  return kind === "information" ? { ...nats, reading: asFrequent } : nats;
+  const bins = kind === "information" && measured?.reliability?.bins;
+  return bins ? { ...nats, reading: (value) => asFrequent(value, bins) } : nats;
 }
 
-/** What a value in nats says of frequency. */
-function asFrequent(nats) {
-  return `, ${Number(Math.exp(nats).toPrecision(2)).toLocaleString("en")} times as frequent as by chance`;
+/**
+ * How frequent patches of such a value are by counting on held-out images; nothing where none were counted.
+ *
+ * A map's own nats may claim more than was observed, so no factor is made of them.
+ */
+function asFrequent(value, bins) {
+  const off = ({ claimed }) => Math.abs(claimed - value);
+  const { observed } = bins.reduce((nearest, bin) => (off(bin) < off(nearest) ? bin : nearest));
+  // A bin holds the values that round to its whole number of nats.
+  if (!bins.some((bin) => Math.round(bin.claimed) === Math.round(value))) return "";
+  const times = Number(Math.exp(observed).toPrecision(2)).toLocaleString("en");
+  return `; by counting such are ${times} times as frequent as by chance`;
 }
 
 /** The numbers of a map of any kind. */

@@ -15,7 +15,7 @@ const radios = () => [...part("kinds").querySelectorAll("input")];
 /** Show the photo's own map; a kind that this answer lacks says why, and the first other one is shown. */
 export function showOwn() {
   shown.neighbour = null;
-  hit.hide();
+  hideHit();
   part("mapped").hidden = !shown.answer.maps;
   part("no-maps").hidden = Boolean(shown.answer.maps);
   part("save-picture").hidden = !shown.answer.maps;
@@ -32,7 +32,7 @@ export function showOwn() {
   const map = maps[name];
   const { question, holds, signs } = KINDS[name];
   part("question").textContent = [question, holds(shown.card, map.measured), ...missing].join(" ");
-  const scale = scaleOf(name, shown.card);
+  const scale = scaleOf(name, shown.card, map.measured);
   const values = valuesOf(map);
   const sentence = `${name[0].toUpperCase()}${name.slice(1)} of each patch: ${printed(map.mean, 2)}${scale.unit} on average.`;
   show(values, scale, sentence, signs, [values]);
@@ -41,7 +41,7 @@ export function showOwn() {
 /** Show which patches of the photo speak for a neighbour. */
 export function showExplanation(neighbour) {
   shown.neighbour = neighbour;
-  hit.hide();
+  hideHit();
   for (const radio of radios()) radio.checked = false;
   const { contrast } = neighbour.explanation;
   part("question").textContent =
@@ -53,8 +53,37 @@ export function showExplanation(neighbour) {
 
 /** Hold the place of the other side, which is on its way. */
 export function expectHit(neighbour) {
-  part("hit-side").hidden = false;
+  part("pictures").classList.add("explained");
+  part("hit-plain").hidden = part("hit-side").hidden = false;
+  part("hit-picture").removeAttribute("src");
+  part("hit-picture").alt = `Picture of ${neighbour.id}`;
+  part("hit-name").textContent = neighbour.id;
   part("hit-meaning").textContent = `The patches of ${neighbour.id} are being mapped …`;
+}
+
+/** Take the other side away. */
+export function hideHit() {
+  hit.hide();
+  part("hit-plain").hidden = true;
+  part("pictures").classList.remove("explained");
+}
+
+/** Show the neighbour's picture as it is, beside the place of its map. */
+export async function showPlain(blob) {
+  const image = part("hit-picture");
+  const address = URL.createObjectURL(blob);
+  image.src = address;
+  // Another neighbour may take its place meanwhile.
+  await image.decode().catch(() => {});
+  URL.revokeObjectURL(address);
+}
+
+/** Scroll to the explanation where it is not in the window: with its question, or its maps alone where that is too long. */
+export function scrollToExplanation() {
+  const { top } = part("question").getBoundingClientRect();
+  const { bottom } = part("pictures").getBoundingClientRect();
+  if (top >= 0 && bottom <= innerHeight) return;
+  part(bottom - top <= innerHeight ? "question" : "pictures").scrollIntoView();
 }
 
 /** Show the other side of the explanation, on the same scale. */

@@ -11,7 +11,7 @@ export function filterOf(text) {
     try {
       return JSON.stringify(JSON.parse(typed));
     } catch {
-      throw new Error("The filter on metadata is not JSON. Mend it, or write name=value.");
+      throw new Error("The filter on metadata is not JSON. Fix it, or write name=value.");
     }
   }
   const pairs = typed.split(",").map((pair) => pair.trim()).filter(Boolean);

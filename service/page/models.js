@@ -15,6 +15,9 @@ const PROBES = {
   nonlinear: "a small network",
 };
 
+const NEAREST = ["knn", "weighted_knn"];
+const EMBEDDING = "embedding"; // as scores name what searches compare
+
 let served = [];
 
 /** List the models, and show the one that is chosen. */
@@ -47,17 +50,20 @@ function describe({ summary, quality, limits, training, preprocessing }) {
     `${training.images.toLocaleString("en")} images: ${training.data}.`;
 }
 
-/** The best score of each probe. */
+/** The best score of each probe; of nearest neighbours that of the embedding, where the card states it. */
 function best(scores) {
   const found = new Map();
+  const searched = ({ probe, layer }) => NEAREST.includes(probe) && layer === EMBEDDING;
   for (const score of scores) {
-    if (!(found.get(score.probe)?.accuracy >= score.accuracy)) found.set(score.probe, score);
+    const before = found.get(score.probe);
+    if (!before || searched(score) || (!searched(before) && score.accuracy > before.accuracy)) found.set(score.probe, score);
   }
   return [...found.values()];
 }
 
 function accuracy({ accuracy: share, layer, probe, k }) {
-  return `${percent(share, 1)} by ${k ? `${k} ${PROBES[probe]}` : PROBES[probe]} of the layer “${layer}”`;
+  const of = layer === EMBEDDING ? "the embedding, which searches use" : `the layer “${layer}”`;
+  return `${percent(share, 1)} by ${k ? `${k} ${PROBES[probe]}` : PROBES[probe]} of ${of}`;
 }
 
 part("model").addEventListener("change", async () => {

@@ -2,10 +2,12 @@
 
 import * as api from "./api.js";
 import { element, idText, part, percent, printed } from "./elements.js";
-import { expectHit, showExplanation, showHit, showOwn } from "./maps.js";
+import { expectHit, hideHit, scrollToExplanation, showExplanation, showHit, showOwn, showPlain } from "./maps.js";
 import { fail } from "./messages.js";
 import { shown } from "./shown.js";
 import { showThumbnail } from "./thumbnails.js";
+
+const pictures = new WeakMap(); // of neighbours that were explained: Blobs
 
 export function listNeighbours(neighbours) {
   part("neighbours").replaceChildren(...neighbours.map(entry));
@@ -15,21 +17,33 @@ export function listNeighbours(neighbours) {
   part("weak").textContent = weakness(shown.card);
 }
 
-/** List the items that hold a part of the photo, each with a frame around it. */
-export function listParts(hits) {
+/** List the items of an answer to a part of the photo, each with a frame around it; `open` takes the one that is clicked. */
+export function listParts({ neighbours: hits, items_without_regions: without }, open) {
   showOwn();
-  part("neighbours").replaceChildren(...hits.map(partEntry));
+  part("neighbours").replaceChildren(...hits.map((hit) => partEntry(hit, open)));
   part("nearest-note").hidden = part("nats").hidden = true;
-  part("part-note").hidden = hits.length === 0;
+  part("part-note").hidden = hits.length === 0 && without === 0;
+  part("without-parts").textContent = without
+    ? `${without.toLocaleString("en")} ${without === 1 ? "item has" : "items have"} no regions, and cannot be found by a part.`
+    : "";
 }
 
-function partEntry({ id, score, region }) {
+function partEntry({ id, score, region }, open) {
   const image = element("img", { alt: "" });
   const frame = element("i", { className: "part-frame", hidden: true });
   showThumbnail(image, id);
   frameOn(frame, id, region);
   const picture = element("span", { className: "framed" }, image, frame);
-  return element("li", { className: "part" }, picture, element("b", { textContent: printed(score, 3) }), idText(id));
+  const button = element("button", { type: "button", className: "part" });
+  button.append(picture, element("b", { textContent: printed(score, 3) }), idText(id));
+  button.addEventListener("click", async () => {
+    try {
+      await open(await api.item(id));
+    } catch (error) {
+      fail(error);
+    }
+  });
+  return element("li", {}, button);
 }
 
 /** Place a frame on a thumbnail, a square in which the whole image is shown. */
@@ -89,29 +103,48 @@ function weakness({ neighbours }) {
   }
   const { cosine, above, below, images, split } = neighbours;
   const share = (part, where) => (part === null ? [] : [`${percent(part)} ${where}`]);
-  const shares = [...share(above, "of the matches without the mark"), ...share(below, "of those with it")];
+  const shares = [...share(above, "of unmarked matches"), ...share(below, "of marked ones")];
   return (
-    `A match is marked as weak below ${printed(cosine, 2)}. Of the same class as the photo were ${shares.join(" and ")}, ` +
+    `A match is marked as weak below ${printed(cosine, 2)}. ${shares.join(" and ")} were of the photo's class, ` +
     `on ${images} images: ${split}.`
   );
 }
 
 function press(button, neighbour) {
   const pressed = button.getAttribute("aria-pressed") === "true";
+  const { top } = button.getBoundingClientRect();
   for (const other of part("neighbours").querySelectorAll("button")) other.setAttribute("aria-pressed", "false");
-  if (pressed) return showOwn();
-  button.setAttribute("aria-pressed", "true");
+  button.setAttribute("aria-pressed", String(!pressed));
+  if (pressed) showOwn();
+  else explain(neighbour);
+  // What is above has another height now; the row stays where it was clicked.
+  scrollBy(0, button.getBoundingClientRect().top - top);
+  if (!pressed) scrollToExplanation();
+}
+
+function explain(neighbour) {
   showExplanation(neighbour);
-  if (neighbour.explanation.hit === undefined) return expectHit(neighbour);
-  return showOtherSide(neighbour);
+  if (neighbour.explanation.hit === null) return;
+  expectHit(neighbour);
+  if (neighbour.explanation.hit) showOtherSide(neighbour);
+  // That it cannot be had is said with its map.
+  else showPicture(neighbour).catch(() => {});
+}
+
+/** Show the neighbour's picture where it is the one that is explained; the picture, as a Blob. */
+async function showPicture(neighbour) {
+  if (!pictures.has(neighbour)) pictures.set(neighbour, await api.thumbnail(neighbour.id));
+  const picture = pictures.get(neighbour);
+  if (shown.neighbour === neighbour) await showPlain(picture);
+  return picture;
 }
 
 /** Show the neighbour's own side where it is the one that is explained. */
 export async function showOtherSide(neighbour) {
   if (shown.neighbour !== neighbour) return;
-  if (!neighbour.explanation.hit) return void (part("hit-side").hidden = true);
+  if (!neighbour.explanation.hit) return hideHit();
   try {
-    const picture = await createImageBitmap(await api.thumbnail(neighbour.id));
+    const picture = await createImageBitmap(await showPicture(neighbour));
     if (shown.neighbour === neighbour) showHit(picture, neighbour);
   } catch (error) {
     fail(error);

@@ -4,13 +4,13 @@ import "./adding.js";
 import "./drops.js";
 import "./index_browser.js";
 import "./plane.js";
-import "./region.js";
 import { answer } from "./answer.js";
 import * as api from "./api.js";
 import { chosen, part } from "./elements.js";
 import { fail, tell } from "./messages.js";
 import { listModels } from "./models.js";
 import { unpress } from "./neighbours.js";
+import { leavePart } from "./region.js";
 import { count } from "./samples.js";
 import { shown } from "./shown.js";
 
@@ -30,7 +30,9 @@ chosen(part("photo"), ([file]) => answer(file));
 document.addEventListener("keydown", (event) => {
   if (event.key !== "Escape" || document.querySelector("dialog[open]")) return;
   tell("");
-  if (shown.photo) unpress();
+  if (!shown.photo) return;
+  leavePart();
+  unpress();
 });
 
 part("key").addEventListener("submit", (event) => {

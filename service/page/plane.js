@@ -63,7 +63,7 @@ function draw() {
   const of = plane.sampled < plane.items ? `${plane.sampled.toLocaleString("en")} of ${plane.items.toLocaleString("en")} items, drawn by chance,` : `${plane.items.toLocaleString("en")} items`;
   const sentence =
     `${of} along the two directions in which embeddings differ most: ` +
-    `${plane.shares.map((share) => percent(share)).join(" and ")} of their variance. What is near here need not be near in all.`;
+    `${plane.shares.map((share) => percent(share)).join(" and ")} of their variance. Points that are near here may be far apart in the other directions.`;
   part("plane-note").textContent = plane.points.length ? sentence : "Nothing is in the index yet.";
   canvas.setAttribute("aria-label", `Points of the index${name ? `, by ${name}` : ""}. Arrow keys go from point to point.`);
 }

@@ -1,7 +1,9 @@
 // A part of the photo to search by: a box that is dragged, or moved by keys.
 
+import { answerItem } from "./answer.js";
 import * as api from "./api.js";
 import { part } from "./elements.js";
+import { showRequest } from "./export.js";
 import { fail, tell } from "./messages.js";
 import { listNeighbours, listParts } from "./neighbours.js";
 import { shown } from "./shown.js";
@@ -14,11 +16,14 @@ const STEPS = { ArrowUp: [0, -1], ArrowDown: [0, 1], ArrowLeft: [-1, 0], ArrowRi
 const area = part("area");
 let box = null; // in shares of the photo's sides
 let corner = null; // where a drag began
+let before = null; // the box before it
 
 const within = (value, least, most) => Math.min(Math.max(value, least), most);
 
 function show() {
   part("box").hidden = !box;
+  // A finger has no Enter.
+  part("search-part").hidden = !(box && area.classList.contains("choosing"));
   if (!box) return;
   for (const [side, share] of Object.entries(box)) part("box").style[side] = `${100 * share}%`;
 }
@@ -26,7 +31,6 @@ function show() {
 /** Take the box away with what was found by it, and say whether parts can be searched by. */
 function reset() {
   box = corner = null;
-  show();
   const usable = Boolean(shown.photo.size) && !part("original").hidden;
   part("choose-part").hidden = !usable || !shown.regions;
   part("no-parts").hidden = !usable || shown.regions;
@@ -39,6 +43,20 @@ function choosing(on) {
   part("choose-part").setAttribute("aria-pressed", String(on));
   if (on) area.tabIndex = 0;
   else area.removeAttribute("tabindex");
+  show();
+}
+
+/** Take the box away, and list the neighbours of the whole photo again. */
+export function leavePart() {
+  if (!box) return;
+  const focused = document.activeElement === area;
+  const listed = shown.parts;
+  shown.parts = null;
+  reset();
+  if (focused) part("choose-part").focus();
+  if (!listed) return;
+  listNeighbours(shown.answer.neighbours);
+  showRequest();
 }
 
 async function search() {
@@ -49,20 +67,22 @@ async function search() {
   const region = [x, y, within(Math.round(box.width * width), 1, width - x), within(Math.round(box.height * height), 1, height - y)];
   tell("Searching for this part …");
   try {
-    const hits = await api.searchRegion(photo, region);
+    const parts = await api.searchRegion(photo, region);
     // Another photo, or another box, was chosen meanwhile.
     if (shown.answer !== answer || box !== chosen) return;
-    listParts(hits);
+    shown.parts = parts;
+    listParts(parts, answerItem);
+    showRequest(region);
     part("whole").hidden = false;
-    tell(foundParts(hits.length));
+    tell(foundParts(parts.neighbours.length));
   } catch (error) {
     if (shown.answer === answer) fail(error);
   }
 }
 
 function foundParts(count) {
-  if (count === 0) return "No image holds such a part.";
-  return count === 1 ? "One image holds something like this part." : `${count} images hold something like this part.`;
+  if (count === 0) return "No other image has regions to compare with.";
+  return count === 1 ? "The nearest part." : `The ${count} nearest parts.`;
 }
 
 function placeOf(event) {
@@ -76,6 +96,7 @@ area.addEventListener("pointerdown", (event) => {
   event.preventDefault();
   area.setPointerCapture(event.pointerId);
   corner = placeOf(event);
+  before = box;
 });
 area.addEventListener("pointermove", (event) => {
   if (!corner) return;
@@ -85,8 +106,12 @@ area.addEventListener("pointermove", (event) => {
   show();
 });
 area.addEventListener("pointerup", () => {
+  const dragged = corner && box !== before;
   corner = null;
-  if (box && Math.min(box.width, box.height) >= LEAST) search();
+  if (!dragged) return;
+  if (Math.min(box.width, box.height) >= LEAST) return search();
+  box = before;
+  show();
 });
 area.addEventListener("pointercancel", () => {
   corner = null;
@@ -104,14 +129,15 @@ area.addEventListener("keydown", (event) => {
   show();
 });
 part("choose-part").addEventListener("click", () => {
-  choosing(!area.classList.contains("choosing"));
-  if (!area.classList.contains("choosing")) return;
-  box ??= MIDDLE;
-  show();
-  area.focus();
+  const on = !area.classList.contains("choosing");
+  if (!on && !shown.parts) return leavePart();
+  if (on) box ??= MIDDLE;
+  choosing(on);
+  if (on) area.focus();
 });
+part("search-part").addEventListener("click", () => search());
 part("whole").addEventListener("click", () => {
-  reset();
-  listNeighbours(shown.answer.neighbours);
+  leavePart();
+  part("choose-part").focus();
 });
 document.addEventListener("photo-answered", reset);

@@ -1,20 +1,17 @@
 // Example photographs to click, and sample images to search where nothing is searched yet.
 
-import { answer, answerAgain, clear } from "./answer.js";
+import { answer, answerAgain } from "./answer.js";
 import * as api from "./api.js";
 import { part } from "./elements.js";
 import { fail, tell } from "./messages.js";
 import { shown } from "./shown.js";
-
-let searched = 0; // items, as they were counted last
 
 const SAMPLES = "infomax-samples/"; // what their ids begin with; docs/samples.py has the same
 
 /** Count what is searched, and offer samples where that is nothing. */
 export async function count() {
   const { items, regions } = await api.indexed();
-  searched = items;
-  shown.regions = regions;
+  Object.assign(shown, { items, regions });
   part("index").textContent = items
     ? `${items.toLocaleString("en")} ${items === 1 ? "image is" : "images are"} searched.`
     : "No images are searched yet.";
@@ -58,7 +55,7 @@ async function answerExample(image) {
   try {
     tell("Looking at the example …");
     // Counting takes a request of its own, and an index that holds items is seldom emptied meanwhile.
-    if (searched === 0 && (await api.indexed()).items === 0) {
+    if (shown.items === 0 && (await api.indexed()).items === 0) {
       tell("Adding sample photographs to search …");
       await add();
       part("notice").hidden = false;
@@ -69,7 +66,6 @@ async function answerExample(image) {
     const picture = await (await fetch(image.src)).blob();
     await answer(new File([picture], name, { type: picture.type }));
   } catch (error) {
-    clear();
     fail(error);
   }
 }

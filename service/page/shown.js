@@ -10,10 +10,14 @@ export const shown = {
   photo: null,
   /** The service's answer to the photo. */
   answer: null,
+  /** The service's answer to a part of the photo, while it is listed. */
+  parts: null,
   /** Ends when all of the answer is there. */
   complete: null,
   /** The neighbour that is explained; null where the photo's own map is shown. */
   neighbour: null,
+  /** How many items the index holds, as they were counted last. */
+  items: 0,
   /** Whether the index finds parts of images. */
   regions: false,
   /** The scale of the maps. */

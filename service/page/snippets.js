@@ -22,6 +22,8 @@ export function asCurl({ url, name, json, withKey }) {
   return lines.join(" \\\n  ");
 }
 
+const PRINTED_MAP = '    print(kind, one.values.shape, f"{one.mean:.2f} {one.unit}")';
+
 /** The request by infomax.client, from the same address. */
 export function asPython({ url, name, json, withKey }) {
   const { origin, pathname, searchParams } = new URL(url);
@@ -29,6 +31,7 @@ export function asPython({ url, name, json, withKey }) {
   const asked = json ?? Object.fromEntries(searchParams);
   const maps = asked.maps?.split(",") ?? [];
   const { model } = asked;
+  const region = json?.region ? python(json.region) : asked.region;
   const key = withKey ? ', api_key=os.environ["INFOMAX_API_KEY"]' : "";
   return [
     ...(withKey ? ["import os", ""] : []),
@@ -38,15 +41,15 @@ export function asPython({ url, name, json, withKey }) {
     "    found = client.neighbours(",
     `        ${json ? `id=${python(json.id)}` : python(name)},`,
     `        k=${asked.k},`,
+    ...(region ? [`        region=${region},`] : []),
     ...(asked.explain ? ["        explain=True,"] : []),
     ...(maps.length ? [`        maps=[${maps.map(python).join(", ")}],`] : []),
-    "        embedding=True,",
+    ...(asked.embedding ? ["        embedding=True,"] : []),
     ...(model ? [`        model=${python(model)},`] : []),
     "    )",
     "for hit in found:",
-    '    print(f"{hit.score:.3f}  {hit.id}")',
-    "for kind, one in found.maps.items():",
-    '    print(kind, one.values.shape, f"{one.mean:.2f} {one.unit}")',
+    `    print(f"{hit.score:.3f}  {hit.id}${region ? "  {hit.region}" : ""}")`,
+    ...(maps.length ? ["for kind, one in found.maps.items():", PRINTED_MAP] : []),
     "",
   ].join("\n");
 }

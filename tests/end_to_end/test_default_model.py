@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import httpx
 import pytest
 from playwright.sync_api import expect
 
@@ -28,6 +29,17 @@ def test_an_example_is_answered_with_a_map_and_photographs_of_its_kind(tmp_path:
         # Nine of ten neighbours are right by the card; the nearest three of ten kinds are a weak demand.
         nearest = neighbours.evaluate_all("all => all.slice(0, 3).map((one) => one.dataset.id)")
         assert all(one.startswith("infomax-samples/shoes/") for one in nearest), nearest
+        # A newcomer clicks the first examples: the model finds most of their kind. Their order is by that.
+        found = {}
+        for image in (ROOT / "service" / "page").glob("example-*.jpg"):
+            kind = f"infomax-samples/{image.stem.partition('-')[2]}/"
+            answer = httpx.post(f"{server.url}/v1/neighbours?k=12", content=image.read_bytes()).json()
+            found[image.name] = sum(hit["id"].startswith(kind) for hit in answer["neighbours"])
+        shown = page.locator("#examples img").evaluate_all(
+            "all => all.map((one) => one.src.split('/').at(-1))"
+        )
+        assert sorted(shown) == sorted(found)
+        assert shown[:3] == sorted(found, key=found.__getitem__, reverse=True)[:3]
         page.focus("#map")
         page.keyboard.press("ArrowRight")
         middle = card.patch_grid.rows // 2 + 1

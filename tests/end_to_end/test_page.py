@@ -210,7 +210,7 @@ def test_a_photo_is_answered_whether_or_not_the_browser_can_show_it(
     assert errors == []
 
 
-def test_a_broken_photo_is_named_in_place_of_the_answer_before_it(
+def test_a_broken_photo_is_named_and_the_answer_before_it_stays(
     page: Page, photos: list[Path], tmp_path: Path
 ) -> None:
     ask(page, photos[2])
@@ -219,9 +219,12 @@ def test_a_broken_photo_is_named_in_place_of_the_answer_before_it(
     page.set_input_files("#photo", text)
     expect(page.locator("#status")).to_contain_text("are not an image in an accepted format")
     expect(page.locator("#status")).to_have_attribute("role", "alert")
-    expect(page.locator("#answer")).to_be_hidden()
     page.click("#dismiss")
     expect(page.locator("#message")).to_be_hidden()
+    expect(page.locator("#name")).to_contain_text(photos[2].name)
+    # It is still what is shown: its map, and what is saved of it.
+    page.check("#kinds input[value=information]", force=True)
+    expect(page.locator("#meaning")).to_contain_text("Information of each patch")
 
 
 def test_who_has_no_images_at_hand_is_offered_some_and_may_remove_them(
@@ -241,7 +244,7 @@ def test_who_has_no_images_at_hand_is_offered_some_and_may_remove_them(
         page.route("**/v1/items", lambda route: route.continue_(post_data="{cut off"), times=1)
         page.click("#samples")
         expect(page.locator("#message")).to_have_class("failed")
-        page.click("#examples button >> nth=0")
+        page.click("#examples button:has([alt=Dress])")
         expect(page.locator("#name")).to_contain_text("example-dress.jpg")
         expect(page.locator("#notice")).to_be_visible()
         expect(page.locator("#index")).to_have_text("150 images are searched.")

@@ -48,7 +48,7 @@ def test_axe_core_finds_nothing(server: Server, browser: Browser, scheme: Any, w
     expect(page.locator("#hit-side")).to_be_visible()
     for closed in ("#card", "#request", "#plane-side", "#browser"):
         page.click(f"{closed} summary")
-    expect(page.locator("#found")).to_have_text("Items 1 to 24.")
+    expect(page.locator("#found")).to_have_text("Items 1 to 24 of 150.")
     expect(page.locator("#plane-note")).to_contain_text("150 items")
     assert found(page) == []
     assert fits(page)

@@ -94,6 +94,7 @@ def test_curl_gets_the_answer_that_is_saved_as_json(page: Page, file: Path, key:
     by_curl = json.loads(run(["bash", "-c", text.replace("curl ", "curl --silent ", 1)], file.parent, key))
     name, content = saved(page, "#save-json")
     assert name.endswith(".json")
+    assert content.endswith(b"}\n")
     answer = json.loads(content)
     assert [hit["id"] for hit in answer["neighbours"]] == [hit["id"] for hit in by_curl["neighbours"]]
     assert [one["kind"] for one in answer["maps"]] == ["contribution", "information", "contrast"]
@@ -110,12 +111,13 @@ def test_python_prints_what_the_page_shows(page: Page, file: Path, key: str) -> 
     assert [line.split()[0] for line in lines[3:]] == ["contribution", "information", "contrast"]
 
 
-def test_the_picture_holds_photo_map_and_hit(page: Page) -> None:
+def test_the_picture_holds_photo_and_hit_each_with_its_map(page: Page) -> None:
     sizes = []
     for press in (False, True):
         if press:
             page.click("#neighbours button >> nth=0")
-            expect(page.locator("#hit-side")).to_be_visible()
+            expect(page.locator("#hit-meaning")).to_contain_text("that speak for your photo")
+            page.locator("#hit-picture").evaluate("image => image.decode()")
         name, content = saved(page, "#save-picture")
         assert name.endswith(".png")
         picture = Image.open(io.BytesIO(content)).convert("RGB")
@@ -123,8 +125,8 @@ def test_the_picture_holds_photo_map_and_hit(page: Page) -> None:
             picture.save(Path(folder) / f"saved-{press}.png")
         sizes.append(picture.width)
         pixels = np.asarray(picture)
-        # Of the photo, of the map, and of the hit: none is left white.
-        for column in range(3 if press else 2):
+        # Of the photo and its map, and of the hit and its map: none is left white.
+        for column in range(4 if press else 2):
             left = 24 + column * (480 + 24)
             assert pixels[24:300, left : left + 480].std() > 5
-    assert sizes == [24 + 2 * 504, 24 + 3 * 504]
+    assert sizes == [24 + 2 * 504, 24 + 4 * 504]

@@ -64,16 +64,16 @@ def find(page: Page, prefix: str = "", metadata: str = "") -> None:
 
 
 def test_pages_follow_each_other_with_pictures_however_items_came(page: Page) -> None:
-    expect(page.locator("#found")).to_have_text("Items 1 to 24.")
+    expect(page.locator("#found")).to_have_text("Items 1 to 24 of 32.")
     page.click("#later")
-    expect(page.locator("#found")).to_have_text("Items 25 to 32, the last.")
+    expect(page.locator("#found")).to_have_text("Items 25 to 32 of 32.")
     assert ids(page) == [*(f"cats/{number}" for number in range(24, CATS)), 'dogs/"b" & ü?', "vector"]
     expect(page.locator("#later")).to_be_disabled()
     width = "image => image.decode().then(() => image.naturalWidth)"
     assert [one.evaluate(width) for one in page.locator("#items img:not(.missing)").all()] == [32] * 7
     expect(page.locator("#items .missing")).to_have_attribute("alt", "no picture is kept")
     page.click("#earlier")
-    expect(page.locator("#found")).to_have_text("Items 1 to 24.")
+    expect(page.locator("#found")).to_have_text("Items 1 to 24 of 32.")
     assert ids(page)[0] == "cats/00"
 
 

@@ -11,6 +11,7 @@ import pytest
 from playwright.sync_api import Browser, Page, Request, expect
 
 from contract.artefact import open_artefact
+from contract.card import CARD_FILE, ProbeScore, Quality
 from contract.neighbour_measure import NeighbourMeasure
 from tests.end_to_end.browser import CHROMIUM, NO_CHROMIUM, collect_errors
 from tests.end_to_end.server import ROOT, Server, serving, store_samples
@@ -25,6 +26,12 @@ KINDS = ("contribution", "information", "contrast")
 _PIXEL = """(canvas, [across, down]) => {
     const [x, y] = [Math.floor(across * canvas.width), Math.floor(down * canvas.height)];
     return [...canvas.getContext("2d").getImageData(x, y, 1, 1).data].slice(0, 3);
+}"""
+_READINGS = """async (values) => {
+    const { scaleOf } = await import("/page/kinds.js");
+    const { shown } = await import("/page/shown.js");
+    const { measured } = shown.answer.maps.find((map) => map.kind === "information");
+    return values.map(scaleOf("information", shown.card, measured).reading);
 }"""
 _SAVED = "canvas => canvas.toDataURL()"
 
@@ -102,10 +109,15 @@ def test_each_kind_tells_how_well_it_holds_by_the_card(
         page.set_input_files("#photo", PHOTO)
         expect(page.locator("#status")).to_contain_text("Answered in")
         question = page.locator("#question")
-        expect(question).to_contain_text("the brightest quadrant was theirs in 86 % (photo); chance is 25 %.")
+        expect(question).to_contain_text("their quadrant was the brightest in 86 % (photo); chance is 25 %.")
         expect(question).to_contain_text("Measured on 50 images: fifty pictures.")
         page.check("#kinds input[value=information]", force=True)
         expect(question).to_contain_text("Where a map says 3.0 nats, counting on held-out images gave 1.5.")
+        # exp(1.5), which was counted, and not exp(3), which the map claims; of 9 nats nothing was counted.
+        assert page.evaluate(_READINGS, [2.9, 9.0]) == [
+            "; by counting such are 4.5 times as frequent as by chance",
+            "",
+        ]
         store_samples(server)
         page.set_input_files("#photo", PHOTO)
         expect(page.locator("#kinds input[value=contrast]")).to_be_enabled()
@@ -115,14 +127,20 @@ def test_each_kind_tells_how_well_it_holds_by_the_card(
         assert errors == []
 
 
-def test_matches_below_the_measured_cosine_are_marked_and_the_shares_are_said(
+def test_the_card_says_how_far_to_trust_the_neighbours_and_which_are_weak(
     browser: Browser, index_url: str, tmp_path: Path
 ) -> None:
-    artefact = open_artefact(build_tiny_model(tmp_path / "models"))
+    folder = build_tiny_model(tmp_path / "models")
     measure = NeighbourMeasure(
         cosine=0.9, above=0.75, below=0.25, neighbours=12, images=40, split="forty pictures"
     )
-    write_neighbours(artefact, measure)
+    card = write_neighbours(open_artefact(folder), measure).card
+    scores = tuple(
+        ProbeScore(layer=layer, dimensions=20, probe="knn", k=20, accuracy=accuracy)
+        for layer, accuracy in (("conv", 0.5), ("embedding", 0.3), ("Y", 0.4))
+    )
+    quality = Quality(split="forty pictures", images=40, majority=0.1, scores=scores)
+    (folder / CARD_FILE).write_text(card.model_copy(update={"quality": quality}).to_json())
     with serving(tmp_path / "models", tmp_path / "home", workers=1, database_url=index_url) as server:
         store_samples(server)
         answer = httpx.post(f"{server.url}/v1/neighbours?k=12", content=PHOTO.read_bytes()).json()
@@ -135,15 +153,19 @@ def test_matches_below_the_measured_cosine_are_marked_and_the_shares_are_said(
         marked = page.locator("#neighbours .weak")
         assert marked.evaluate_all("all => all.map((one) => one.dataset.id)") == weak
         expect(page.locator("#weak")).to_have_text(
-            "A match is marked as weak below 0.90. Of the same class as the photo were 75 % of the matches "
-            "without the mark and 25 % of those with it, on 40 images: forty pictures."
+            "A match is marked as weak below 0.90. 75 % of unmarked matches and 25 % of marked ones were of "
+            "the photo's class, on 40 images: forty pictures."
+        )
+        # What finds these neighbours is the embedding, whichever layer is the best.
+        expect(page.locator("#accuracy li")).to_have_text(
+            ["30.0 % by 20 nearest neighbours of the embedding, which searches use"]
         )
         page.close()
 
 
 def test_a_kind_stays_chosen_for_the_next_photo(page: Page) -> None:
     page.check("#kinds input[value=information]", force=True)
-    page.click("#examples button >> nth=0")
+    page.click("#examples button:has([alt=Dress])")
     expect(page.locator("#name")).to_contain_text("example-dress.jpg")
     expect(page.locator("#kinds input:checked")).to_have_value("information")
     page.click("#neighbours button >> nth=3")
@@ -181,7 +203,7 @@ def test_a_touched_patch_keeps_its_value_until_the_next(page: Page) -> None:
 def test_a_picture_is_sent_once(page: Page) -> None:
     sent: list[Request] = []
     page.on("request", lambda request: sent.append(request) if request.method != "GET" else None)
-    page.click("#examples button >> nth=4")
+    page.click("#examples button:has([alt=Pants])")
     expect(page.locator("#name")).to_contain_text("example-pants.jpg")
     for kind in KINDS:
         page.check(f"#kinds input[value={kind}]", force=True)
@@ -200,8 +222,10 @@ def test_another_model_answers_with_its_own_card_and_index(page: Page, server: S
         expect(page.locator("#summary")).to_have_text(card["summary"])
         expect(page.locator("#limits li")).to_have_text(card["limits"])
         scores = card["quality"]["scores"]
-        knn = max(one["accuracy"] for one in scores if one["probe"] == "knn")
-        expect(page.locator("#accuracy")).to_contain_text(f"{100 * knn:.1f} % by 20 nearest neighbours")
+        (knn,) = (one["accuracy"] for one in scores if (one["probe"], one["layer"]) == ("knn", "embedding"))
+        expect(page.locator("#accuracy")).to_contain_text(
+            f"{100 * knn:.1f} % by 20 nearest neighbours of the embedding, which searches use"
+        )
         none = model == "cifar10/2"
         expect(page.locator("#index")).to_have_text(
             "No images are searched yet." if none else "150 images are searched."

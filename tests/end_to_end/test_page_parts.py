@@ -5,6 +5,7 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import httpx
 import pytest
@@ -156,6 +157,15 @@ def test_a_dragged_box_finds_the_images_that_hold_it(page: Page, server: Server,
     hits = httpx.post(f"{server.url}/v1/neighbours", content=file.read_bytes(), params=params).json()
     assert ids(page) == [hit["id"] for hit in hits["neighbours"]]
     assert ids(page)[0] == LONG
+    expect(page.locator("#status")).to_have_text("The 6 nearest parts.")
+    expect(page.locator("#without-parts")).to_have_text(
+        "1 item has no regions, and cannot be found by a part."
+    )
+    page.click("#request summary")
+    written = json.dumps(region, separators=(",", ":"))
+    expect(page.locator("#curl")).to_contain_text(f"v1/neighbours?k=12&region={quote(written)}'")
+    expect(page.locator("#python")).to_contain_text(f"region={written},")
+    expect(page.locator("#python")).not_to_contain_text("maps")
     # The frame lies where the answer says, on a thumbnail that shows the whole image in a square.
     x, _, width, _ = hits["neighbours"][0]["region"]
     frame = page.locator("#neighbours .part-frame").first
@@ -165,6 +175,36 @@ def test_a_dragged_box_finds_the_images_that_hold_it(page: Page, server: Server,
     page.click("#whole")
     expect(page.locator("#neighbours button")).to_have_count(7)
     expect(page.locator("#part-note")).to_be_hidden()
+    expect(page.locator("#box")).to_be_hidden()
+    expect(page.locator("#curl")).to_contain_text("maps=")
+
+
+def test_a_click_on_a_hit_of_a_part_shows_its_neighbours(page: Page, file: Path) -> None:
+    dragged(page, file)
+    page.get_by_role("button", name=LONG).click()
+    expect(page.locator("#name")).to_have_text(re.compile(rf"^{LONG}, 90 . 60$"))
+    expect(page.locator("#part-note")).to_be_hidden()
+    expect(page.locator("#box")).to_be_hidden()
+
+
+def test_without_a_keyboard_a_button_searches_by_the_box_and_escape_takes_it_away(
+    page: Page, file: Path
+) -> None:
+    ask(page, file)
+    expect(page.locator("#search-part")).to_be_hidden()
+    page.click("#choose-part")
+    with page.expect_request(lambda request: "region=" in request.url) as sent:
+        page.click("#search-part")
+    region = json.loads(httpx.URL(sent.value.url).params["region"])
+    assert region == pytest.approx([0.3 * 90, 0.3 * 60, 0.4 * 90, 0.4 * 60], abs=1.1)
+    expect(page.locator("#neighbours .part")).to_have_count(6)
+    page.keyboard.press("Escape")
+    for gone in ("#box", "#search-part", "#part-note", "#whole"):
+        expect(page.locator(gone)).to_be_hidden()
+    expect(page.locator("#neighbours button:not(.part)")).to_have_count(7)
+    page.click("#choose-part")
+    page.keyboard.press("Escape")
+    expect(page.locator("#choose-part")).to_be_focused()
     expect(page.locator("#box")).to_be_hidden()
 
 

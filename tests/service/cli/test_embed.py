@@ -185,6 +185,13 @@ def test_the_command_sums_up(
     assert "97 embeddings in" in result.stdout
     assert "3 files left out" in result.stdout
     assert "left out 003.jpg: The bytes (starting 6e 6f" in result.stderr
+    one = tmp_path / "one"
+    one.mkdir()
+    (one / "good.jpg").write_bytes(photo(0))
+    (one / "bad.jpg").write_bytes(b"not an image")
+    single = CliRunner().invoke(app, [str(one), "--out", str(tmp_path / "one.parquet")])
+    assert "1 embedding in" in single.stdout
+    assert "1 file left out" in single.stdout
     missing = CliRunner().invoke(app, [str(tmp_path / "nowhere"), "--out", str(out)])
     assert isinstance(missing.exception, InfomaxError)
 

@@ -145,7 +145,7 @@ def test_items_without_an_original_are_named_counted_and_listed(
     rejects = tmp_path / "rejects.ndjson"
     done = run_command(index_url, models, "--originals-dir", folder, "--rejects", rejects)
     assert done.exit_code == 3
-    assert "1 images of space 1 (tiny/1, 4 items) embedded by tiny/2, 3 items left out (no_original 3)" in (
+    assert "1 image of space 1 (tiny/1, 4 items) embedded by tiny/2, 3 items left out (no_original 3)" in (
         done.stdout
     )
     reasons = {
@@ -215,7 +215,7 @@ def test_images_of_before_get_regions_from_their_originals(index_url: str, model
     command = (index_url, models, "--from", "tiny/1", "--index-regions")
     done = run_command(*command, version=1)
     assert done.exit_code == 3
-    assert "10 images of space 1 (tiny/1, 12 items) embedded by tiny/1, 1 items left out" in done.stdout
+    assert "10 images of space 1 (tiny/1, 12 items) embedded by tiny/1, 1 item left out" in done.stdout
     assert times(index_url) == before
 
     async def find() -> None:

@@ -111,7 +111,7 @@ def test_originals_of_a_folder_go_into_the_file_and_out_of_it(
 
     models = ("--models-dir", tiny_models)
     left_out = ended_well(command(other_url, "import", out, *models))
-    assert "1 originals were left out: set --originals." in left_out
+    assert "1 original left out: set --originals." in left_out
     ended_well(
         command(other_url, "import", out, *models, "--originals", "folder", "--originals-dir", folders[1])
     )

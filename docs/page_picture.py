@@ -15,7 +15,7 @@ _PATIENCE_MS = 120_000
 _VIEW = {"width": 1000, "height": 1000}
 
 
-def main(url: str = "http://localhost:8000", example: str = "Jumper") -> None:
+def main(url: str = "http://localhost:8000", example: str = "Shoes") -> None:
     """Click an example, as a newcomer does; the first click fills the empty index with the samples."""
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=["--no-sandbox"])

@@ -181,7 +181,7 @@ def test_a_dragged_box_finds_the_images_that_hold_it(page: Page, server: Server,
 
 def test_a_click_on_a_hit_of_a_part_shows_its_neighbours(page: Page, file: Path) -> None:
     dragged(page, file)
-    page.get_by_role("button", name=LONG).click()
+    page.click("#neighbours .part >> nth=0")
     expect(page.locator("#name")).to_have_text(re.compile(rf"^{LONG}, 90 . 60$"))
     expect(page.locator("#part-note")).to_be_hidden()
     expect(page.locator("#box")).to_be_hidden()

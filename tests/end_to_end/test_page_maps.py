@@ -8,10 +8,10 @@ from typing import Any
 
 import httpx
 import pytest
-from playwright.sync_api import Browser, Page, Request, expect
+from playwright.sync_api import Browser, Page, Request, Route, expect
 
 from contract.artefact import open_artefact
-from contract.card import CARD_FILE, ProbeScore, Quality
+from contract.card import ProbeScore
 from contract.neighbour_measure import NeighbourMeasure
 from tests.end_to_end.browser import CHROMIUM, NO_CHROMIUM, collect_errors
 from tests.end_to_end.server import ROOT, Server, serving, store_samples
@@ -127,20 +127,14 @@ def test_each_kind_tells_how_well_it_holds_by_the_card(
         assert errors == []
 
 
-def test_the_card_says_how_far_to_trust_the_neighbours_and_which_are_weak(
+def test_matches_below_the_measured_cosine_are_marked_and_the_shares_are_said(
     browser: Browser, index_url: str, tmp_path: Path
 ) -> None:
-    folder = build_tiny_model(tmp_path / "models")
+    artefact = open_artefact(build_tiny_model(tmp_path / "models"))
     measure = NeighbourMeasure(
         cosine=0.9, above=0.75, below=0.25, neighbours=12, images=40, split="forty pictures"
     )
-    card = write_neighbours(open_artefact(folder), measure).card
-    scores = tuple(
-        ProbeScore(layer=layer, dimensions=20, probe="knn", k=20, accuracy=accuracy)
-        for layer, accuracy in (("conv", 0.5), ("embedding", 0.3), ("Y", 0.4))
-    )
-    quality = Quality(split="forty pictures", images=40, majority=0.1, scores=scores)
-    (folder / CARD_FILE).write_text(card.model_copy(update={"quality": quality}).to_json())
+    write_neighbours(artefact, measure)
     with serving(tmp_path / "models", tmp_path / "home", workers=1, database_url=index_url) as server:
         store_samples(server)
         answer = httpx.post(f"{server.url}/v1/neighbours?k=12", content=PHOTO.read_bytes()).json()
@@ -155,10 +149,6 @@ def test_the_card_says_how_far_to_trust_the_neighbours_and_which_are_weak(
         expect(page.locator("#weak")).to_have_text(
             "A match is marked as weak below 0.90. 75 % of unmarked matches and 25 % of marked ones were of "
             "the photo's class, on 40 images: forty pictures."
-        )
-        # What finds these neighbours is the embedding, whichever layer is the best.
-        expect(page.locator("#accuracy li")).to_have_text(
-            ["30.0 % by 20 nearest neighbours of the embedding, which searches use"]
         )
         page.close()
 
@@ -210,6 +200,26 @@ def test_a_picture_is_sent_once(page: Page) -> None:
     page.click("#neighbours button >> nth=1")
     expect(page.locator("#hit-side")).to_be_visible()
     assert ["/v1/neighbours?" in request.url for request in sent] == [True]
+
+
+def test_of_nearest_neighbours_the_figure_of_what_is_searched_is_said(page: Page) -> None:
+    layers = (("conv", 0.5), ("embedding", 0.3), ("Y", 0.4))
+    scores = [
+        ProbeScore(layer=layer, dimensions=20, probe="knn", k=20, accuracy=accuracy).model_dump()
+        for layer, accuracy in layers
+    ]
+
+    def with_scores(route: Route) -> None:
+        answer = route.fetch()
+        models = answer.json()
+        models["data"][0]["card"]["quality"]["scores"] = scores
+        route.fulfill(response=answer, json=models)
+
+    page.route("**/v1/models", with_scores)
+    page.reload()
+    expect(page.locator("#accuracy li")).to_have_text(
+        ["30.0 % by 20 nearest neighbours of the embedding, which searches use"]
+    )
 
 
 def test_another_model_answers_with_its_own_card_and_index(page: Page, server: Server) -> None:

@@ -74,6 +74,7 @@ async function search() {
     listParts(parts, answerItem);
     showRequest(region);
     part("whole").hidden = false;
+    part("neighbours").scrollIntoView({ block: "nearest" });
     tell(foundParts(parts.neighbours.length));
   } catch (error) {
     if (shown.answer === answer) fail(error);

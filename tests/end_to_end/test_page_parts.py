@@ -198,6 +198,7 @@ def test_without_a_keyboard_a_button_searches_by_the_box_and_escape_takes_it_awa
     region = json.loads(httpx.URL(sent.value.url).params["region"])
     assert region == pytest.approx([0.3 * 90, 0.3 * 60, 0.4 * 90, 0.4 * 60], abs=1.1)
     expect(page.locator("#neighbours .part")).to_have_count(6)
+    expect(page.locator("#neighbours .part").last).to_be_in_viewport()
     page.keyboard.press("Escape")
     for gone in ("#box", "#search-part", "#part-note", "#whole"):
         expect(page.locator(gone)).to_be_hidden()

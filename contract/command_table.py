@@ -11,9 +11,11 @@ class Command(NamedTuple):
         summary: the first sentence of its docstring, for the list of commands.
         needs: packages without which it does not run, where an installation may lack them.
         extra: the extra of this distribution that installs those.
+        slow: what it loads for seconds before it can say anything itself.
     """
 
     target: str
     summary: str
     needs: tuple[str, ...] = ()
     extra: str = ""
+    slow: str = ""

@@ -15,6 +15,7 @@ put_before_namesakes(Path(__file__).absolute().parents[1], sys.path)
 def main() -> None:
     """Run the command line; an expected failure is one message on standard error and exit status 1."""
     from contract.errors import InfomaxError
+    from contract.extras import installation
 
     try:
         from infomax.command_line import build
@@ -22,7 +23,7 @@ def main() -> None:
         # The client is installed alone.
         sys.exit(
             f"error: The infomax command needs {error.name}, which this installation lacks. "
-            "Install it with: pip install 'infomax[serving]'."
+            f"{installation('serving')}"
         )
 
     try:

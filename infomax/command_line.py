@@ -14,6 +14,7 @@ import service.cli
 import training.cli
 from contract.command_table import Command
 from contract.errors import InfomaxError
+from contract.extras import installation
 
 COMMANDS: Mapping[str, Command] = {**service.cli.COMMANDS, **training.cli.COMMANDS}
 
@@ -43,8 +44,13 @@ def build() -> TyperGroup:
     return group
 
 
-def load(name: str, command: Command) -> TyperCommand | TyperGroup:
+def load(name: str, command: Command, *, announce: bool = False) -> TyperCommand | TyperGroup:
     """Import a command.
+
+    Args:
+        name: of the command.
+        command: its row of the table.
+        announce: whether a line on standard error says what takes seconds to load.
 
     Raises:
         InfomaxError: this installation lacks packages that the command needs.
@@ -53,8 +59,10 @@ def load(name: str, command: Command) -> TyperCommand | TyperGroup:
     if missing:
         raise InfomaxError(
             f"infomax {name} needs {', '.join(missing)}, which this installation lacks. "
-            f"Install them with: pip install 'infomax[{command.extra}]'."
+            f"{installation(command.extra)}"
         )
+    if announce and command.slow:
+        typer.echo(f"infomax {name}: loading {command.slow}", err=True)
     module, _, attribute = command.target.partition(":")
     target = getattr(import_module(module), attribute)
     app = typer.Typer(rich_markup_mode=None)
@@ -81,8 +89,8 @@ class _Entry(TyperCommand):
         """The summary, whole: a list of commands wraps it."""
         return self._command.summary
 
-    def load(self) -> TyperCommand | TyperGroup:
-        return load(self.name or "", self._command)
+    def load(self, *, announce: bool) -> TyperCommand | TyperGroup:
+        return load(self.name or "", self._command, announce=announce)
 
 
 class _LazyGroup(TyperGroup):
@@ -92,4 +100,7 @@ class _LazyGroup(TyperGroup):
         self, ctx: Any, args: list[str]
     ) -> tuple[str | None, TyperCommand | TyperGroup | None, list[str]]:
         name, entry, rest = super().resolve_command(ctx, args)
-        return name, entry.load() if isinstance(entry, _Entry) else None, rest
+        if not isinstance(entry, _Entry):
+            return name, None, rest
+        # A shell that completes a command line is told nothing: it would stand in the prompt.
+        return name, entry.load(announce=not ctx.resilient_parsing), rest

@@ -235,7 +235,7 @@ class Settings(BaseSettings):
     tracing: bool = Field(
         default=False,
         description="send spans of requests to the collector that OTEL_EXPORTER_OTLP_ENDPOINT names; needs "
-        "infomax[tracing]",
+        "the extra `tracing`",
     )
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         default="info", description="lowest level that is logged"

@@ -13,6 +13,7 @@ from time import perf_counter, time_ns
 from typing import TYPE_CHECKING
 
 from contract.errors import InfomaxError
+from contract.extras import installation
 
 if TYPE_CHECKING:
     from opentelemetry.context import Context
@@ -43,7 +44,7 @@ def check_installed() -> None:
         import opentelemetry.sdk.trace  # noqa: F401
     except ImportError as error:
         raise TracingError(
-            "INFOMAX_TRACING is on, and OpenTelemetry's exporter is not installed. Install infomax[tracing]."
+            f"INFOMAX_TRACING is on, and OpenTelemetry's exporter is not installed. {installation('tracing')}"
         ) from error
 
 

@@ -6,6 +6,7 @@ import typer
 
 from contract.counts import counted
 from contract.errors import InfomaxError
+from contract.extras import installation
 from service.cli.exit_status import STOPPED
 from service.cli.one_process import for_one_actor, for_one_process
 from service.cli.setting_options import with_settings
@@ -66,7 +67,7 @@ def embed(
 ) -> None:
     """Embed images into files, in this process, by a service, or by a Ray cluster.
 
-    A run that was stopped or killed goes on where it was when the same command is run again. Exit status:
+    A run that was stopped or killed resumes when the same command is run again. Exit status:
     0 done; 1 an error; 2 a wrong option; 3 done, but images failed (with --fail-on-error); 75 stopped, run it
     again.
     Further settings are INFOMAX_... variables.
@@ -99,7 +100,7 @@ def _run_by_ray(
     try:
         import ray.data  # noqa: F401 (asked before the rest is loaded)
     except ImportError as error:
-        raise InfomaxError("Ray Data is not installed. Install infomax[ray] to use --ray.") from error
+        raise InfomaxError(f"--ray needs Ray Data, which is not installed. {installation('ray')}") from error
     from service.corpus.ray_run import run_by_ray
 
     return run_by_ray(corpus, output, settings, actors, restart=restart)

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 
 import onnxruntime as ort
 
+from contract.extras import installation
+
 _LIBRARY = "nvcuda.dll" if sys.platform == "win32" else "libcuda.so.1"
 _NAME_BYTES = 256
 
@@ -53,7 +55,7 @@ def _device_name(library: ctypes.CDLL, index: int) -> str:
 
 
 def obstacle() -> str | None:
-    """Return why CUDA cannot run here, in one sentence, as far as it shows without a model; or None.
+    """Return why CUDA cannot run here, in short sentences, as far as it shows without a model; or None.
 
     The CUDA and cuDNN libraries are loaded where they exist, and a later session finds them.
     """
@@ -70,7 +72,7 @@ def obstacle() -> str | None:
         )
     missing = missing_libraries()
     if missing:
-        return f"{missing[0]}; install infomax[gpu]."
+        return f"{missing[0]}. {installation('gpu')}"
     return None
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-pytest.importorskip("opentelemetry.sdk", reason="tracing is not installed: pip install 'infomax[tracing]'")
+pytest.importorskip("opentelemetry.sdk", reason="tracing is not installed: make setup")
 
 from opentelemetry.sdk.trace import TracerProvider
 

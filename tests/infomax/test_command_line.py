@@ -6,6 +6,7 @@ from importlib.metadata import version
 
 import pytest
 
+from contract.extras import installation
 from infomax.command_line import COMMANDS, load
 from tests.training.command import EXECUTABLE
 
@@ -91,6 +92,5 @@ def test_without_the_packages_of_serving_the_command_says_what_to_install() -> N
     answer = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
     assert (answer.returncode, answer.stdout) == (1, "")
     assert answer.stderr == (
-        "error: The infomax command needs typer, which this installation lacks. "
-        "Install it with: pip install 'infomax[serving]'.\n"
+        f"error: The infomax command needs typer, which this installation lacks. {installation('serving')}\n"
     )

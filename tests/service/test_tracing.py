@@ -2,7 +2,7 @@
 
 import pytest
 
-pytest.importorskip("opentelemetry.sdk", reason="tracing is not installed: pip install 'infomax[tracing]'")
+pytest.importorskip("opentelemetry.sdk", reason="tracing is not installed: make setup")
 
 from service import tracing
 

@@ -10,11 +10,12 @@ _NEEDED = ("torch", "tensorboard", "onnxscript")
 
 
 def _command(target: str, summary: str) -> Command:
-    return Command(f"training.cli.{target}", summary, _NEEDED, "training")
+    return Command(f"training.cli.{target}", summary, _NEEDED, "training", "PyTorch")
 
 
 COMMANDS = {
-    "train": _command("train:train", "Train an encoder."),
+    # It announces that itself, and refuses a wrong path before.
+    "train": _command("train:train", "Train an encoder.")._replace(slow=""),
     "probe": _command("probe:probe", "Measure what a run's encoder or an exported model is worth."),
     "validate-maps": _command(
         "validate_maps:validate_maps", "Validate what the maps of an exported model claim."

@@ -23,6 +23,7 @@ from training.cli.options import (
     Summary,
 )
 from training.data import open_source
+from training.data.files import displayed
 from training.errors import TrainingError
 from training.loop import run_files
 from training.planning.choices import SIZES
@@ -100,6 +101,8 @@ def train(
         _check_options(recipe, size, resume=resume, init=init)
         out = Path("runs") / _name_of(data) if out is None else out
         _check_folder(out, resume=resume)
+        if os.environ.get("RANK", "0") == "0":
+            typer.echo(f"Looking through {displayed(data)}, then loading PyTorch.", err=True)
         source = open_source(data)
         # Loads PyTorch, which takes seconds: a wrong path has been refused by now.
         from training.cli import train_run

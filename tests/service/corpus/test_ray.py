@@ -30,7 +30,7 @@ from tests.pictures import photo
 from tests.service.faults import settings
 from tests.service.streams import tar
 
-ray = pytest.importorskip("ray", reason="Ray is not installed: pip install 'infomax[ray]'")
+ray = pytest.importorskip("ray", reason="Ray is not installed: make setup")
 
 # Of Ray itself, when it reads its own settings.
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")

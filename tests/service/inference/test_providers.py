@@ -6,6 +6,7 @@ import onnxruntime as ort
 import pytest
 
 from contract.artefact import open_artefact
+from contract.extras import installation
 from service.errors import SettingsError
 from service.inference.device_choice import CPU, CUDA, TENSORRT, DeviceChoice
 from service.inference.execution_report import runtimes
@@ -197,7 +198,7 @@ def test_a_missing_library_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ort, "cuda_version", "13.0")
     monkeypatch.setattr(gpu, "driver", lambda: gpu.Driver((13, 1), ("NVIDIA L4",)))
     monkeypatch.setattr(gpu, "missing_libraries", lambda: ["Failed to load libcublas.so.13: no such file"])
-    assert gpu.obstacle() == "Failed to load libcublas.so.13: no such file; install infomax[gpu]."
+    assert gpu.obstacle() == f"Failed to load libcublas.so.13: no such file. {installation('gpu')}"
 
 
 def test_a_runtime_without_cuda_is_named(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from contract.extras import installation
+
 COMMANDS = ("train", "probe", "measure", "report", "utility", "reproduce", "export", "convert-cifar")
 # As on a serving machine: the import system finds no such package.
 WITHOUT_TORCH = "import sys; sys.modules.update(dict.fromkeys(('torch', 'tensorboard', 'onnxscript')));"
@@ -41,8 +43,17 @@ def test_what_is_missing_is_said_in_one_sentence(arguments: tuple[str, ...], tmp
     assert answer.returncode == 1
     assert answer.stderr == (
         f"error: infomax {arguments[0]} needs torch, tensorboard, onnxscript, which this installation lacks. "
-        "Install them with: pip install 'infomax[training]'.\n"
+        f"{installation('training')}\n"
     )
+
+
+@pytest.mark.parametrize("command", ["probe", "export", "report"])
+def test_what_is_loaded_for_seconds_is_said_before(command: str, tmp_path: Path) -> None:
+    """PyTorch is found, and fails when it is imported: what is printed stands before that."""
+    (tmp_path / "torch.py").write_text("raise OSError('stop')")
+    answer = python(f"import sys; sys.path.insert(0, {str(tmp_path)!r});" + MAIN, command, "--help")
+    assert answer.stderr.startswith(f"infomax {command}: loading PyTorch\n")
+    assert answer.stderr.endswith("OSError: stop\n")
 
 
 def test_converting_an_archive_needs_no_torch(tmp_path: Path) -> None:

@@ -88,7 +88,9 @@ def test_a_wrong_path_is_refused_before_pytorch_is_loaded_and_leaves_no_folder(
     )
     assert answer.returncode == 1
     assert answer.stdout == "False\n"
-    assert answer.stderr.startswith(f"error: There is no {tmp_path / 'no'}")
+    first, *rest = answer.stderr.splitlines()
+    assert first == f"Looking through {tmp_path / 'no'}, then loading PyTorch."
+    assert rest[0].startswith(f"error: There is no {tmp_path / 'no'}")
     assert not (tmp_path / "runs").exists()
 
 

@@ -3,6 +3,8 @@
 Each decoder is given the file without unused metadata. Damage in metadata then costs no image.
 """
 
+import re
+
 from contract.errors import ImageError
 from contract.image_formats.avif import AvifFile
 from contract.image_formats.bmp import BmpFile
@@ -27,6 +29,12 @@ FORMATS: tuple[type[EncodedFile], ...] = (
 )
 ALLOWED_FORMATS = tuple(one.format for one in FORMATS)
 _SHOWN_BYTES = 8
+_SHOWN_TEXT = 24
+_TEXT = frozenset(b"\t\n\r") | frozenset(range(0x20, 0x7F))
+_LONGEST_NAME = 255
+_FILE_NAME = re.compile(
+    rb"[^\x00-\x1f]+\.(?:jpe?g|png|webp|bmp|gif|tiff?|avif|hei[cf])[\r\n]*", re.IGNORECASE
+)
 
 
 def media_type(data: bytes) -> str:
@@ -53,9 +61,20 @@ def read_header(data: bytes) -> EncodedFile:
         return found(data)
     raise ImageError(
         "unsupported_format",
-        f"The bytes (starting {data[:_SHOWN_BYTES].hex(' ')}) are not an image in an accepted format. "
-        f"Accepted are {', '.join(ALLOWED_FORMATS)}.",
+        f"The bytes (starting {_start(data)}) are not an image in an accepted format. {_remedy(data)}",
     )
+
+
+def _start(data: bytes) -> str:
+    """Show the first bytes, in ASCII: as text where they are that, with all else escaped."""
+    head = bytes(data[:_SHOWN_TEXT])
+    return ascii(head.decode("ascii")) if _TEXT.issuperset(head) else head[:_SHOWN_BYTES].hex(" ")
+
+
+def _remedy(data: bytes) -> str:
+    if len(data) <= _LONGEST_NAME and _FILE_NAME.fullmatch(data):
+        return "They are the name of a file: with curl, write @ before it."
+    return f"Accepted are {', '.join(ALLOWED_FORMATS)}."
 
 
 def _matching(data: bytes) -> type[EncodedFile] | None:

@@ -13,6 +13,7 @@ from contract.errors import ImageError
 from contract.image_limits import ImageLimits
 from contract.images import ALLOWED_FORMATS, decode, open_rgb
 from contract.preprocessing import Preprocessing
+from tests.contract.refused import refusal
 from tests.pictures import encoded, landscape, photo
 
 RULE = Preprocessing(height=32, width=32)
@@ -146,6 +147,31 @@ def test_no_bytes_are_an_empty_image() -> None:
 )
 def test_what_is_no_image_is_an_unsupported_format(data: bytes) -> None:
     assert code_of(data) == "unsupported_format"
+
+
+@pytest.mark.parametrize("data", [b"photo.jpg", b"a b/Photo 1.HEIC\n", "photos/f\u00e4rben.png".encode()])
+def test_the_name_of_a_file_in_place_of_its_bytes_is_told_by_the_missing_at_sign(data: bytes) -> None:
+    said = str(refusal(data))
+    assert "with curl, write @ before it" in said
+    assert said.isascii()
+
+
+@pytest.mark.parametrize(
+    ("data", "shown"),
+    [
+        (b"photo.jpg", "(starting 'photo.jpg')"),
+        (b"<!DOCTYPE html>\r\n<html>" + b" " * 5000, r"(starting '<!DOCTYPE html>\r\n<html> ')"),
+        (b"%PDF-1.7\xe2\xe3", "(starting 25 50 44 46 2d 31 2e 37)"),
+        (b"a\x1b[31mred", "(starting 61 1b 5b 33 31 6d 72 65)"),
+    ],
+    ids=["name", "page", "bytes", "escape"],
+)
+def test_what_is_no_image_is_shown_by_its_start_as_printable_text(data: bytes, shown: str) -> None:
+    said = str(refusal(data))
+    assert shown in said
+    assert said.isprintable()
+    assert len(said) < 200
+    assert said.endswith(("TIFF, AVIF, HEIC.", "write @ before it."))
 
 
 @pytest.mark.parametrize("image_format", ["PPM", "ICO", "TGA", "EPS", "JPEG2000"])

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from training.data.files import displayed, read_file
 from training.data.listing import Listing
 from training.data.source import EncodedImage, Source
+from training.data.splits import split_folders
 
 _log = logging.getLogger(__name__)
 
@@ -37,6 +38,7 @@ def open_folder(folder: Path, listing: Listing) -> Source:
         number = {name: label for label, name in enumerate(known)}
         class_names = tuple(displayed(name) for name in known)
         labels = np.array([number[name] for name in classes], np.int64)
+        _warn_of_splits(folder, known)
     elif any(len(path.parts) > 1 for path in paths):
         _log.warning(
             "%s lies beside the sub-folders of %s, so these are not taken as classes",
@@ -50,6 +52,20 @@ def open_folder(folder: Path, listing: Listing) -> Source:
         class_names=class_names,
         fingerprint=_fingerprint(folder, paths),
         images=partial(_images, folder, paths),
+    )
+
+
+def _warn_of_splits(folder: Path, names: list[str]) -> None:
+    """Warn where the classes are parts of a set by their names: figures by such labels say nothing."""
+    found = split_folders(names)
+    if not found:
+        return
+    one = next((name for name in found if name.lower().startswith("train")), found[0])
+    _log.warning(
+        "%s in %s: taken as classes, though they look like parts of a set. Name one of them, such as %s.",
+        ", ".join(found),
+        displayed(folder),
+        displayed(folder / one),
     )
 
 

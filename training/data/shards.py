@@ -4,9 +4,10 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
+from training.data.splits import SPLITS
 from training.errors import DataError
 
-_SPLITS = re.compile(r"^(train|test|validation|valid|val|dev)(?![a-z])", re.IGNORECASE)
+_SPLITS = re.compile(rf"^({'|'.join(SPLITS)})(?![a-z])", re.IGNORECASE)
 
 
 def check_one_split(name: str, files: Sequence[Path]) -> None:

@@ -38,6 +38,35 @@ def shard(path: Path, values: list[int], column: str = "label", **columns: list[
     return path
 
 
+@pytest.mark.parametrize(
+    ("folders", "named"),
+    [
+        (("test", "train"), "test, train in images: taken as classes, though they look like parts"),
+        (("Validation", "cats", "train_2017"), "Validation, train_2017 in images: taken as classes"),
+        (("train",), "train in images: taken as classes"),
+        (("bus", "train"), None),
+        (("test tubes", "training shoes"), None),
+    ],
+)
+def test_parts_of_a_set_that_are_taken_as_classes_are_named(
+    folders: tuple[str, ...],
+    named: str | None,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    files(tmp_path / "images", {f"{folder}/1.png": plain(1) for folder in folders})
+    said = notes(Path("images"), caplog)
+    if named is None:
+        assert said == ""
+        return
+    assert named in said
+    assert said.count("\n") == 1
+    train = next(folder for folder in folders if folder.startswith("train"))
+    assert said.endswith(f"Name one of them, such as images/{train}.\n")
+
+
 def test_linked_folders_and_files_are_followed(tmp_path: Path) -> None:
     elsewhere = files(tmp_path / "elsewhere", {"1.png": plain(1), "2.png": plain(2)})
     folder = files(tmp_path / "images", {"bee/3.png": plain(3)})

@@ -46,11 +46,13 @@ help:
 	touch $@
 
 .venv/serving: .venv/python pyproject.toml setup.py constraints.txt serving.lock
+	@echo "Installing what serving needs into .venv: 0.9 GB, once. pip is silent meanwhile, for a minute or more."
 	$(INSTALL) --require-hashes --requirement serving.lock
 	$(INSTALL) --no-deps --editable .
 	touch $@
 
 .venv/complete: .venv/serving
+	@echo "Installing what training and tests need into .venv: 2 GB more, several with CUDA, once. pip is silent meanwhile, for minutes."
 	$(PIP) --editable '.[training,test,docs,ray,tracing]'
 	touch $@
 

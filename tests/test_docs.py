@@ -2,6 +2,8 @@
 
 import json
 import re
+import shutil
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -55,6 +57,17 @@ def first_column(page: Path, heading: str) -> list[str]:
     """What stands in code type in the first column of the table under a heading."""
     section = page.read_text().split(f"\n{heading}\n")[1].split("\n## ")[0]
     return re.findall(r"^\| `([^`]+)`", section, re.MULTILINE)
+
+
+@pytest.mark.skipif(shutil.which("make") is None, reason="no make on this machine")
+@pytest.mark.parametrize("target", ["serve", "setup", "lint"])
+def test_a_long_installation_is_announced_by_its_size(target: str) -> None:
+    command = ["make", "--dry-run", "--always-make", target]
+    lines = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout.splitlines()
+    long = [number for number, line in enumerate(lines) if "serving.lock" in line or "[training," in line]
+    assert len(long) == (1 if target == "serve" else 2)
+    for number in long:
+        assert re.search(r'^echo "Installing what .* GB', lines[number - 1])
 
 
 def test_dashboard_and_alerts_query_metrics_that_exist() -> None:

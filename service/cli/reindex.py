@@ -58,7 +58,7 @@ def reindex(
     """Embed the images of the index by another model, beside the old vectors, which serve meanwhile.
 
     The images are the originals that the index keeps (INFOMAX_ORIGINALS). A run that was stopped or killed
-    goes on where it was when the same command is run again; a later run takes in what has changed. With
+    resumes when the same command is run again; a later run takes in what has changed. With
     --index-regions and the model itself as --from, images without regions get them. Then
     activate the model: POST /v1/models/NAME/load, or SIGHUP. Exit status: 0 done; 1 an error; 2 a wrong
     option; 3 done, but items are left out; 75 stopped, run it again.

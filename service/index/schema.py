@@ -155,7 +155,7 @@ def _apply(connection: psycopg.Connection, url: str) -> None:
             f"{len(MIGRATIONS)}); run that version, or use another database."
         )
     for number, statements in enumerate(MIGRATIONS[present:], start=present + 1):
-        logger.info("the index's tables are brought to step %d of %d", number, len(MIGRATIONS))
+        logger.info("updating the index's tables: step %d of %d", number, len(MIGRATIONS))
         connection.execute(statements)
         connection.execute("INSERT INTO infomax.migrations (number) VALUES (%s)", [number])
 

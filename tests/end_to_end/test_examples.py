@@ -3,6 +3,7 @@
 import re
 import shutil
 import subprocess
+import sys
 import zipfile
 from base64 import b64encode
 from collections.abc import Iterator
@@ -16,7 +17,8 @@ from PIL import Image
 
 from tests.end_to_end.server import ROOT, Server, serving
 
-PAGES = (ROOT / "README.md", ROOT / "docs" / "api.md", ROOT / "docs" / "mi-maps.md")
+API = ROOT / "docs" / "api.md"
+PAGES = (ROOT / "README.md", API, ROOT / "docs" / "mi-maps.md")
 BLOCK = re.compile(r"^```sh\n(.*?)^```", re.MULTILINE | re.DOTALL)
 HOST = "localhost:8000"
 PHOTO_SIZE = (640, 480)
@@ -98,3 +100,13 @@ def test_every_curl_command_of_a_page_is_answered(page: Path, server: Server, de
     for example in examples:
         answer = run(example, server, desk)
         assert answer.returncode == 0, f"{example}\n{answer.stdout[:500]!r}\n{answer.stderr[:500]!r}"
+    if page == API:
+        assert read_tensors(desk) == "(1, 512) (1, 14, 14)\n"
+
+
+def read_tensors(folder: Path) -> str:
+    """Read what curl has saved of the inference protocol as the page says."""
+    blocks = re.findall(r"^```python\n(.*?)^```", API.read_text(), re.MULTILINE | re.DOTALL)
+    (block,) = [one for one in blocks if 'Path("tensors")' in one]
+    command = [sys.executable, "-W", "error", "-c", block]
+    return subprocess.run(command, cwd=folder, capture_output=True, text=True, check=True).stdout

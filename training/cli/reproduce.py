@@ -39,7 +39,7 @@ def reproduce(
     minutes: Minutes = None,
     skip_unreadable: SkipUnreadable = False,
 ) -> None:
-    """Repeat the paper's comparisons at one budget for all; call again to go on where a call stopped."""
+    """Repeat the paper's comparisons at one budget for all; call again to resume."""
     with plain_failures():
         budget = Budget(
             train=str(train),

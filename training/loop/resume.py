@@ -22,7 +22,7 @@ def train_or_resume(
     build: Callable[[Recipe], Trainable] = Learner,
     execution: Execution = Execution(),
 ) -> TrainedEncoder | None:
-    """Train in `folder`, or go on where a call before was stopped; None when a signal stopped it again.
+    """Train in `folder`, or resume a call that was stopped; None when a signal stopped it again.
 
     Raises:
         TrainingError: the loss is not finite, or there are too few images.

@@ -60,7 +60,7 @@ class TrunkMaps:
 def compute_trunk_maps(
     encoder: Encoder, images: ImageSet, recipe: Recipe, folder: Path, go_on: Callable[[int, int], bool]
 ) -> TrunkMaps | None:
-    """Encode random views of every image by the trunk, or go on where an earlier call was stopped.
+    """Encode random views of every image by the trunk, or resume a call that was stopped.
 
     Args:
         encoder: its trunk is frozen.

@@ -101,7 +101,8 @@ def train(
         _check_options(recipe, size, resume=resume, init=init)
         out = Path("runs") / _name_of(data) if out is None else out
         _check_folder(out, resume=resume)
-        if os.environ.get("RANK", "0") == "0":
+        # What is not there is said at once.
+        if data.exists() and os.environ.get("RANK", "0") == "0":
             typer.echo(f"Looking through {displayed(data)}, then loading PyTorch.", err=True)
         source = open_source(data)
         # Loads PyTorch, which takes seconds: a wrong path has been refused by now.

@@ -43,8 +43,8 @@ def evict(cache: Path, coming: int = 0) -> None:
     """Remove entries until the cache is within its bounds; those that a run has mapped stay.
 
     Entries go that no run has used for `UNUSED_DAYS` days. Then the least recently used go until the cache
-    takes at most `SHARE` of the disk space that would be free without it. One that is about to be written is
-    needed, whatever its size: without it a run would hold its pixels in memory.
+    takes at most `SHARE` of the disk space that would be free without it. An entry of any size may be
+    written: without one a run would hold its pixels in memory.
 
     Args:
         cache: folder of the entries; it may be missing.

@@ -7,7 +7,7 @@ from contract.map_measures import Share
 
 
 class NeighbourMeasure(CardPart):
-    """Share of neighbours that are of their query's class, above and below a cosine.
+    """Share of neighbours with the class of the query, above and below a cosine.
 
     Attributes:
         cosine: from which on a neighbour is at least as likely right as wrong; 1 where none is enough.

@@ -22,9 +22,9 @@ from numpy.typing import NDArray
 
 from contract.images import open_rgb
 from contract.placement import place
-from docs.pictures import IMAGES, encoded_images
+from docs.pictures import IMAGES, embed_files, encoded_images
 from service.inference.pipeline import Pipeline
-from service.inference.results import Embedded, Priority, Want
+from service.inference.results import Embedded, Want
 from service.outputs.map_overlay import MapPlace, overlaid
 from service.settings import load_settings
 from training.data.opening import open_source
@@ -37,7 +37,7 @@ DOMAINS = {
 """Rows of the picture."""
 
 _CLOTHES = Path(__file__).parent.parent / "service" / "page"
-_CHUNK, _NEAREST, _HEIGHT, _DPI = 64, 5, 224, 120
+_NEAREST, _HEIGHT, _DPI = 5, 224, 120
 
 
 def main(images: Path, pool: Path) -> None:
@@ -49,8 +49,9 @@ def main(images: Path, pool: Path) -> None:
     labels = [one["metadata"]["label"] for one in samples] + _labels(pool)
     others = [base64.b64decode(one["image"]) for one in samples] + encoded_images(pool)
     pipeline = Pipeline(load_settings())
-    queries = asyncio.run(_answers(pipeline, photographs, Want.CONTRIBUTION))
-    vectors = np.stack([one.embedding for one in asyncio.run(_answers(Pipeline(load_settings()), others))])
+    queries = asyncio.run(embed_files(pipeline, photographs, Want.CONTRIBUTION))
+    among = asyncio.run(embed_files(Pipeline(load_settings()), others, Want.EMBEDDING))
+    vectors = np.stack([one.embedding for one in among])
     captions = []
     for file, query in zip(files, queries, strict=True):
         scores = vectors @ query.embedding
@@ -67,18 +68,6 @@ def _labels(pool: Path) -> list[str]:
     if source.labels is None:
         raise SystemExit(f"{pool} has no labels.")
     return [source.class_names[label] for label in source.labels]
-
-
-async def _answers(pipeline: Pipeline, files: Sequence[bytes], want: Want = Want.EMBEDDING) -> list[Embedded]:
-    await pipeline.start()
-    answers: list[Embedded] = []
-    for start in range(0, len(files), _CHUNK):
-        for outcome in await pipeline.embed(files[start : start + _CHUNK], want, Priority.BULK):
-            if not isinstance(outcome, Embedded):
-                raise SystemExit(f"an image cannot be used: {outcome.message}")
-            answers.append(outcome)
-    await pipeline.stop(1)
-    return answers
 
 
 def _draw(

@@ -4,6 +4,7 @@ make pictures DATA=test.parquet     # a Parquet file with images under `img` or 
 """
 
 import asyncio
+from collections.abc import Sequence
 from io import BytesIO
 from pathlib import Path
 
@@ -33,7 +34,7 @@ _DPI = 130
 def main(data: Path, seed: int = 0) -> None:
     """Draw `mi-map.png` and `neighbours.png` from the images in a Parquet file, chosen at random by seed."""
     files = encoded_images(data)
-    answers = asyncio.run(_embed(files))
+    answers = asyncio.run(embed_files(Pipeline(load_settings()), files, Want.MAP))
     chosen = np.random.default_rng(seed).permutation(len(files))
     IMAGES.mkdir(exist_ok=True)
     _draw_maps(files, answers, chosen[:_MAPS])
@@ -46,12 +47,12 @@ def encoded_images(data: Path) -> list[bytes]:
     return [bytes(member) for member in pc.struct_field(table.column(column), "bytes").to_pylist()]
 
 
-async def _embed(files: list[bytes]) -> list[Embedded]:
-    pipeline = Pipeline(load_settings())
+async def embed_files(pipeline: Pipeline, files: Sequence[bytes], want: Want) -> list[Embedded]:
+    """Start the pipeline, answer every image, and stop it; an image that cannot be used ends the program."""
     await pipeline.start()
     answers: list[Embedded] = []
     for start in range(0, len(files), _CHUNK):
-        for outcome in await pipeline.embed(files[start : start + _CHUNK], Want.MAP, Priority.BULK):
+        for outcome in await pipeline.embed(files[start : start + _CHUNK], want, Priority.BULK):
             if not isinstance(outcome, Embedded):
                 raise SystemExit(f"an image cannot be used: {outcome.message}")
             answers.append(outcome)

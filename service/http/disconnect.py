@@ -4,6 +4,7 @@ from collections.abc import Awaitable
 from typing import TypeVar
 
 from fastapi import Request
+from starlette.types import Receive
 
 from service.inputs.body import client_gone
 from service.system.race import Superseded, unless
@@ -19,12 +20,13 @@ async def while_connected(request: Request, awaitable: Awaitable[T]) -> T:
     Raises:
         ServiceError: 499 `client_gone`, which only the metrics show.
     """
-
-    async def until_disconnected() -> None:
-        while (await request.receive())["type"] != "http.disconnect":
-            pass
-
     try:
-        return await unless(until_disconnected, awaitable)
+        return await unless(lambda: until_disconnected(request.receive), awaitable)
     except Superseded:
         raise client_gone() from None
+
+
+async def until_disconnected(receive: Receive) -> None:
+    """Wait until the client closes the connection; the request's body has to be read already."""
+    while (await receive())["type"] != "http.disconnect":
+        pass

@@ -7,6 +7,7 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from service.errors import ServiceError, as_service_error
+from service.http.disconnect import until_disconnected
 from service.outputs.json import dump
 from service.outputs.lines import NDJSON, failure_json
 from service.outputs.neighbours import HitSide, side_json
@@ -33,14 +34,10 @@ class SideLines(Response):
         self._sides = sides
 
     async def __call__(self, _scope: Scope, receive: Receive, send: Send) -> None:
-        async def until_gone() -> None:
-            while (await receive())["type"] != "http.disconnect":
-                pass
-
         await send({"type": "http.response.start", "status": 200, "headers": self.raw_headers})
         await _send_line(send, self._first)
         try:
-            await unless(until_gone, self._send_sides(send))
+            await unless(lambda: until_disconnected(receive), self._send_sides(send))
         except Superseded:
             logger.info("the client of a search went away before the last part")
             return

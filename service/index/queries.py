@@ -112,7 +112,8 @@ WITH nearest AS MATERIALIZED (
       AND {condition}
     ORDER BY {half_embedding} <#> {half_vector} LIMIT {candidates}
 )
-SELECT id, metadata, code, embedding <#> %(vector)s AS distance FROM nearest ORDER BY distance, id LIMIT {k}
+SELECT id, metadata, code, embedding <#> %(vector)s AS distance, count(*) OVER () AS candidates
+FROM nearest ORDER BY distance, id LIMIT {k}
 """)
 
 # Read with each search until there is a graph: one that another process has built is used at once.

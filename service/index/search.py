@@ -108,9 +108,8 @@ async def find(
     """The k items with the highest cosine similarity, best first, equal ones by id."""
     statements = _Statements(connection, space, query, memory)
     walk = None if query.recall is Recall.EXACT else await statements.choose_walk()
-    rows: Rows = [] if walk is None else await statements.approximate(walk)
-    if walk is None or len(rows) < query.k:
-        # The graph gives up after many items that the filter refuses; then few can match.
+    rows = None if walk is None else await statements.approximate(walk)
+    if rows is None:
         rows = await statements.exact()
     else:
         memory.walked = query
@@ -126,6 +125,7 @@ class _Statements:
         self._memory = memory
         self._space = space
         self._query = query
+        self._candidates = query.k + SPARE_CANDIDATES
         self._values = {"vector": query.vector, **(query.condition.values if query.condition else {})}
         self._parts = {
             "table": space.table,
@@ -147,7 +147,11 @@ class _Statements:
         condition = self._query.condition.clause if self._query.condition else sql.SQL("true")
         return await self._fetch(queries.EXACT.format(**self._parts, condition=condition), self._values)
 
-    async def approximate(self, walk: Walk) -> Rows:
+    async def approximate(self, walk: Walk) -> Rows | None:
+        """What the graph finds; None where it gave up, since the filter refuses most of what is near.
+
+        Few items pass then, and the nearest of them may lie beyond those that were visited.
+        """
         # PostgreSQL takes a CASE for one half, and stays with the graph that was chosen for good reasons.
         condition: sql.Composable = sql.SQL("true")
         if self._query.condition is not None:
@@ -158,11 +162,14 @@ class _Statements:
             condition=condition,
             half_embedding=graph.half_precision(self._space.embeddings, sql.Identifier("embedding")),
             half_vector=graph.half_precision(self._space.embeddings, sql.SQL("%(vector)s::vector")),
-            candidates=sql.Literal(self._query.k + SPARE_CANDIDATES),
+            candidates=sql.Literal(self._candidates),
         )
-        return await self._fetch(
+        rows = await self._fetch(
             statement, {**self._values, "breadth": str(walk.breadth), "most": str(walk.most)}
         )
+        candidates = rows[0][-1] if rows else 0
+        wanted = self._query.k if self._query.recall is Recall.FAST else self._candidates
+        return [row[:-1] for row in rows] if candidates >= wanted else None
 
     async def _share(self, condition: Condition, extent: _Extent) -> float:
         """The share of the items that pass, remembered or from a random sample; never 0."""

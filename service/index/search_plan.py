@@ -30,7 +30,7 @@ class Recall(StrEnum):
 
 
 # Fewest candidates, and candidates for each neighbour that is wanted.
-_BREADTH = {Recall.HIGH: (240, 3.0), Recall.FAST: (64, 1.25)}
+_BREADTH = {Recall.HIGH: (200, 3.0), Recall.FAST: (64, 1.25)}
 
 
 @dataclass(frozen=True)

@@ -123,6 +123,26 @@ def test_filters_miss_nothing_whichever_way_is_taken(
     asyncio.run(run())
 
 
+def test_a_walk_that_gives_up_is_not_believed(
+    index_url: str, card: ModelCard, vectors: Vectors, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # A sample that takes one item in a hundred for one in three: a walk is chosen that visits a third of the
+    # items, finds more than k that pass, and not the nearest ones.
+    monkeypatch.setattr(search.SearchMemory, "share", lambda *_: 1 / 3)
+    monkeypatch.setattr(search_plan, "_BREADTH", {Recall.HIGH: (10, 0.0), Recall.FAST: (10, 0.0)})
+    monkeypatch.setattr(search_plan, "LEAST_WALK", ITEMS // 3)
+    monkeypatch.setattr(search_plan, "WALK_MARGIN", 0.0)
+    few = {"number": {"in": list(range(50, ITEMS, 100))}}
+
+    async def run() -> None:
+        async with filled(index_url, card, vectors) as index:
+            chosen = index, vectors, 10
+            assert await recall(*chosen, Recall.HIGH, few, lambda number: number % 100 == 50) == 1
+            assert await recall(*chosen, Recall.FAST, few, lambda number: number % 100 == 50) < 1
+
+    asyncio.run(run())
+
+
 def test_the_breadth_of_a_walk_counts_for_its_statement_alone(
     index_url: str, card: ModelCard, vectors: Vectors, monkeypatch: pytest.MonkeyPatch
 ) -> None:

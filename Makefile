@@ -38,7 +38,7 @@ help:
 	@echo "make bench-neighbours   the index beside usearch, FAISS, LanceDB, Qdrant Edge and a bare pgvector (ARGS=--help)"
 	@echo "make soak   random clients for an hour (SOAK_SECONDS): no failure, flat memory"
 	@echo "make kill-rounds   kill the server and its PostgreSQL again and again (ROUNDS): nothing acknowledged is lost"
-	@echo "make overload   ten times full load: latency, refusals, whether Retry-After is true"
+	@echo "make overload   ten times full load of small images, photographs and large pictures: latency, refusals, whether Retry-After is true"
 	@echo "make clean   remove .venv, the embedded index and training runs"
 
 .venv/python:
@@ -228,7 +228,9 @@ kill-rounds: .venv/complete
 	$(BIN)/python -m bench.kill_rounds --rounds $(ROUNDS)
 
 overload: .venv/complete
-	$(BIN)/python -m bench.overload
+	$(BIN)/python -m bench.overload --pictures small
+	$(BIN)/python -m bench.overload --pictures photographs
+	$(BIN)/python -m bench.overload --pictures large
 
 clean:
 	rm -rf bench/.venv-peers bench/.venv-neighbours bench/.venv-lightly .venv .tools .infomax runs

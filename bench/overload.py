@@ -5,8 +5,7 @@ Then ten times their rate is offered in an open loop (`bench.open_loop`). The fi
 accepted requests, the share of refused ones, the server's memory, and the accuracy of `Retry-After`:
 
 - its length: a refusal states when the held images will be answered. The stated time is compared with the
-time
-  until the last request that the service held at that moment was answered;
+  time until the last request that the service held at that moment was answered;
 - its promise: the clients that were refused last send again at the stated time, when the overload is over.
 """
 
@@ -17,6 +16,7 @@ import sys
 import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
+from enum import StrEnum
 from pathlib import Path
 from time import perf_counter
 from typing import Annotated, Any
@@ -32,10 +32,25 @@ from tests.pictures import photo
 
 _SAMPLE_SECONDS = 0.2
 _BOUNDARY = "b7Q2"
-_FILES = 64
 _FIRST_CLIENTS = 8
 _RETRIES = 64
 _TIMEOUT_SECONDS = 60.0
+
+
+class Pictures(StrEnum):
+    """Images to send, all different: of 32 x 32 pixels, of 0.3 megapixels, or of 24."""
+
+    SMALL = "small"
+    PHOTOGRAPHS = "photographs"
+    LARGE = "large"
+
+
+# Width, height, different files, and images in each request.
+_PICTURES = {
+    Pictures.SMALL: (32, 32, 64, 16),
+    Pictures.PHOTOGRAPHS: (640, 480, 64, 1),
+    Pictures.LARGE: (6000, 4000, 4, 1),
+}
 
 
 @dataclass(frozen=True)
@@ -43,6 +58,7 @@ class Plan:
     """Plan of the load.
 
     Attributes:
+        pictures: what is sent.
         images: images in each request.
         connections: most requests in flight in the overload.
         seconds: duration of full load, and of the overload.
@@ -50,6 +66,7 @@ class Plan:
         seed: seed of the arrival times.
     """
 
+    pictures: Pictures
     images: int
     connections: int
     seconds: float
@@ -60,7 +77,10 @@ class Plan:
 def main(
     models: Annotated[Path, typer.Option(help="Folder of models.")] = Path("models"),
     model: Annotated[str, typer.Option(help="name or name/version.")] = "cifar10",
-    images: Annotated[int, typer.Option(min=1, help="Images in each request.")] = 16,
+    pictures: Annotated[Pictures, typer.Option(help="Size of the images.")] = Pictures.SMALL,
+    images: Annotated[
+        int | None, typer.Option(min=1, help="Images in each request; default 16 small ones, or 1.")
+    ] = None,
     connections: Annotated[int, typer.Option(min=1, help="Most connections of the overload.")] = 4096,
     seconds: Annotated[float, typer.Option(min=1, help="Duration of full load, and of the overload.")] = 10.0,
     times: Annotated[float, typer.Option(min=1, help="The overload, in multiples of full load.")] = 10.0,
@@ -68,7 +88,7 @@ def main(
     out: Annotated[Path | None, typer.Option(help="JSON file to write to; default standard output.")] = None,
 ) -> None:
     """Measure, and write the figures."""
-    plan = Plan(images, connections, seconds, times, seed)
+    plan = Plan(pictures, images or _PICTURES[pictures][3], connections, seconds, times, seed)
     settings = {"model": model, "log_level": "warning"}
     with (
         tempfile.TemporaryDirectory(prefix="infomax-overload-") as folder,
@@ -86,7 +106,7 @@ def main(
 async def measure(server: Server, plan: Plan) -> dict[str, Any]:
     """Measure; return latencies in milliseconds, rates in images per second, memory in MiB."""
     port = int(server.url.rsplit(":", 1)[1])
-    requests = [_request(files) for files in _batches(plan.images)]
+    requests = [_request(files) for files in _batches(plan)]
     clients, full = await _full_load(port, requests, plan)
     rate = len(full) / (max(one.done for one in full) - full[0].due)
     moments = _moments(rate * plan.times, plan.seconds, plan.seed)
@@ -96,6 +116,7 @@ async def measure(server: Server, plan: Plan) -> dict[str, Any]:
     others = len(overload.sent) - len(accepted) - len(refused)
     retried = await _retry(port, requests, plan, rate)
     return {
+        "pictures": plan.pictures.value,
         "images_per_request": plan.images,
         "full_load": {
             "clients": clients,
@@ -201,9 +222,10 @@ def _moments(rate: float, seconds: float, seed: int) -> list[float]:
     return moments
 
 
-def _batches(images: int) -> list[list[bytes]]:
-    files = [photo(seed) for seed in range(_FILES)]
-    return [[files[(start + place) % _FILES] for place in range(images)] for start in range(_FILES)]
+def _batches(plan: Plan) -> list[list[bytes]]:
+    width, height, count, _ = _PICTURES[plan.pictures]
+    files = [photo(seed, width, height) for seed in range(count)]
+    return [[files[(start + place) % count] for place in range(plan.images)] for start in range(count)]
 
 
 def _request(files: Sequence[bytes]) -> bytes:

@@ -42,8 +42,21 @@ def examine(settings: Settings, entry: str, model: str | None = None) -> Version
     return in_child(_find, settings, entry, model)
 
 
+def examine_served(settings: Settings) -> tuple[Version, ...]:
+    """Examine the models of the settings, all in one child process.
+
+    Raises:
+        ArtefactError, SettingsError: as `examine`, of the first that fails.
+    """
+    return in_child(_find_served, settings)
+
+
+def _find_served(settings: Settings) -> tuple[Version, ...]:
+    return tuple(_find(settings, entry, None) for entry in settings.served_models)
+
+
 def _find(settings: Settings, entry: str, model: str | None) -> Version:
-    # In the child alone.
+    # Imported in the child alone.
     from service.models.opening import find_version
 
     return find_version(settings, entry, model)

@@ -16,7 +16,7 @@ from service.index.embedded import EmbeddedPostgres
 from service.index.schema import migrate
 from service.logs import configure_logs
 from service.models.repository import Repository
-from service.models.version import examine
+from service.models.version import examine_served
 from service.processes.listening import listen, url_at
 from service.processes.metrics_server import MetricsServer
 from service.processes.supervisor import Supervisor
@@ -81,7 +81,7 @@ def serve(settings: Settings, on_ready: Callable[[Serving], None]) -> None:
 
 
 def _prepare(settings: Settings, stack: ExitStack, on_ready: Callable[[Serving], None]) -> Supervisor:
-    versions = tuple(examine(settings, entry) for entry in settings.served_models)
+    versions = examine_served(settings)
     if guard := keys_and_usage(settings):
         # Each worker opens its own. Here they are only checked, before anything is started.
         guard[1].close()

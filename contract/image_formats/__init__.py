@@ -3,9 +3,8 @@
 Each decoder is given the file without unused metadata. Damage in metadata then costs no image.
 """
 
-import re
-
 from contract.errors import ImageError
+from contract.file_names import REMEDY, is_file_name
 from contract.image_formats.avif import AvifFile
 from contract.image_formats.bmp import BmpFile
 from contract.image_formats.encoded_file import EncodedFile
@@ -31,10 +30,6 @@ ALLOWED_FORMATS = tuple(one.format for one in FORMATS)
 _SHOWN_BYTES = 8
 _SHOWN_TEXT = 24
 _TEXT = frozenset(b"\t\n\r") | frozenset(range(0x20, 0x7F))
-_LONGEST_NAME = 255
-_FILE_NAME = re.compile(
-    rb"[^\x00-\x1f]+\.(?:jpe?g|png|webp|bmp|gif|tiff?|avif|hei[cf])[\r\n]*", re.IGNORECASE
-)
 
 
 def media_type(data: bytes) -> str:
@@ -72,8 +67,8 @@ def _start(data: bytes) -> str:
 
 
 def _remedy(data: bytes) -> str:
-    if len(data) <= _LONGEST_NAME and _FILE_NAME.fullmatch(data):
-        return "They are the name of a file: with curl, write @ before it."
+    if is_file_name(data):
+        return f"They are the name of a file: {REMEDY}."
     return f"Accepted are {', '.join(ALLOWED_FORMATS)}."
 
 

@@ -1,8 +1,11 @@
 """A request's whole body, read no further than its limit."""
 
+from collections.abc import AsyncIterator
+
 from fastapi import Request
 from starlette.requests import ClientDisconnect
 
+from contract.file_names import REMEDY, is_file_name
 from service.errors import ServiceError
 from service.inputs.content_encoding import body_pieces
 
@@ -33,6 +36,31 @@ async def read_body(request: Request, limit: int) -> bytes:
     except ClientDisconnect:
         raise client_gone() from None
     return b"".join(chunks)
+
+
+async def refuse_file_name(pieces: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    """Pass on the pieces of a stream, unless all of it is the name of a file.
+
+    Raises:
+        ServiceError: while reading, 422 `damaged_stream`.
+    """
+    held, begun = b"", False
+    async for piece in pieces:
+        if not begun and is_file_name(piece):
+            held = piece
+        else:
+            if held:
+                yield held
+                held = b""
+            yield piece
+        begun = True
+    if held:
+        name = held.decode(errors="replace").strip()
+        raise ServiceError(
+            422,
+            "damaged_stream",
+            f"The body is the name of a file, {name!a}, and not its content; {REMEDY}.",
+        )
 
 
 def client_gone() -> ServiceError:

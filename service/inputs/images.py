@@ -11,6 +11,7 @@ from typing import Any, Generic, TypeVar
 
 from fastapi import Request
 
+from contract.file_names import REMEDY, is_file_name
 from service.errors import ServiceError
 from service.inputs.base64_image import decode_text, kind_of
 from service.inputs.body import media_type, read_body
@@ -104,6 +105,8 @@ def json_object(body: bytes) -> dict[str, Any]:
     try:
         members = read_json(body)
     except ValueError as error:
+        if is_file_name(body):
+            raise _invalid_json(f"it is the name of a file; {REMEDY}") from error
         raise _invalid_json(f"it cannot be parsed ({error})") from error
     if not isinstance(members, dict):
         raise _invalid_json(f"it is {kind_of(members)} and not an object")

@@ -5,7 +5,7 @@ from typing import Any, TypeVar
 from fastapi import Request
 
 from service.http.request_context import context_of
-from service.inputs.body import media_type
+from service.inputs.body import media_type, refuse_file_name
 from service.inputs.content_encoding import body_pieces
 from service.inputs.formats import ADVERTISED, reader_for
 from service.inputs.stream import StreamLimits
@@ -42,7 +42,7 @@ def stream_response(
     reader = reader_for(media_type(request))
     body = DuplexBody(request.receive)
     context_of(request).client_sends = body.is_coming
-    pieces = body_pieces(request, body.pieces())
+    pieces = refuse_file_name(body_pieces(request, body.pieces()))
     groups = reader(pieces, request.headers.get("content-type", ""), StreamLimits.of(settings))
     stream = Stream(groups, handler, Window.of(settings))
     return StreamResponse(stream, body, form, route, UnreadLimits.of(settings))

@@ -3,6 +3,7 @@
 import asyncio
 import base64
 import random
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ import pyarrow as pa
 import pytest
 
 from service.inference.results import Embedded, Want
+from service.inputs.body import refuse_file_name
 from tests.pictures import photo, plain
 from tests.service.client import client
 from tests.service.faults import POISON, FragileModel, running
@@ -260,6 +262,31 @@ def test_a_stream_that_cannot_be_answered_is_refused(
         assert says in response.json()["detail"]
 
     asyncio.run(scenario())
+
+
+@pytest.mark.parametrize("route", ["/v1/batch", "/v1/items"])
+def test_the_name_of_a_file_is_no_stream(route: str, tiny_models: Path, index_url: str) -> None:
+    async def scenario() -> None:
+        async with client(tiny_models, index_url) as http:
+            for kind, name in (("x-tar", b"photos.tar"), ("zip", b"a b.ZIP\n"), ("x-ndjson", b"i.ndjson")):
+                headers = {"content-type": f"application/{kind}"}
+                response = await http.post(route, content=name, headers=headers)
+                assert (response.status_code, response.json()["code"]) == (422, "damaged_stream")
+                assert "with curl, write @ before it" in response.json()["detail"]
+
+    asyncio.run(scenario())
+
+
+def test_a_stream_may_begin_with_what_could_be_a_name() -> None:
+    async def scenario(pieces: list[bytes]) -> list[bytes]:
+        async def body() -> AsyncIterator[bytes]:
+            for piece in pieces:
+                yield piece
+
+        return [piece async for piece in refuse_file_name(body())]
+
+    for pieces in ([b"a.tar", b"\0"], [b"x", b"a.tar"], [b'{"id": "a.jpg'], []):
+        assert asyncio.run(scenario(pieces)) == pieces
 
 
 def test_a_vector_is_no_image_of_a_batch(tiny_models: Path, index_url: str) -> None:

@@ -184,6 +184,12 @@ REFUSALS: list[tuple[dict[str, Any], int, str, str]] = [
     ),
     ({"content": b"x", "headers": {"content-type": "text/csv"}}, 415, "unsupported_media_type", "csv"),
     ({"content": b"{", "headers": {"content-type": "application/json"}}, 400, "invalid_json", "parsed"),
+    (
+        {"content": b"request.json", "headers": {"content-type": "application/json"}},
+        400,
+        "invalid_json",
+        "write @ before it",
+    ),
     ({"json": [1]}, 400, "invalid_json", "object"),
     ({"json": {}}, 422, "no_image", "member input"),
     ({"json": {"input": []}}, 422, "no_image", "the list input is empty"),

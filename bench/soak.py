@@ -13,7 +13,9 @@ import sys
 import tempfile
 from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from time import perf_counter
 from typing import Annotated, Any
@@ -123,6 +125,10 @@ def _code(data: bytes, rule: Preprocessing) -> str:
     return ""
 
 
+class _LostAnswerError(Exception):
+    """A connection failed before its answer was there; the surprise is noted."""
+
+
 class Soak:
     """Clients that send random requests, one after the other."""
 
@@ -137,11 +143,15 @@ class Soak:
     async def run(self, more: Callable[[], bool]) -> Found:
         """Send requests while `more` returns true; it is called before each."""
         limits = httpx.Limits(max_connections=None, max_keepalive_connections=4 * _CALLERS)
-        async with httpx.AsyncClient(base_url=self._url, timeout=120, limits=limits) as client:
-            self._client = client
-            async with asyncio.TaskGroup() as tasks:
-                for _ in range(_CALLERS):
-                    tasks.create_task(self._call(more))
+        # A request that is broken off closes its connection, which no other request shares.
+        single = httpx.Limits(max_connections=None, max_keepalive_connections=0)
+        async with (
+            httpx.AsyncClient(base_url=self._url, timeout=120, limits=limits) as self._client,
+            httpx.AsyncClient(base_url=self._url, timeout=120, limits=single) as self._leaver,
+            asyncio.TaskGroup() as tasks,
+        ):
+            for _ in range(_CALLERS):
+                tasks.create_task(self._call(more))
         return self.found
 
     async def _call(self, more: Callable[[], bool]) -> None:
@@ -159,10 +169,16 @@ class Soak:
             self._talk_nonsense,
         ]
         while more():
-            await self._rng.choice(deeds)()
+            with suppress(_LostAnswerError):
+                await self._rng.choice(deeds)()
 
     async def _send(self, method: str, route: str, path: str = "", **request: Any) -> httpx.Response:
-        answer = await self._client.request(method, path or route, **request)
+        try:
+            answer = await self._client.request(method, path or route, **request)
+        except httpx.TransportError as error:
+            cause = error.__cause__ and error.__cause__.__cause__
+            self.found.surprises.append(f"{datetime.now(UTC):%X} {method} {route}: {error!r}, from {cause!r}")
+            raise _LostAnswerError from error
         self.found.requests[f"{method} {route}", answer.status_code] += 1
         return answer
 
@@ -289,12 +305,13 @@ class Soak:
             self._same("hurry", answer.json()["code"], allowed[answer.status_code])
 
     async def _leave(self) -> None:
-        try:
+        route, picture = "/v1/mi-maps", self._rng.choice(self._good)
+        status = 0
+        with suppress(TimeoutError):
             async with asyncio.timeout(self._rng.uniform(0, 0.05)):
-                picture = self._rng.choice(self._good)
-                await self._send("POST", "/v1/mi-maps", content=picture.data, headers=_image("*/*"))
-        except TimeoutError:
-            self.found.requests["POST /v1/mi-maps", 0] += 1
+                answer = await self._leaver.post(route, content=picture.data, headers=_image("*/*"))
+                status = answer.status_code
+        self.found.requests[f"POST {route}", status] += 1
 
     async def _talk_nonsense(self) -> None:
         body = self._rng.randbytes(self._rng.randint(0, 500))
@@ -356,10 +373,16 @@ def main(
         serving(models.absolute(), Path(folder), model=model, **SETTINGS) as server,
     ):
         soak = Soak(server.url, card.name, pictures(rule, seed), seed)
+        workers = server.workers()
         end = perf_counter() + seconds
         with Memory(server, every=1.0) as memory:
             found = asyncio.run(soak.run(lambda: perf_counter() < end))
-        settle(server, found)
+        if server.workers() != workers:
+            found.surprises.append("a worker was replaced")
+        if found.surprises:
+            sys.stderr.write(server.log)
+        else:
+            settle(server, found)
     growth = memory.growth(seconds * _WARM_UP_SHARE)
     report = {
         "seconds": seconds,

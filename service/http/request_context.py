@@ -1,5 +1,6 @@
 """State of one request, from its arrival until it is recorded."""
 
+import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -26,6 +27,8 @@ class RequestContext:
         served: the model version that answers; None before it is known.
         client_sends: whether more of a stream's body is to come, while its answers are kept for a client that
             does not read them yet; None where the route keeps none.
+        disconnected: whether the client has closed the connection.
+        waiting: task that is cancelled when it does; None where none is.
     """
 
     request_id: str
@@ -34,6 +37,14 @@ class RequestContext:
     deadline: Deadline | None = None
     served: ModelInstance | None = None
     client_sends: Callable[[], bool] | None = None
+    disconnected: bool = False
+    waiting: "asyncio.Task[object] | None" = None
+
+    def disconnect(self) -> None:
+        """Note that the client has closed the connection, and cancel what waits for its answer."""
+        self.disconnected = True
+        if self.waiting is not None:
+            self.waiting.cancel()
 
     def use(self, served: ModelInstance) -> None:
         """Keep a model version until `release`, even where another takes its place meanwhile."""

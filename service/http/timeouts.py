@@ -10,6 +10,8 @@ from contextlib import suppress
 from struct import pack
 from typing import Any
 
+from starlette.types import Scope
+
 from service.errors import ServiceError
 from service.http.body_timeout import too_slow
 from service.http.request_context import find_context
@@ -79,6 +81,10 @@ class TimedProtocol(SizeLimitedConnection):
 
     def idle_ends(self) -> None:
         self._expect_taking()
+
+    def client_left(self, scope: Scope) -> None:
+        if (context := find_context(scope)) is not None:
+            context.disconnect()
 
     def pause_writing(self) -> None:
         super().pause_writing()

@@ -41,6 +41,9 @@ class Connection(HttpToolsProtocol):
     def idle_ends(self) -> None:
         """Go on after the connection was closed for being idle."""
 
+    def client_left(self, scope: Scope) -> None:
+        """Go on after the client of an unanswered request, whose scope this is, was found to be gone."""
+
     # What subclasses ask and tell.
 
     @property
@@ -78,6 +81,7 @@ class Connection(HttpToolsProtocol):
             if cycle is not None and not cycle.response_complete:
                 cycle.disconnected = True
                 cycle.message_event.set()
+                self.client_left(cast("Scope", cycle.scope))
 
     def write(self, answer: Response) -> None:
         """Write an answer that is not the application's."""

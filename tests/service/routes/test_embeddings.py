@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from prometheus_client import REGISTRY
 
 from contract.artefact import open_artefact
+from service.http.request_context import find_context
 from tests.pictures import encoded, landscape, photo
 from tests.service.client import check_refusal, client, openai_client
 from tests.service.faults import FragileModel
@@ -330,30 +331,28 @@ def test_a_client_who_leaves_takes_his_images_with_him(tiny_models: Path, index_
             app = transport.app
             model.gate.clear()
             model.entered.clear()
-            gone = asyncio.Event()
             sent: list[MutableMapping[str, Any]] = []
-            messages = iter([{"type": "http.request", "body": photo(), "more_body": False}])
 
             async def receive() -> dict[str, Any]:
-                for message in messages:
-                    return message
-                await gone.wait()
-                return {"type": "http.disconnect"}
+                return {"type": "http.request", "body": photo(), "more_body": False}
 
             async def send(message: MutableMapping[str, Any]) -> None:
                 sent.append(message)
 
-            scope = {
+            scope: dict[str, Any] = {
                 "type": "http",
                 "method": "POST",
                 "path": ROUTE,
                 "headers": [(b"content-type", b"image/jpeg")],
                 "query_string": b"",
+                "state": {},
             }
             before = cancelled()
             request = asyncio.ensure_future(app(scope, receive, send))
             await asyncio.to_thread(model.entered.wait, 30)
-            gone.set()
+            context = find_context(scope)
+            assert context is not None
+            context.disconnect()
             await request
             assert cancelled() == before + 1
             assert sent[0]["status"] == 499

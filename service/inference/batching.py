@@ -18,6 +18,7 @@ from contract.occlusion import covered
 from service.inference.batch_sizes import EFFICIENT_BATCH, batch_size, bucket_for, bucket_sizes, largest_batch
 from service.inference.calls import Call, Deliver, Delivery, Item
 from service.inference.drift import DriftMetrics
+from service.inference.histograms import observe_all
 from service.inference.model import Criticised, Encoded, Model
 from service.inference.priority_queue import PriorityQueue
 from service.inference.results import Embedded, Failed, Outcome, Want
@@ -138,8 +139,7 @@ class Batcher:
             waits[item.call] = max(waits.get(item.call, 0.0), item.taken_at - item.queued_at)
         BATCH_WAIT.observe(max(waits.values()))
         # Once a call and not for each image: those of a stream wait together, and an observation takes time.
-        for wait in waits.values():
-            QUEUE_WAIT.observe(wait)
+        observe_all(QUEUE_WAIT, waits.values())
 
     def _give_back(self, fatal: list[Item], rest: list[list[Item]]) -> None:
         """Return a dying thread's images to the queue, but none that killed a thread alone."""

@@ -13,6 +13,7 @@ from contract.images import decode
 from contract.preprocessing import Preprocessing
 from service.inference.calls import Deliver, Delivery, Item
 from service.inference.decode_cost import DecodeCosts
+from service.inference.histograms import observe_all
 from service.inference.priority_queue import PriorityQueue
 from service.inference.results import Failed, ImageInfo, Priority
 from service.inference.threads import ThreadPool
@@ -120,6 +121,8 @@ class Decoder:
                 failed = decode_item(item, self._rule, self._limits)
                 outcomes.append(failed)
                 item.queued_at = perf_counter()
+                if failed is None:
+                    _decode_seconds(item.info.format).observe(item.queued_at - begun)
                 item.decode_seconds = item.queued_at - item.call.started
                 # Windows take longer, and say nothing about images that are decoded without some.
                 if not item.displacements:
@@ -142,7 +145,17 @@ class SmallDecoder:
 
     def decode(self, items: Iterable[Item]) -> list[Item]:
         """Decode what is not decoded yet, and return the images that have pixels; the others have failed."""
-        return [item for item in items if len(item.pixels) or self._decode(item)]
+        ready: list[Item] = []
+        seconds: dict[str, list[float]] = {}
+        for item in items:
+            if len(item.pixels):
+                ready.append(item)
+            elif self._decode(item):
+                ready.append(item)
+                seconds.setdefault(item.info.format, []).append(item.decode_seconds)
+        for image_format, durations in seconds.items():
+            observe_all(_decode_seconds(image_format), durations)
+        return ready
 
     def _decode(self, item: Item) -> bool:
         started = perf_counter()
@@ -155,7 +168,6 @@ class SmallDecoder:
 
 def decode_item(item: Item, rule: Preprocessing, limits: ImageLimits) -> Failed | None:
     """Replace an image's bytes by its pixels, or return why that fails."""
-    started = perf_counter()
     failed = None
     try:
         decoded = decode(item.data, rule, limits, item.displacements)
@@ -173,5 +185,4 @@ def decode_item(item: Item, rule: Preprocessing, limits: ImageLimits) -> Failed 
     item.windows = decoded.windows
     item.pixels = decoded.pixels
     item.info = ImageInfo(decoded.format, decoded.original_width, decoded.original_height)
-    _decode_seconds(decoded.format).observe(perf_counter() - started)
     return None

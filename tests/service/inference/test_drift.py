@@ -13,7 +13,7 @@ from prometheus_client import REGISTRY, CollectorRegistry, Histogram
 from contract.artefact import open_artefact
 from contract.images import decode
 from service.inference.device_choice import DeviceChoice
-from service.inference.drift import observe_all
+from service.inference.histograms import observe_all
 from service.inference.model import Model
 from service.inference.results import Want
 from tests.pictures import photo

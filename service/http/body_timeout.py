@@ -2,12 +2,18 @@
 
 import asyncio
 
-from starlette.types import Message, Receive
+from starlette.types import Message, Receive, Scope
 
 from service.errors import ServiceError
 
 # What counts as going on. Less, and a byte now and then would hold a request for days.
 _STEP_BYTES = 1024
+_ARRIVED = "body_arrived"
+
+
+def note_arrival(scope: Scope) -> None:
+    """Note that a request's whole body has come, so that none of it is waited for."""
+    scope["state"][_ARRIVED] = True
 
 
 class TimedBody:
@@ -17,8 +23,9 @@ class TimedBody:
     already, or to find room for more, is not the client's fault.
     """
 
-    def __init__(self, receive: Receive, seconds: float) -> None:
+    def __init__(self, scope: Scope, receive: Receive, seconds: float) -> None:
         """`seconds` is how long the client may take for the next KiB, or for the rest."""
+        self._state = scope.setdefault("state", {})
         self._receive = receive
         self._seconds = seconds
         self._waited = 0.0
@@ -31,7 +38,7 @@ class TimedBody:
         Raises:
             ServiceError: 408 `client_too_slow`.
         """
-        if self._complete:
+        if self._complete or _ARRIVED in self._state:
             return await self._receive()
         clock = asyncio.get_running_loop().time
         asked = clock()

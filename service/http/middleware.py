@@ -95,7 +95,7 @@ class RequestMiddleware:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        body = TimedBody(receive, self._client_seconds)
+        body = TimedBody(scope, receive, self._client_seconds)
         app = _below(self._root_path, scope, self._app) if self._root_path else self._app
         exchange = _Exchange(scope, body, send, self._in_flight, self._models, self._origins)
         if scope["path"] in OBSERVED:

@@ -13,7 +13,7 @@ from typing import Any
 from starlette.types import Scope
 
 from service.errors import ServiceError
-from service.http.body_timeout import too_slow
+from service.http.body_timeout import note_arrival, too_slow
 from service.http.request_context import find_context
 from service.http.size_limits import SizeLimitedConnection
 
@@ -69,6 +69,7 @@ class TimedProtocol(SizeLimitedConnection):
 
     def on_message_complete(self) -> None:
         super().on_message_complete()
+        note_arrival(self.read_scope)
         self._leftover_since = None
         self._head_expected = True
 

@@ -52,6 +52,11 @@ class Connection(HttpToolsProtocol):
         return self.url, self.headers
 
     @property
+    def read_scope(self) -> Scope:
+        """ASGI scope of the request that is being read, or was read last."""
+        return cast("Scope", self.scope)
+
+    @property
     def requests_ahead(self) -> int:
         """Number of whole requests that wait for the answers to earlier ones."""
         return len(self.pipeline)

@@ -1,6 +1,6 @@
 """Cost of maps that need further runs of the model: what admission counts, and how many fit."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from service.errors import ServiceError
 from service.inference.admission import BULK_SHARE
@@ -23,8 +23,8 @@ class MapCost:
 
     def needed(self, images: Resources) -> Resources:
         """Add the further runs to the resources of their images."""
-        return replace(
-            images, items=images.items * self.images, bytes=images.bytes + images.items * self.bytes
+        return images._replace(
+            items=images.items * self.images, bytes=images.bytes + images.items * self.bytes
         )
 
     def check(self, images: int, limit: Resources) -> None:

@@ -1,13 +1,12 @@
 """Resources of a call: what it takes of the room and of the time of the service."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from service.inference.decode_cost import DecodeCost, SizeClass
 
 
-@dataclass(frozen=True, slots=True)
-class Resources:
+class Resources(NamedTuple):
     """Images of a call.
 
     Attributes:
@@ -24,7 +23,7 @@ class Resources:
     decode_microseconds: int = 0
     large_microseconds: int = 0
 
-    def __add__(self, other: "Resources") -> "Resources":
+    def __add__(self, other: "Resources") -> "Resources":  # type: ignore[override]
         return Resources(
             self.items + other.items,
             self.bytes + other.bytes,

@@ -5,7 +5,8 @@ In a query or a form everything is text. An unknown name is refused, since it is
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Annotated, Any, TypeVar, get_args
+from functools import cache
+from typing import Annotated, Any, TypeVar, cast, get_args
 
 from fastapi import Request
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, WithJsonSchema
@@ -71,6 +72,8 @@ def parse(kind: type[P], members: Mapping[str, object], images: Sequence[str] = 
     texts = {name: value for name, value in members.items() if isinstance(value, Text)}
     typed = {name: value for name, value in members.items() if name not in texts}
     try:
+        if not members and kind.model_config.get("frozen"):
+            return cast("P", _defaults(kind))
         parsed = kind.model_validate(typed, strict=True)
         if not texts:
             return parsed
@@ -78,6 +81,12 @@ def parse(kind: type[P], members: Mapping[str, object], images: Sequence[str] = 
     except ValidationError as error:
         raise _refusal(kind, error.errors(include_url=False)[0], images) from None
     return parsed.model_copy(update={name: getattr(more, name) for name in more.model_fields_set})
+
+
+@cache
+def _defaults(kind: type[BaseModel]) -> BaseModel:
+    """Return the parameters of a request that names none; most name none."""
+    return kind.model_validate({}, strict=True)
 
 
 def _refusal(kind: type[BaseModel], first: ErrorDetails, images: Sequence[str]) -> ServiceError:

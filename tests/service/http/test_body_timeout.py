@@ -5,12 +5,13 @@ import base64
 import selectors
 import socket
 from pathlib import Path
+from typing import Any
 
 import orjson
 import pytest
 
 from service.errors import ServiceError
-from service.http.body_timeout import TimedBody
+from service.http.body_timeout import TimedBody, note_arrival
 from tests.pictures import photo
 from tests.service.exchange import Exchange
 from tests.service.live import live
@@ -103,7 +104,7 @@ def run(body: Body, seconds: float, think: float = 0.0) -> int:
     """Receive a body with pauses of the service's own; the number of its bytes."""
 
     async def scenario() -> int:
-        impatient = TimedBody(body.receive, seconds)
+        impatient = TimedBody({}, body.receive, seconds)
         size, more = 0, True
         while more:
             message = await impatient.receive()
@@ -140,9 +141,22 @@ def test_behind_the_body_nobody_is_hurried() -> None:
     body = Body((0.0, b"x", False), (1000.0, b"y", False))
 
     async def scenario() -> None:
-        impatient = TimedBody(body.receive, 1)
+        impatient = TimedBody({}, body.receive, 1)
         assert (await impatient.receive())["body"] == b"x"
         assert (await impatient.receive())["body"] == b"y"
+
+    with asyncio.Runner(loop_factory=InstantLoop) as runner:
+        runner.run(scenario())
+
+
+def test_a_body_that_has_arrived_is_not_timed() -> None:
+    """A service that is busy for long reads it late."""
+    body = Body((1000.0, b"x", False))
+    scope: dict[str, Any] = {"state": {}}
+    note_arrival(scope)
+
+    async def scenario() -> None:
+        assert (await TimedBody(scope, body.receive, 1).receive())["body"] == b"x"
 
     with asyncio.Runner(loop_factory=InstantLoop) as runner:
         runner.run(scenario())

@@ -1,10 +1,12 @@
 """Report of what runs a model: provider, nodes, options and precision, as the loaded sessions state them."""
 
+import sys
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache, cached_property
-from importlib.metadata import distributions
+from importlib import metadata
+from pathlib import Path
 
 import onnxruntime as ort
 
@@ -106,17 +108,31 @@ def node_shares(*sessions: ort.InferenceSession) -> tuple[NodeShare, ...]:
     return tuple(NodeShare(provider, nodes) for provider, nodes in count.most_common())
 
 
-# What is installed stays while a process runs, and looking through it takes as long as loading a model.
+# What is installed stays while a process runs.
 @cache
 def runtimes() -> tuple[str, ...]:
     """List the installed distributions that put files into the package `onnxruntime`; one is right."""
     found = {
         f"{distribution.name} {distribution.version}"
-        for distribution in distributions()
-        if distribution.name == "onnxruntime" or distribution.name.startswith("onnxruntime-")
+        for distribution in map(metadata.distribution, _names_like("onnxruntime"))
         if any(file.parts[0] == "onnxruntime" for file in distribution.files or ())
     }
     return tuple(sorted(found))
+
+
+def _names_like(package: str) -> set[str]:
+    """Find the distributions called `package` or `package-…`, by the names of their folders alone.
+
+    Reading what hundreds of distributions say of themselves takes as long as loading a model.
+    """
+    folders = (
+        entry.stem
+        for place in dict.fromkeys(sys.path)
+        for entry in Path(place).glob(f"{package}*.*-info")
+        if entry.suffix in (".dist-info", ".egg-info")
+    )
+    names = {folder.partition("-")[0].replace("_", "-") for folder in folders}
+    return {name for name in names if name == package or name.startswith(f"{package}-")}
 
 
 def _active_options(session: ort.InferenceSession, options: GpuOptions) -> dict[str, object]:

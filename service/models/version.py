@@ -5,6 +5,7 @@ from pathlib import Path
 
 from service.inference.device_choice import DeviceChoice
 from service.settings import Settings
+from service.system import gc_tuning
 from service.system.child import in_child
 
 
@@ -56,7 +57,8 @@ def _find_served(settings: Settings) -> tuple[Version, ...]:
 
 
 def _find(settings: Settings, entry: str, model: str | None) -> Version:
-    # Imported in the child alone.
-    from service.models.opening import find_version
+    gc_tuning.postpone()
+    # In the child alone, which loads no more than it examines by.
+    from service.models.finding import find_version
 
     return find_version(settings, entry, model)

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from service.models.version import Version
 from service.settings import Settings
+from service.system import gc_tuning
 
 
 @dataclass(frozen=True)
@@ -29,6 +30,7 @@ class WorkerArguments:
 
 def start_worker(arguments: WorkerArguments, number: int, channel: socket.socket) -> None:
     """Run a worker; the main function of its process."""
+    gc_tuning.postpone()
     # In the worker alone: the application is half of the parent's memory otherwise.
     from service.processes.worker import run_worker
 

@@ -46,6 +46,24 @@ def test_the_report_names_the_one_runtime_that_is_installed(tiny_models: Path) -
     assert ort.__version__ in report.runtime
 
 
+def test_two_runtimes_are_found_among_their_namesakes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for folder, file in (
+        ("onnxruntime-9.1.0", "onnxruntime/__init__.py"),
+        ("onnxruntime_gpu-9.2.0", "onnxruntime/__init__.py"),
+        ("onnxruntime_extensions-9.3.0", "onnxruntime_extensions/__init__.py"),
+        ("onnxruntimes-9.4.0", "onnxruntime/__init__.py"),
+    ):
+        name, _, version = folder.partition("-")
+        described = tmp_path / f"{folder}.dist-info"
+        described.mkdir()
+        (described / "METADATA").write_text(f"Name: {name.replace('_', '-')}\nVersion: {version}\n")
+        (described / "RECORD").write_text(f"{file},,\n")
+    monkeypatch.setattr("sys.path", [str(tmp_path)])
+    assert runtimes.__wrapped__() == ("onnxruntime 9.1.0", "onnxruntime-gpu 9.2.0")
+
+
 @needs_no_gpu
 def test_auto_takes_the_processor_and_reports_why(tiny_models: Path) -> None:
     report = open_model(settings(tiny_models, device="auto")).report

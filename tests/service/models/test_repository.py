@@ -8,6 +8,7 @@ from threading import Event, Thread, current_thread
 
 import pytest
 
+from service.models.finding import find_version
 from service.models.messages import (
     Activate,
     Activated,
@@ -20,7 +21,7 @@ from service.models.messages import (
     VersionStatus,
     read_parent_message,
 )
-from service.models.opening import find_version, open_version
+from service.models.opening import open_version
 from service.models.repository import Repository
 from service.models.rollout import RolloutWorker
 from service.models.version import Version

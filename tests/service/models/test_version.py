@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from contract.errors import ArtefactError
-from service.models.opening import find_version
+from service.models.finding import find_version
 from service.models.version import examine, examine_served
 from tests.service.faults import settings
 

@@ -22,6 +22,7 @@ def collector() -> Iterator[None]:
     thresholds = gc.get_threshold()
     yield
     gc.unfreeze()
+    gc.enable()
     gc.set_threshold(*thresholds)
 
 
@@ -41,3 +42,10 @@ def test_an_object_that_became_unreachable_is_freed_by_the_next_settling() -> No
     assert ended() is not None
     gc_tuning.settle()
     assert ended() is None
+
+
+def test_nothing_is_collected_before_a_start_has_settled() -> None:
+    gc_tuning.postpone()
+    assert not gc.isenabled()
+    gc_tuning.settle()
+    assert gc.isenabled()

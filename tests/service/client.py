@@ -42,6 +42,6 @@ def openai_client(http: httpx.AsyncClient, key: str = "unused") -> openai.AsyncO
     return openai.AsyncOpenAI(
         base_url="http://infomax/v1",
         api_key=key,
-        http_client=http,  # type: ignore[arg-type]
+        http_client=http,
         max_retries=0,
     )

@@ -59,11 +59,13 @@ BATCH_WAIT = Histogram(
 )
 INFERENCE_SECONDS = Histogram(
     "infomax_inference_seconds",
-    "Time of one batch in encoder and critic, by padded size.",
+    "Time of one batch in encoder and critic, by its size rounded up to a power of two.",
     ["provider", "bucket"],
     buckets=_SHORT_SECONDS,
 )
-PADDING_ITEMS = Counter("infomax_padding_items", "Empty places in batches, computed without use.")
+PADDING_ITEMS = Counter(
+    "infomax_padding_items", "Empty places in batches on a GPU, computed without use; a CPU has none."
+)
 THREAD_DEATHS = Counter("infomax_thread_deaths", "Worker threads that died and were replaced.", ["crew"])
 
 TRAINING_DISTANCE = Histogram(

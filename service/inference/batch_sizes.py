@@ -1,4 +1,4 @@
-"""Sizes of batches: the largest one that pays, those that are padded to, and how many images to take."""
+"""Sizes of batches: the largest one that pays, and those that are warmed up and, on a GPU, padded to."""
 
 from collections.abc import Sequence
 
@@ -25,9 +25,10 @@ def largest_batch(most: int, encoder_macs: int, *, on_gpu: bool) -> int:
 
 
 def bucket_sizes(largest: int) -> tuple[int, ...]:
-    """List the sizes that batches are padded to: powers of two up to `largest`, and `largest`.
+    """List the sizes that are warmed up: powers of two up to `largest`, and `largest`.
 
-    ONNX Runtime plans memory and GPU kernels for each size, so they are few, and all of them are warmed up.
+    A GPU chooses kernels for each size and records graphs of it, so batches are padded to these few. An empty
+    place costs it nothing. On a CPU it costs as much as an image, and any size runs as fast.
     """
     powers = [2**power for power in range(largest.bit_length()) if 2**power < largest]
     return (*powers, largest)
@@ -36,13 +37,3 @@ def bucket_sizes(largest: int) -> tuple[int, ...]:
 def bucket_for(images: int, buckets: Sequence[int]) -> int:
     """Find the smallest bucket that holds so many images."""
     return next(bucket for bucket in buckets if bucket >= images)
-
-
-def batch_size(waiting: int, buckets: Sequence[int], most_padding: float) -> int:
-    """Choose how many waiting images to take, so that at most `most_padding` of the padded batch is empty."""
-    if waiting >= buckets[-1]:
-        return buckets[-1]
-    bucket = bucket_for(waiting, buckets)
-    if (bucket - waiting) / bucket <= most_padding:
-        return waiting
-    return max(smaller for smaller in buckets if smaller <= waiting)

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from contract.occlusion import covered
-from service.inference.batch_sizes import EFFICIENT_BATCH, batch_size, bucket_for, bucket_sizes, largest_batch
+from service.inference.batch_sizes import EFFICIENT_BATCH, bucket_for, bucket_sizes, largest_batch
 from service.inference.calls import Call, Deliver, Delivery, Item
 from service.inference.drift import DriftMetrics
 from service.inference.histograms import observe_all
@@ -29,9 +29,6 @@ logger = logging.getLogger(__name__)
 
 _FAILED = Failed("inference_failed", "The model failed on this image. The server's log says why.")
 _NOT_FINITE = Failed("inference_failed", "The model's answer to this image is not finite.")
-# On a CPU an empty place costs as much as an image; on a GPU it costs nothing.
-_CPU_PADDING = 0.25
-_GPU_PADDING = 1.0
 _MOST_DEATHS = 2
 _NO_EMBEDDING = np.empty(0, np.float32)
 # Some images take seconds to decode. The decoded ones do not wait for them.
@@ -43,7 +40,7 @@ class Batcher:
 
     Attributes:
         threads: the threads.
-        buckets: sizes that batches are padded to.
+        buckets: sizes that are warmed up, and that batches are padded to on a GPU.
     """
 
     def __init__(
@@ -75,7 +72,6 @@ class Batcher:
         self._decode = decode
         self._coming = coming
         self._model = model
-        self._most_padding = _GPU_PADDING if model.report.on_gpu else _CPU_PADDING
         self._deliver = deliver
 
     def _run(self, on_ready: Callable[[], None]) -> None:
@@ -92,7 +88,7 @@ class Batcher:
         return waiting < enough <= waiting + self._coming() and seconds < _LONGEST_HOLD_SECONDS
 
     def _choose(self, waiting: int) -> int:
-        return batch_size(waiting, self.buckets, self._most_padding)
+        return min(waiting, self.buckets[-1])
 
     def _run_all(self, items: list[Item], buffers: "_Buffers") -> None:
         now = perf_counter()
@@ -133,7 +129,8 @@ class Batcher:
         bucket = bucket_for(len(group), self.buckets)
         INFERENCE_SECONDS.labels(self._model.report.active, bucket).observe(seconds)
         BATCH_SIZE.observe(len(group))
-        PADDING_ITEMS.inc(bucket - len(group))
+        if self._model.report.on_gpu:
+            PADDING_ITEMS.inc(bucket - len(group))
         waits: dict[Call, float] = {}
         for item in group:
             waits[item.call] = max(waits.get(item.call, 0.0), item.taken_at - item.queued_at)
@@ -152,7 +149,7 @@ class Batcher:
 
 
 class _Buffers:
-    """Input arrays of one thread, made once for the largest bucket; smaller buckets are their first rows."""
+    """Input arrays of one thread, made once for the largest batch; smaller batches are their first rows."""
 
     def __init__(self, model: Model, buckets: Sequence[int]) -> None:
         rule, grid, shapes = model.card.preprocessing, model.card.patch_grid, model.card.shapes
@@ -177,7 +174,7 @@ class _Buffers:
 
     def _run_images(self, group: list[Item]) -> list[Outcome]:
         """Run the encoder for all images, and the critic for those that want it."""
-        images = self._images[: bucket_for(len(group), self._buckets)]
+        images = self._images[: self._rows(len(group))]
         for place, item in enumerate(group):
             images[place] = item.pixels
         # Rows of an earlier batch are cleared: an answer must not depend on other images.
@@ -215,9 +212,13 @@ class _Buffers:
             for outcome, good in zip(embedded, finite.tolist(), strict=True)
         ]
 
+    def _rows(self, images: int) -> int:
+        """Count the rows of a batch of so many images."""
+        return bucket_for(images, self._buckets) if self._model.report.on_gpu else images
+
     def _run_copies(self, group: list[Item]) -> list[Outcome]:
         """Run the part of the encoder behind its features; the answer to a copy is its code alone."""
-        features = self._features[: bucket_for(len(group), self._buckets)]
+        features = self._features[: self._rows(len(group))]
         copies = [item.copy for item in group if item.copy is not None]
         for place, copy in enumerate(copies):
             features[place] = covered(copy.features, copy.keep)
@@ -229,10 +230,10 @@ class _Buffers:
         ]
 
     def _criticise(self, encoded: Encoded, places: list[int], projections: bool) -> Criticised:
-        bucket = bucket_for(len(places), self._buckets)
-        if places == list(range(len(places))) and bucket == len(encoded.code):
+        rows = self._rows(len(places))
+        if places == list(range(len(places))) and rows == len(encoded.code):
             return self._model.criticise(encoded.features, encoded.code, projections=projections)
-        features, code = self._features[:bucket], self._code[:bucket]
+        features, code = self._features[:rows], self._code[:rows]
         features[: len(places)], code[: len(places)] = encoded.features[places], encoded.code[places]
         features[len(places) :], code[len(places) :] = 0, 0
         return self._model.criticise(features, code, projections=projections)

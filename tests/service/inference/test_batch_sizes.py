@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.inference.batch_sizes import EFFICIENT_BATCH, batch_size, bucket_for, bucket_sizes, largest_batch
+from service.inference.batch_sizes import EFFICIENT_BATCH, bucket_for, bucket_sizes, largest_batch
 
 
 @pytest.mark.parametrize(
@@ -15,24 +15,11 @@ def test_buckets_are_powers_of_two_and_the_largest_batch(largest: int, sizes: tu
     assert bucket_sizes(largest) == sizes
 
 
-@given(waiting=st.integers(1, 1000), largest=st.integers(1, 200), most_padding=st.floats(0, 1))
-def test_a_batch_fits_a_bucket_with_no_more_padding_than_allowed(
-    waiting: int, largest: int, most_padding: float
-) -> None:
-    buckets = bucket_sizes(largest)
-    size = batch_size(waiting, buckets, most_padding)
-    bucket = bucket_for(size, buckets)
-    assert 1 <= size <= min(waiting, largest)
-    assert (bucket - size) / bucket <= most_padding
-
-
-def test_where_padding_costs_nothing_everything_that_fits_is_taken() -> None:
-    assert batch_size(33, bucket_sizes(64), 1.0) == 33
-
-
-def test_where_padding_costs_as_much_as_an_image_a_batch_leaves_one_behind() -> None:
-    assert batch_size(33, bucket_sizes(64), 0.25) == 32
-    assert batch_size(50, bucket_sizes(64), 0.25) == 50
+@given(images=st.integers(1, 200), more=st.integers(0, 200))
+def test_images_are_padded_to_the_next_size_and_to_no_larger_one(images: int, more: int) -> None:
+    buckets = bucket_sizes(images + more)
+    bucket = bucket_for(images, buckets)
+    assert images <= bucket < 2 * images or bucket == 1
 
 
 @given(most=st.integers(1, 4096), macs=st.integers(0, 10**12))

@@ -2,12 +2,14 @@
 
 import asyncio
 import base64
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from service.errors import ServiceError
+from service.inference.device_choice import CPU
 from service.inference.pipeline import Pipeline
 from service.inference.results import Embedded, Failed, Outcome, Priority, Stages, Want
 from tests.pictures import encoded, landscape, photo
@@ -178,5 +180,20 @@ def test_nothing_is_answered_before_the_start(tiny_models: Path) -> None:
         with pytest.raises(ServiceError) as caught:
             await pipeline.embed([photo()], Want.EMBEDDING)
         assert (caught.value.status, caught.value.code) == (503, "not_ready")
+
+    asyncio.run(scenario())
+
+
+@pytest.mark.parametrize(("provider", "rows"), [(CPU, 3), ("CUDAExecutionProvider", 4)])
+def test_batches_are_padded_where_an_empty_place_costs_nothing(
+    tiny_models: Path, provider: str, rows: int
+) -> None:
+    model = FragileModel(tiny_models)
+
+    async def scenario() -> None:
+        async with running(tiny_models, model) as pipeline:
+            model.report = replace(model.report, active=provider)
+            await pipeline.embed([photo(seed) for seed in range(3)], Want.MAP)
+            assert [len(batch) for batch in model.seen] == [rows]
 
     asyncio.run(scenario())

@@ -55,7 +55,11 @@ def open_session(graph: Path | bytes, device: DeviceChoice, threads: int) -> ort
     # It puts all tensors in one block, beside the blocks that the arena has already: 100 MB more for a batch
     # of 16 of `photos/1`, and on a CPU no time that shows.
     options.enable_mem_pattern = device.on_gpu
-    return ort.InferenceSession(source, options, providers=device.providers)
+    session = ort.InferenceSession(source, options, providers=device.providers)
+    if not device.on_gpu:
+        # Kept for another attempt on other providers, and a CPU has none: as many bytes as the file has.
+        session._model_bytes = None
+    return session
 
 
 def bound(session: ort.InferenceSession, device: DeviceChoice) -> ort.InferenceSession | BoundSession:

@@ -38,7 +38,10 @@ def give_back() -> None:
 
 
 async def keep_giving_back() -> None:
-    """Return free pages every half minute until cancelled; each time takes some milliseconds of a thread."""
+    """Return free pages now, after a start that used many, and every half minute until cancelled.
+
+    Each time takes some milliseconds of a thread.
+    """
     while True:
-        await asyncio.sleep(_TRIM_SECONDS)
         await asyncio.to_thread(give_back)
+        await asyncio.sleep(_TRIM_SECONDS)

@@ -1,5 +1,6 @@
 """Execution providers: what runs the model, and the report of it."""
 
+import sys
 from pathlib import Path
 
 import onnxruntime as ort
@@ -12,7 +13,7 @@ from service.inference.device_choice import CPU, CUDA, TENSORRT, DeviceChoice
 from service.inference.execution_report import runtimes
 from service.inference.gpu_options import GpuOptions
 from service.inference.model import Model, open_model
-from service.inference.providers import choose_device
+from service.inference.providers import choose_device, open_session
 from service.system import gpu
 from tests.service.faults import settings
 
@@ -29,6 +30,14 @@ def test_the_processor_is_taken_where_it_is_requested(tiny_models: Path) -> None
     assert (report.requested, report.active, report.providers) == ("cpu", CPU, (CPU,))
     assert report.why_not_gpu is None
     assert report.threads_per_run == 2
+
+
+def test_a_session_on_the_processor_does_not_keep_the_bytes_of_its_graph(tiny_models: Path) -> None:
+    graph = encoder(tiny_models).read_bytes()
+    references = sys.getrefcount(graph)
+    session = open_session(graph, DeviceChoice("cpu", on_gpu=False), 1)
+    assert session.get_inputs()
+    assert sys.getrefcount(graph) == references
 
 
 def test_the_report_counts_the_nodes_of_both_graphs(tiny_models: Path) -> None:

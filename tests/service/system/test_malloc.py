@@ -1,10 +1,14 @@
 """Freed memory that a process keeps."""
 
+import asyncio
 import ctypes
 import subprocess
 import sys
+from threading import Event
 
 import pytest
+
+from service.system import malloc
 
 _BEFORE = """
 import sys
@@ -72,3 +76,16 @@ def kept(program: str, how: str) -> float:
 @pytest.mark.parametrize("program", [_THREADS, _PIXELS, _TORN], ids=["threads", "pixels", "torn"])
 def test_little_freed_memory_is_kept(program: str) -> None:
     assert kept(program, "ours") < kept(program, "glibc's") / 2
+
+
+def test_what_a_start_has_freed_is_given_back_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    given = Event()
+    monkeypatch.setattr(malloc, "give_back", given.set)
+    monkeypatch.setattr(malloc, "_TRIM_SECONDS", 3600.0)
+
+    async def scenario() -> None:
+        upkeep = asyncio.create_task(malloc.keep_giving_back())
+        assert await asyncio.to_thread(given.wait, 60)
+        upkeep.cancel()
+
+    asyncio.run(scenario())

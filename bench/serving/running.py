@@ -31,10 +31,12 @@ class Running:
 
     Attributes:
         port: its port on 127.0.0.1.
+        pid: process id of the process that was started.
     """
 
     def __init__(self, process: subprocess.Popen[bytes], port: int) -> None:
         self.port = port
+        self.pid = process.pid
         self._process = psutil.Process(process.pid)
 
     def cpu_seconds(self) -> float:

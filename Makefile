@@ -89,6 +89,8 @@ types: .venv/complete
 IN_OWN_FOLDER = folder=$$(mktemp -d) && trap 'rm -rf "$$folder"' EXIT && PYTEST_DEBUG_TEMPROOT=$$folder
 PYTEST := $(BIN)/pytest --numprocesses $(TEST_PROCESSES) --dist worksteal
 
+# The test processes import what the first of them compiled, also where the environment forbids Python to keep it.
+unit: export PYTHONDONTWRITEBYTECODE =
 unit: .venv/complete
 	@$(IN_OWN_FOLDER) $(PYTEST)
 

@@ -1,5 +1,6 @@
 """What several test packages share."""
 
+import gc
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,6 +18,17 @@ from tests.tiny_model import build_tiny_model
 # The same examples on every machine, however slow it is.
 hypothesis.settings.register_profile("infomax", deadline=None, derandomize=True)
 hypothesis.settings.load_profile("infomax")
+
+
+def pytest_configure() -> None:
+    """Collect no garbage while modules are imported: nearly all of them stays."""
+    gc.disable()
+
+
+def pytest_collection_finish() -> None:
+    """Exempt what was imported from all later collections."""
+    gc.freeze()
+    gc.enable()
 
 
 @pytest.fixture(scope="session")

@@ -1,9 +1,6 @@
-"""What each of two processes does in test_ranks.py: `python -m tests.training.two_ranks FOLDER`, by torchrun.
+"""What each of two processes does in test_ranks.py: three steps of every case."""
 
-Takes three steps of every case and leaves what came out of them in `FOLDER/RANK-OF-COUNT.pt`.
-"""
-
-import sys
+import os
 from pathlib import Path
 from typing import Any
 
@@ -91,16 +88,13 @@ def resumed(changes: dict[str, Any], folder: Path) -> dict[str, Tensor]:
     return second.learner.state_dict()
 
 
-def main() -> None:
-    folder = Path(sys.argv[1])
-    torch.set_num_threads(1)
+def leave_results(folder: Path, rank: int, port: int) -> None:
+    """Be one of two ranks, described as torchrun does; leave what came out in `FOLDER/RANK-of-COUNT.pt`."""
+    os.environ |= {"RANK": str(rank), "LOCAL_RANK": str(rank), "WORLD_SIZE": "2", "LOCAL_WORLD_SIZE": "2"}
+    os.environ |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
     execution = Execution()
     prepare(execution)
     with ranks.joined(execution.device):
         results = {name: outcome(changes, folder) for name, changes in CASES.items()}
         results[RESUMED]["resumed"] = resumed(CASES[RESUMED], folder)
         torch.save(results, folder / f"{dist.get_rank()}-of-{ranks.count()}.pt")
-
-
-if __name__ == "__main__":
-    main()

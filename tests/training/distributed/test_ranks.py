@@ -2,8 +2,10 @@
 
 import os
 import signal
+import socket
 import subprocess
 import sys
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +13,7 @@ import pytest
 import torch
 
 from tests.training.command import EXECUTABLE, MANY_STEPS
-from tests.training.two_ranks import CASES, RESUMED, outcome
+from tests.training.two_ranks import CASES, RESUMED, leave_results, outcome
 from training.distributed import ranks
 from training.errors import TrainingError
 from training.loop import checkpoint
@@ -19,23 +21,24 @@ from training.loop.metrics import read_points
 from training.loop.trainer import check_batches
 from training.recipe import Recipe
 
-ROOT = Path(__file__).parents[3]
 ONE_VIEW = {"views": 1, "encoder": {"name": "dim32"}}
 TORCHRUN = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
 
 
 @pytest.fixture(scope="module")
 def together(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, dict[str, Any]]]:
-    """What each of two ranks found."""
+    """What each of two ranks found: forks of this process, which has loaded PyTorch already."""
     folder = tmp_path_factory.mktemp("ranks")
-    subprocess.run(
-        [*TORCHRUN, "-m", "tests.training.two_ranks", str(folder)],
-        cwd=ROOT,
-        env=os.environ | {"OMP_NUM_THREADS": "1"},
-        check=True,
-        capture_output=True,
-        text=True,
-    )
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    forks = [
+        get_context("fork").Process(target=leave_results, args=(folder, rank, port)) for rank in range(2)
+    ]
+    for fork in forks:
+        fork.start()
+    for fork in forks:
+        fork.join()
+    assert [fork.exitcode for fork in forks] == [0, 0]
     return [torch.load(folder / f"{rank}-of-2.pt") for rank in range(2)]
 
 

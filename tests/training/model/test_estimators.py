@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable
+from functools import cache
 
 import numpy as np
 import pytest
@@ -69,6 +70,7 @@ def true_value(name: str, rho: float = RHO) -> float:
             return twice_jensen_shannon(rho)
 
 
+@cache
 def twice_jensen_shannon(rho: float) -> float:
     """KL(p || m) + KL(q || m) with m the mean of both, from two million samples, without any critic."""
     draw = np.random.default_rng(7)

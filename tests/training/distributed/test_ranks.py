@@ -6,6 +6,7 @@ import socket
 import subprocess
 import sys
 from multiprocessing import get_context
+from multiprocessing.connection import wait
 from pathlib import Path
 from typing import Any
 
@@ -36,8 +37,11 @@ def together(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, dict[st
     ]
     for fork in forks:
         fork.start()
-    for fork in forks:
-        fork.join()
+    while running := [fork for fork in forks if fork.exitcode is None]:
+        wait([fork.sentinel for fork in running])
+        # One that has failed would be waited for by the other.
+        for fork in running if any(fork.exitcode for fork in forks) else ():
+            fork.kill()
     assert [fork.exitcode for fork in forks] == [0, 0]
     return [torch.load(folder / f"{rank}-of-2.pt") for rank in range(2)]
 

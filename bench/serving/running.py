@@ -49,6 +49,11 @@ class Running:
         family = [self._process, *self._process.children(recursive=True)]
         return sum(_memory(member) for member in family)
 
+    def shared_out(self) -> int:
+        """Read the same memory with shared pages divided among the processes that share them (PSS)."""
+        family = [self._process, *self._process.children(recursive=True)]
+        return sum(_proportional_memory(member) for member in family)
+
 
 @contextmanager
 def running(contender: Contender, model: BenchModel, probe: bytes) -> Iterator[Running]:
@@ -118,6 +123,12 @@ def _cpu_seconds(process: psutil.Process) -> float:
         times = process.cpu_times()
         return float(times.user + times.system)
     return 0.0
+
+
+def _proportional_memory(process: psutil.Process) -> int:
+    with suppress(psutil.NoSuchProcess):
+        return int(process.memory_full_info().pss)
+    return 0
 
 
 def _memory(process: psutil.Process) -> int:

@@ -19,6 +19,8 @@ from tests.tiny_model import build_tiny_model
 hypothesis.settings.register_profile("infomax", deadline=None, derandomize=True)
 hypothesis.settings.load_profile("infomax")
 
+_BUFFER_BYTES = 64 * 2**20
+
 
 def pytest_configure() -> None:
     """Collect no garbage while modules are imported: nearly all of them stays."""
@@ -45,7 +47,11 @@ def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedPostg
     embedded = EmbeddedPostgres(tmp_path_factory.mktemp("index"))
     with pytest.MonkeyPatch.context() as patch:
         # What it holds ends with the session: nothing has to reach the disk, and little of the log is kept.
-        for name, value in {"fsync": "off", "full_page_writes": "off", "max_wal_size": "128MB"}.items():
+        options = {"fsync": "off", "full_page_writes": "off", "max_wal_size": "128MB"}
+        # A database is made by copying files, and all buffers are searched for it when it is made or dropped.
+        options |= {"wal_level": "minimal", "max_wal_senders": "0"}
+        patch.setattr(server, "_buffer_bytes", lambda: _BUFFER_BYTES)
+        for name, value in options.items():
             patch.setitem(server._OPTIONS, name, value)
         embedded.start()
     yield embedded
@@ -67,7 +73,7 @@ def _database(postgres: EmbeddedPostgres, user: str, template: str = "template1"
     """Make a database for the tests or the test that `user` names; its URL."""
     name = f"test_{abs(hash(user))}"
     with psycopg.connect(postgres.url, autocommit=True) as connection:
-        connection.execute(f"CREATE DATABASE {name} TEMPLATE {template}")
+        connection.execute(f"CREATE DATABASE {name} TEMPLATE {template} STRATEGY = FILE_COPY")
         yield _url_of(postgres, name)
         connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
 

@@ -7,6 +7,7 @@ Cards of schema 1 have neither costs nor a second precision. Those of schema 1 a
 images, "pillow-1". They are read and written as they are, to the byte, since their graphs carry them.
 """
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Literal
 
@@ -71,6 +72,8 @@ class Calibration(CardPart):
         flip_error_nats: mean absolute difference between the map of the mirrored image and the mirrored map.
         images: number of held-out images measured.
         split: name of the held-out split.
+        temperature, offset_nats: what the critic's scores were divided by, and what was then taken off all
+            maps, as images chose that it was not fitted to; missing where nothing was chosen.
     """
 
     joint: str
@@ -85,6 +88,13 @@ class Calibration(CardPart):
     flip_error_nats: float = Field(ge=0)
     images: int = Field(ge=2)
     split: str
+    temperature: float | None = Field(default=None, gt=0, exclude_if=_is_missing)
+    offset_nats: float | None = Field(default=None, exclude_if=_is_missing)
+
+    @property
+    def ceiling_nats(self) -> float:
+        """Claim above which the bank cannot tell how much larger a value is: log K, less the offset."""
+        return math.log(self.bank) - (self.offset_nats or 0.0)
 
 
 class Training(CardPart):

@@ -1,6 +1,5 @@
 """Maps of an image's patches, of every kind."""
 
-import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -55,7 +54,7 @@ def information(card: ModelCard, image: Embedded, code: NDArray[np.float32] | No
         values = image.mi_map
     else:
         values = _projections(image).against_code(code)
-    ceiling = math.log(card.calibration.bank)
+    ceiling = card.calibration.ceiling_nats
     return PatchMap(MapKind.INFORMATION, values, image.standard_error, ceiling)
 
 

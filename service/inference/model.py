@@ -95,7 +95,8 @@ class Model:
         content = with_training_distance(onnx.load(encoder)).SerializeToString()
         self._encoder = _load(encoder, device, threads_per_run, content)
         plain = onnx.load(artefact.critic)
-        critic = with_standard_error(plain, artefact.card.calibration.bank)
+        calibration = artefact.card.calibration
+        critic = with_standard_error(plain, calibration.bank, calibration.offset_nats or 0.0)
         self._critic = _load(artefact.critic, device, threads_per_run, critic.SerializeToString())
         # ONNX Runtime executes a whole graph for any output, and the bank is most of this one.
         projection = projection_of(plain)

@@ -14,7 +14,7 @@ from contract.bank_error import STANDARD_ERROR, with_standard_error
 UNITS, SIDE = 3, 2
 
 
-def critic(bank: NDArray[np.float32], *, normaliser: bool = True) -> onnx.ModelProto:
+def critic(bank: NDArray[np.float32], *, normaliser: bool = True, offset: float = 0.0) -> onnx.ModelProto:
     """A critic whose projections are its inputs."""
     nodes = [
         helper.make_node("Identity", ["features"], ["local"]),
@@ -35,7 +35,7 @@ def critic(bank: NDArray[np.float32], *, normaliser: bool = True) -> onnx.ModelP
         weights = [
             numpy_helper.from_array(bank, "bank"),
             numpy_helper.from_array(np.array([-1], np.int64), "last"),
-            numpy_helper.from_array(np.array(math.log(len(bank)), np.float32), "log_bank"),
+            numpy_helper.from_array(np.array(math.log(len(bank)) - offset, np.float32), "log_bank"),
         ]
     graph = helper.make_graph(
         nodes,
@@ -69,6 +69,13 @@ def test_the_error_is_the_delta_method_s_and_other_outputs_stay() -> None:
     expected = weights.std(axis=-1) / weights.mean(axis=-1) / math.sqrt(len(bank))
     np.testing.assert_allclose(error, expected, rtol=1e-4)
     np.testing.assert_array_equal(normaliser, run(model, features, "local_log_normaliser")[0])
+
+
+def test_an_offset_of_the_normalisers_is_no_part_of_the_error() -> None:
+    bank, features = normal(0, 50, UNITS), normal(1, 4, UNITS, SIDE, SIDE)
+    (plain,) = run(with_standard_error(critic(bank), len(bank)), features, STANDARD_ERROR)
+    moved = with_standard_error(critic(bank, offset=0.7), len(bank), 0.7)
+    np.testing.assert_allclose(run(moved, features, STANDARD_ERROR)[0], plain, rtol=1e-4)
 
 
 def test_other_banks_differ_by_as_much_as_the_error_says() -> None:

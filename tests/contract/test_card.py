@@ -1,11 +1,12 @@
 """Every schema of the card: as it was, with costs and precisions, with another decoder."""
 
+import math
 from pathlib import Path
 
 import pytest
 from pydantic import ValidationError
 
-from contract.card import INT8_ENCODER_FILE, ModelCard
+from contract.card import INT8_ENCODER_FILE, Calibration, ModelCard
 from contract.map_kinds import MapKind
 from contract.precision import InferenceCost, Precision, PrecisionLoss
 from contract.preprocessing import Preprocessing
@@ -134,6 +135,17 @@ def test_each_kind_has_its_own_measure(first: ModelCard) -> None:
     assert contribution.attribution.pointing == {"photo": 0.86}
     assert contrast.attribution is None
     assert (contribution.reliability, contrast.reliability) == (None, None)
+
+
+def test_a_scaled_map_has_its_ceiling_where_the_bank_ends_and_cards_without_a_scaling_stay(
+    first: ModelCard,
+) -> None:
+    plain = first.calibration
+    scaled = plain.model_copy(update={"temperature": 1.5, "offset_nats": 0.5})
+    assert scaled.ceiling_nats == pytest.approx(math.log(plain.bank) - 0.5)
+    assert plain.ceiling_nats == pytest.approx(math.log(plain.bank))
+    assert not {"temperature", "offset_nats"} & set(plain.model_dump())
+    assert Calibration.model_validate(scaled.model_dump()) == scaled
 
 
 def test_another_decoder_needs_schema_3(first: ModelCard) -> None:

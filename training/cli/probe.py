@@ -22,6 +22,7 @@ from training.export import calibration
 from training.export.card_check import comparable, compare, compare_int8
 from training.export.embedding_graph import embedded, frozen_graph
 from training.export.precision_loss import measure_loss
+from training.export.score_scaling import Scaling
 from training.loop.trained import load_run
 
 
@@ -139,6 +140,7 @@ def _calibration(
         sets.test.pixels,
         other_bank,
         bank_size=card.calibration.bank,
+        scaling=Scaling.of(card.calibration),
         split=sets.split,
         seed=parted.seed,
     )

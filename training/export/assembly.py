@@ -17,7 +17,7 @@ from training.data.pixel_rows import PixelArray
 from training.errors import ExportError
 from training.evaluation.frozen import FrozenEncoder, exported
 from training.evaluation.quality import measure_quality, shared_labels
-from training.export import calibration, int8_encoder
+from training.export import calibration, int8_encoder, score_scaling
 from training.export.critic_fitting import fit
 from training.export.graphs import CriticGraph
 from training.export.inference_cost import measure_costs
@@ -26,6 +26,7 @@ from training.export.model_card import CardFigures, Graphs, Origin, Release, bui
 from training.export.model_folder import write_folder
 from training.export.multiply_accumulates import multiply_accumulates
 from training.export.onnx_files import check_equal, convert, session_of
+from training.export.score_scaling import Scaling
 from training.model.serving_critic import ServingCritic
 
 # With fewer, a bank of a quarter of the images does not stand for the marginal.
@@ -112,11 +113,14 @@ def assemble(
     encoder = exported(encoder_session)
     # The critic is fitted on what the exported graph computes: on what it will meet when it serves.
     seen = encoder.encode(sets.fitted.pixels, _CRITIC_INPUTS)
-    critic = _fit_critic(seen, encoder.encode(sets.validation.pixels, _CRITIC_INPUTS), seed)
     bank = calibration.bank_size(len(sets.fitted))
     own_rows, other_rows = calibration.bank_rows(len(sets.fitted), bank, seed)
+    bank_codes = torch.from_numpy(seen["code"][own_rows])
+    critic, scaling = _fit_critic(
+        seen, encoder.encode(sets.validation.pixels, _CRITIC_INPUTS), bank_codes, seed
+    )
     examples = sets.held_out.sample(_EXAMPLES, seed).pixels
-    critic_model = _critic_model(encoder, critic, torch.from_numpy(seen["code"][own_rows]), examples)
+    critic_model = _critic_model(encoder, critic, bank_codes, scaling, examples)
     macs = multiply_accumulates(encoder_model, sets.held_out.pixels[:1])
     graphs = Graphs(encoder_model, critic_model, encoder_session, session_of(critic_model), macs)
     maps = calibration.measure(
@@ -125,6 +129,7 @@ def assemble(
         sets.held_out.pixels,
         seen["code"][other_rows],
         bank_size=bank,
+        scaling=scaling,
         split=release.held_out,
         seed=seed,
     )
@@ -157,6 +162,7 @@ def _measured(
         bank_images.pixels,
         costs["int8"],
         bank_size=maps.bank,
+        scaling=Scaling.of(maps),
         split=maps.split,
         seed=seed,
     )
@@ -164,26 +170,27 @@ def _measured(
 
 
 def _fit_critic(
-    seen: dict[str, NDArray[np.float32]], held: dict[str, NDArray[np.float32]], seed: int
-) -> ServingCritic:
-    """Fit the serving critic to features and codes, with enough steps also for few images."""
+    seen: dict[str, NDArray[np.float32]], held: dict[str, NDArray[np.float32]], bank: torch.Tensor, seed: int
+) -> tuple[ServingCritic, Scaling]:
+    """Fit the serving critic, with enough steps also for few images, and its scaling."""
     features, code = torch.from_numpy(seen["features"]), torch.from_numpy(seen["code"])
+    held_out = torch.from_numpy(held["features"]), torch.from_numpy(held["code"])
     batch = min(_CRITIC_BATCH, len(code) // 4)
     critic, _ = fit(
         features,
         code,
-        (torch.from_numpy(held["features"]), torch.from_numpy(held["code"])),
+        held_out,
         seed=seed,
         epochs=max(_CRITIC_EPOCHS, -(-_FEWEST_CRITIC_STEPS // (len(code) // batch))),
         batch_size=batch,
     )
-    return critic
+    return critic, score_scaling.fit(critic, *held_out, bank, seed=seed)
 
 
 def _critic_model(
-    encoder: FrozenEncoder, critic: ServingCritic, bank: torch.Tensor, pixels: PixelArray
+    encoder: FrozenEncoder, critic: ServingCritic, bank: torch.Tensor, scaling: Scaling, pixels: PixelArray
 ) -> onnx.ModelProto:
-    graph = CriticGraph(critic, bank).eval()
+    graph = CriticGraph(critic, bank, scaling).eval()
     layers = encoder.encode(pixels, _CRITIC_INPUTS)
     examples = tuple(torch.from_numpy(layers[name]) for name in _CRITIC_INPUTS)
     model = convert(graph, tuple(e[:2] for e in examples), _CRITIC_INPUTS, graph.OUTPUTS)

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from contract.card import Calibration
 from training.data.pixel_rows import PixelArray
 from training.evaluation.frozen import FrozenEncoder
+from training.export.score_scaling import UNSCALED, Scaling
 
 Floats = NDArray[np.float32]
 JOINT = "a patch C_i(x) and the code E(x) of the same unaugmented image"
@@ -37,6 +38,7 @@ def measure(
     bank_size: int,
     split: str,
     seed: int,
+    scaling: Scaling = UNSCALED,
 ) -> Calibration:
     """Measure every figure of `contract.card.Calibration` on held-out images.
 
@@ -48,6 +50,7 @@ def measure(
         bank_size: codes in the critic's own bank.
         split: name of these images for the card.
         seed: of the pairs of different images.
+        scaling: of the critic's graph.
     """
     outputs = ("features", "code")
     plain = encoder.encode(pixels, outputs)
@@ -65,9 +68,10 @@ def measure(
         flipped = _map(critic, mirrored["features"][rows], mirrored["code"][rows])
         maps.append(own)
         shuffled.append(_map(critic, features, others[rows]))
-        bank_shift.append(_log_mean_exp(local, other_global) - normaliser)
+        bank_shift.append(_log_mean_exp(local, other_global) + scaling.offset - normaliser)
         flip_error.append(np.abs(flipped[:, :, ::-1] - own))
     joint, apart = np.concatenate(maps), np.concatenate(shuffled)
+    bound = _with_own_image_in_bank(joint + np.float32(scaling.offset), bank_size)
     image_means = joint.mean(axis=(1, 2), dtype=np.float64)
     return Calibration(
         joint=JOINT,
@@ -76,12 +80,14 @@ def measure(
         mi_nats=float(image_means.mean()),
         mi_standard_error=float(image_means.std(ddof=1) / np.sqrt(len(image_means))),
         bank_error_nats=abs(_mean(bank_shift)),
-        lower_bound_nats=float(_with_own_image_in_bank(joint, bank_size).mean(dtype=np.float64)),
+        lower_bound_nats=float(bound.mean(dtype=np.float64)),
         shuffled_nats=float(apart.mean(dtype=np.float64)),
         joint_auc=_auc(joint.ravel(), apart.ravel()),
         flip_error_nats=_mean(flip_error),
         images=len(pixels),
         split=split,
+        temperature=None if scaling == UNSCALED else scaling.temperature,
+        offset_nats=None if scaling == UNSCALED else scaling.offset,
     )
 
 

@@ -5,6 +5,7 @@ import math
 import torch
 from torch import Tensor, nn
 
+from training.export.score_scaling import UNSCALED, Scaling
 from training.model.encoders import Encoder
 from training.model.encoders.embedding import EmbeddingHead
 from training.model.serving_critic import ServingCritic
@@ -42,25 +43,28 @@ class CriticGraph(nn.Module):
 
     pmi_i = T(C_i, E) - log mean_j exp T(C_i, E_j) over a bank of codes E_j of other images: InfoNCE's
     optimal score is the log density ratio up to a function of the patch (van den Oord et al. 2018,
-    section 2.3), and the bank removes that function.
+    section 2.3), and the bank removes that function. Scaling divides the scores by a temperature, and adds an
+    offset to the normaliser.
     """
 
     OUTPUTS = ("mi_map", "local", "global", "local_log_normaliser")
 
-    def __init__(self, critic: ServingCritic, bank: Tensor) -> None:
+    def __init__(self, critic: ServingCritic, bank: Tensor, scaling: Scaling = UNSCALED) -> None:
         """Build from codes float32 [K, Y] of training images, whose projections become part of the graph."""
         super().__init__()
         self.critic = critic
+        self.scaling = scaling
         self.register_buffer("bank", critic.project_global(bank).detach())
         self.bank: Tensor
 
     def forward(self, features: Tensor, code: Tensor) -> tuple[Tensor, ...]:
         """Map features float32 [N, C, M, M] and code float32 [N, Y] to the tensors named by OUTPUTS."""
-        local = self.critic.project_local(features)
+        local = self.critic.project_local(features) / self.scaling.temperature
         global_ = self.critic.project_global(code)
         patches = local.flatten(2).transpose(1, 2)
         against_bank = patches @ self.bank.T
         normaliser = torch.logsumexp(against_bank, dim=2) - math.log(self.bank.shape[0])
+        normaliser = normaliser + self.scaling.offset
         scores = (patches @ global_.unsqueeze(2)).squeeze(2)
         grid = (-1, local.shape[2], local.shape[3])
         return (scores - normaliser).reshape(grid), local, global_, normaliser.reshape(grid)

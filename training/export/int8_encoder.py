@@ -15,6 +15,7 @@ from training.export.golden import int8_golden
 from training.export.onnx_files import digest, session_of
 from training.export.precision_loss import check_loss, measure_loss
 from training.export.quantise import CALIBRATION_IMAGES, SCHEME, quantise
+from training.export.score_scaling import Scaling
 
 _EXAMPLES = 64
 
@@ -89,6 +90,7 @@ def describe(
     inference: InferenceCost,
     *,
     bank_size: int,
+    scaling: Scaling,
     split: str,
     seed: int,
 ) -> Int8Encoder:
@@ -101,6 +103,7 @@ def describe(
         bank_images: uint8 [K, H, W, 3], training images whose codes are an independent bank.
         inference: what the int8 encoder costs to run.
         bank_size: codes in the critic's own bank.
+        scaling: of the critic's graph.
         split: name of the held-out images for the card.
         seed: of the pairs of different images that the maps are measured with.
     """
@@ -111,6 +114,7 @@ def describe(
         held_out,
         encoder.encode(bank_images, ("code",))["code"],
         bank_size=bank_size,
+        scaling=scaling,
         split=split,
         seed=seed,
     )

@@ -121,6 +121,11 @@ def _calibration(measured: Calibration) -> Iterator[str]:
         f"Measured on {measured.images:,} images ({measured.split}); the nats refer to {measured.joint}, "
         f"against a bank of {measured.bank} codes."
     )
+    if measured.temperature is not None and measured.offset_nats is not None:
+        yield (
+            f"The critic's scores are divided by {measured.temperature:.2f}, and {measured.offset_nats:.2f} "
+            "nats are taken off, as validation images chose."
+        )
     yield ""
     yield "| figure | |"
     yield "| --- | --- |"

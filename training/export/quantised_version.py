@@ -15,6 +15,7 @@ from training.export import calibration, int8_encoder
 from training.export.inference_cost import measure_costs
 from training.export.model_folder import folder_of, write_folder
 from training.export.onnx_files import session_of
+from training.export.score_scaling import Scaling
 
 
 def quantised_version(
@@ -66,6 +67,7 @@ def quantised_version(
         fitted.take(rows).pixels,
         costs["int8"],
         bank_size=old.calibration.bank,
+        scaling=Scaling.of(old.calibration),
         split=split,
         seed=parted.seed,
     )

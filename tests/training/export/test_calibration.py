@@ -15,6 +15,7 @@ from training.evaluation.frozen import FrozenEncoder
 from training.export.calibration import bank_rows, bank_size, measure
 from training.export.graphs import CriticGraph
 from training.export.onnx_files import convert
+from training.export.score_scaling import UNSCALED, Scaling
 from training.model.serving_critic import ServingCritic
 
 CHANNELS, CODE, GRID, BANK = 3, 4, 2, 32
@@ -115,6 +116,31 @@ def test_an_equal_bank_moves_nothing_and_another_does() -> None:
     assert same.bank_error_nats < 1e-4
     assert moved.bank_error_nats > 1e-3
     assert same.mi_nats == moved.mi_nats
+
+
+def test_an_offset_lowers_the_maps_and_neither_their_bound_nor_the_error_of_the_bank() -> None:
+    torch.manual_seed(0)
+    critic, bank = ServingCritic(CHANNELS, CODE, units=8), torch.randn(BANK, CODE)
+    encoder, pixels = numbered(20, 1.0, 1.0)
+    plain, lower = (
+        measure(
+            encoder,
+            session(CriticGraph(critic, bank, scaling)),
+            pixels,
+            bank.numpy(),
+            bank_size=BANK,
+            scaling=scaling,
+            split="made up",
+            seed=0,
+        )
+        for scaling in (UNSCALED, Scaling(temperature=1.0, offset=0.5))
+    )
+    assert lower.mi_nats == pytest.approx(plain.mi_nats - 0.5, abs=1e-5)
+    assert lower.lower_bound_nats == pytest.approx(plain.lower_bound_nats, abs=1e-5)
+    assert lower.bank_error_nats < 1e-4
+    assert (plain.offset_nats, lower.offset_nats) == (None, 0.5)
+    assert Scaling.of(plain) == UNSCALED
+    assert Scaling.of(lower) == Scaling(temperature=1.0, offset=0.5)
 
 
 def test_banks_are_apart_fixed_by_the_seed_and_no_larger_than_the_images_allow() -> None:

@@ -74,6 +74,8 @@ def test_the_card_says_what_was_done(
     assert card.limits == ("It has learned next to nothing.",)
     assert card.calibration.images == card.quality.images == len(held_out)
     assert card.calibration.bank == 270 // 4
+    assert card.calibration.temperature is not None
+    assert card.calibration.offset_nats is not None
     assert card.quality.majority == pytest.approx(0.1)
     golden = decode(base64.b64decode(card.golden.image_base64), card.preprocessing).pixels
     assert np.array_equal(golden, held_out.pixels[0])

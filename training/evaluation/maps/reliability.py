@@ -33,7 +33,7 @@ def measure(subject: Subject, pixels: Pixels) -> tuple[Bin, ...]:
         own.append(_counts(mine))
         claimed += np.bincount(_bin_of(mine), mine, minlength=len(claimed))
         other.append(_counts(np.delete(values, place, axis=0).ravel()))
-    ceiling = math.log(subject.card.calibration.bank)
+    ceiling = subject.card.calibration.ceiling_nats
     return tuple(_bins(np.stack(own), np.stack(other), claimed, ceiling))
 
 

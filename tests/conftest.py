@@ -48,8 +48,7 @@ def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedPostg
     with pytest.MonkeyPatch.context() as patch:
         # What it holds ends with the session: nothing has to reach the disk, and little of the log is kept.
         options = {"fsync": "off", "full_page_writes": "off", "max_wal_size": "128MB"}
-        # A database is made by copying files, and all buffers are searched for it when it is made or dropped.
-        options |= {"wal_level": "minimal", "max_wal_senders": "0"}
+        # All of them are searched when a database is made or dropped, as nearly every test does.
         patch.setattr(server, "_buffer_bytes", lambda: _BUFFER_BYTES)
         for name, value in options.items():
             patch.setitem(server._OPTIONS, name, value)

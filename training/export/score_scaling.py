@@ -1,12 +1,12 @@
 """Scaling of the served critic's nats: a temperature and an offset that held-out images choose.
 
 A critic is too sure of images that it was not fitted to, the more so the fewer images there were: pairs
-whose map says t nats are less than e^t times as frequent among own pairs. And it has seen the codes of its
-bank, so that scores against them are lower than against new ones, and every claim is too high by about the
-same amount. Two numbers mend most of both and leave the order of patches as it is (Platt 1999; Guo et al.
-2017, "On calibration of modern neural networks"): those with which the map is the best log odds of a pair
-being an image's own, where own and other pairs weigh the same. The odds of such pairs are the density ratio
-that nats claim.
+whose map says t nats are less than e^t times as frequent among own pairs. It also has seen the codes of its
+bank, so that scores against them are lower than against new codes. Every claim is then too high by about
+the same amount. Two numbers mend a part of both and leave the order of patches as it is (Platt 1999; Guo et
+al. 2017, "On calibration of modern neural networks"): those with which the map is the best log odds of a
+pair being an image's own, where own and other pairs weigh the same. The odds of such pairs are the density
+ratio that nats claim.
 """
 
 from dataclasses import dataclass
@@ -77,7 +77,7 @@ def fit(critic: ServingCritic, features: Tensor, code: Tensor, bank: Tensor, *, 
         normaliser = _log_mean_exp(against * cooling)
         claimed = scores * cooling - normaliser - offset
         total = F.softplus(-claimed[own]).mean() + F.softplus(claimed[~own]).mean()
-        # Few images are no reason for an extreme choice.
+        # A prior: few images hardly move it.
         total = total + parameters.square().sum() / len(rows)
         total.backward()
         return total

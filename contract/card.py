@@ -88,8 +88,8 @@ class Calibration(CardPart):
     flip_error_nats: float = Field(ge=0)
     images: int = Field(ge=2)
     split: str
-    temperature: float | None = Field(default=None, gt=0, exclude_if=_is_missing)
-    offset_nats: float | None = Field(default=None, exclude_if=_is_missing)
+    temperature: float | None = Field(default=None, gt=0, allow_inf_nan=False, exclude_if=_is_missing)
+    offset_nats: float | None = Field(default=None, allow_inf_nan=False, exclude_if=_is_missing)
 
     @property
     def ceiling_nats(self) -> float:

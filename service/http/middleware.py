@@ -16,7 +16,7 @@ from starlette.responses import RedirectResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from service import tracing
-from service.errors import refusal
+from service.errors import ServiceError, refusal
 from service.http.body_timeout import TimedBody
 from service.http.cross_origin import OriginPolicy
 from service.http.in_flight import InFlight
@@ -159,7 +159,8 @@ class _Exchange:
                 # The server breaks the connection off, and logs why. Half an answer counts as a failure.
                 self._status = 500
                 raise
-            logger.exception("%s %s failed", self._scope["method"], self._scope["path"])
+            if not isinstance(error, ServiceError):
+                logger.exception("%s %s failed", self._scope["method"], self._scope["path"])
             await self.refuse(error)
 
     async def refuse(self, error: Exception) -> None:

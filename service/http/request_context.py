@@ -42,6 +42,8 @@ class RequestContext:
 
     def disconnect(self) -> None:
         """Note that the client has closed the connection, and cancel what waits for its answer."""
+        if self.disconnected:
+            return
         self.disconnected = True
         if self.waiting is not None:
             self.waiting.cancel()

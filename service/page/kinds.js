@@ -60,12 +60,13 @@ export const EXPLANATION_SIGNS = ["speaks for the other image, more than the res
 /**
  * The fixed scale of a kind: its end, equal for all images of a model, and the unit behind its numbers.
  *
- * Nats end at the logarithm of the card's bank, the most that it can show; all maps in nats share the scale.
+ * Nats end at the logarithm of the card's bank less its offset, the most that it can show; all maps in nats share the scale.
  * `measured` is what the card states of this kind: where it says what was counted, values of information have a reading.
  */
 export function scaleOf(kind, { calibration }, measured = null) {
   if (kind === "contribution") return { most: 1, unit: "" };
-  const nats = { most: Math.max(1, Math.log(calibration.bank)), unit: " nats" };
+  const ceiling = Math.log(calibration.bank) - (calibration.offset_nats ?? 0);
+  const nats = { most: Math.max(1, ceiling), unit: " nats" };
   const bins = kind === "information" && measured?.reliability?.bins;
   return bins ? { ...nats, reading: (value) => asFrequent(value, bins) } : nats;
 }

@@ -71,6 +71,8 @@ def measure(
         bank_shift.append(_log_mean_exp(local, other_global) + scaling.offset - normaliser)
         flip_error.append(np.abs(flipped[:, :, ::-1] - own))
     joint, apart = np.concatenate(maps), np.concatenate(shuffled)
+    # An offset that raises the maps does not raise their bound: the own code's part in it would stay.
+    lowest = joint + np.float32(min(scaling.offset, 0.0))
     image_means = joint.mean(axis=(1, 2), dtype=np.float64)
     return Calibration(
         joint=JOINT,
@@ -79,7 +81,7 @@ def measure(
         mi_nats=float(image_means.mean()),
         mi_standard_error=float(image_means.std(ddof=1) / np.sqrt(len(image_means))),
         bank_error_nats=abs(_mean(bank_shift)),
-        lower_bound_nats=float(_with_own_image_in_bank(joint, bank_size).mean(dtype=np.float64)),
+        lower_bound_nats=float(_with_own_image_in_bank(lowest, bank_size).mean(dtype=np.float64)),
         shuffled_nats=float(apart.mean(dtype=np.float64)),
         joint_auc=_auc(joint.ravel(), apart.ravel()),
         flip_error_nats=_mean(flip_error),

@@ -66,6 +66,9 @@ def fit(critic: ServingCritic, features: Tensor, code: Tensor, bank: Tensor, *, 
         patches = critic.project_local(features[rows]).flatten(2)[:, :, places].permute(2, 0, 1)
         scores = patches @ critic.project_global(code[rows]).T
         against = patches @ critic.project_global(bank).T
+    if not (scores.isfinite().all() and against.isfinite().all()):
+        # The graph will be refused for it, by name.
+        return UNSCALED
     own = torch.eye(len(rows), dtype=torch.bool).expand_as(scores)
     parameters = torch.zeros(2, requires_grad=True)
     optimiser = torch.optim.LBFGS([parameters], max_iter=_STEPS, line_search_fn="strong_wolfe")

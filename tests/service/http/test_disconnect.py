@@ -102,3 +102,31 @@ def test_another_cancellation_is_not_taken_for_the_client() -> None:
             await task
 
     asyncio.run(scenario())
+
+
+def test_a_disconnect_that_is_told_twice_cancels_once() -> None:
+    cleaned: list[bool] = []
+
+    async def work() -> None:
+        try:
+            await asyncio.Event().wait()
+        finally:
+            # An end that waits for others is not cancelled in its turn.
+            await asyncio.sleep(0)
+            await asyncio.sleep(0)
+            cleaned.append(True)
+
+    async def scenario() -> None:
+        scope: dict[str, Any] = {}
+        context = begin_context(scope, "id")
+        task = asyncio.create_task(while_connected(request_of(scope), work()))
+        await asyncio.sleep(0)
+        context.disconnect()
+        await asyncio.sleep(0)
+        context.disconnect()
+        with pytest.raises(ServiceError, match="before its answer"):
+            await task
+        assert task.cancelling() == 0
+
+    asyncio.run(scenario())
+    assert cleaned

@@ -2,6 +2,7 @@
 
 import asyncio
 import base64
+import logging
 import random
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -265,7 +266,9 @@ def test_a_stream_that_cannot_be_answered_is_refused(
 
 
 @pytest.mark.parametrize("route", ["/v1/batch", "/v1/items"])
-def test_the_name_of_a_file_is_no_stream(route: str, tiny_models: Path, index_url: str) -> None:
+def test_the_name_of_a_file_is_no_stream_and_no_error_of_the_service(
+    route: str, tiny_models: Path, index_url: str, caplog: pytest.LogCaptureFixture
+) -> None:
     async def scenario() -> None:
         async with client(tiny_models, index_url) as http:
             for kind, name in (("x-tar", b"photos.tar"), ("zip", b"a b.ZIP\n"), ("x-ndjson", b"i.ndjson")):
@@ -275,6 +278,7 @@ def test_the_name_of_a_file_is_no_stream(route: str, tiny_models: Path, index_ur
                 assert "with curl, write @ before it" in response.json()["detail"]
 
     asyncio.run(scenario())
+    assert not [record for record in caplog.records if record.levelno >= logging.ERROR]
 
 
 def test_a_stream_may_begin_with_what_could_be_a_name() -> None:

@@ -122,7 +122,7 @@ def test_an_offset_lowers_the_maps_and_their_bound_and_not_the_error_of_the_bank
     torch.manual_seed(0)
     critic, bank = ServingCritic(CHANNELS, CODE, units=8), torch.randn(BANK, CODE)
     encoder, pixels = numbered(20, 1.0, 1.0)
-    plain, lower = (
+    plain, lower, higher = (
         measure(
             encoder,
             session(CriticGraph(critic, bank, scaling)),
@@ -133,12 +133,14 @@ def test_an_offset_lowers_the_maps_and_their_bound_and_not_the_error_of_the_bank
             split="made up",
             seed=0,
         )
-        for scaling in (UNSCALED, Scaling(temperature=1.0, offset=0.5))
+        for scaling in (UNSCALED, Scaling(1.0, offset=0.5), Scaling(1.0, offset=-0.5))
     )
     assert lower.mi_nats == pytest.approx(plain.mi_nats - 0.5, abs=1e-5)
     assert lower.lower_bound_nats < plain.lower_bound_nats
     assert lower.bank_error_nats < 1e-4
     assert (plain.offset_nats, lower.offset_nats) == (None, 0.5)
+    assert higher.mi_nats == pytest.approx(plain.mi_nats + 0.5, abs=1e-5)
+    assert higher.lower_bound_nats == pytest.approx(plain.lower_bound_nats, abs=1e-5)
     assert Scaling.of(plain) == UNSCALED
     assert Scaling.of(lower) == Scaling(temperature=1.0, offset=0.5)
 

@@ -64,6 +64,12 @@ def test_too_few_images_choose_nothing() -> None:
     assert score_scaling.fit(Exact(2.0), *gaussians(7, seed=3), BANK, seed=0) == UNSCALED
 
 
+def test_a_feature_that_is_not_finite_chooses_nothing() -> None:
+    features, code = gaussians(100, seed=3)
+    features[0] = math.nan
+    assert score_scaling.fit(Exact(), features, code, BANK, seed=0) == UNSCALED
+
+
 def test_claims_of_a_critic_of_few_images_are_what_is_observed() -> None:
     features, code = gaussians(100, seed=0)
     # No held-out image ends its fit: the bound is that of the images that it knows.

@@ -3,6 +3,7 @@
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
@@ -20,6 +21,23 @@ def chromium() -> Iterator[Browser]:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
         yield browser
         browser.close()
+
+
+@contextmanager
+def faultless_page(browser: Browser, url: str, **options: Any) -> Iterator[Page]:
+    """A page of a service, closed when the block ends; nothing on it may have failed until then.
+
+    Args:
+        browser: opens it.
+        url: of the page.
+        options: of `Browser.new_page`.
+    """
+    page = browser.new_page(**options)
+    errors = collect_errors(page)
+    page.goto(url)
+    yield page
+    page.close()
+    assert errors == []
 
 
 def collect_errors(page: Page) -> list[str]:

@@ -9,7 +9,7 @@ from playwright.sync_api import expect
 from contract.artefact import open_artefact
 from service.inference.locating import locate
 from service.settings import Settings
-from tests.end_to_end.browser import CHROMIUM, NO_CHROMIUM, chromium, collect_errors
+from tests.end_to_end.browser import CHROMIUM, NO_CHROMIUM, chromium, faultless_page
 from tests.end_to_end.server import ROOT, serving
 
 
@@ -17,10 +17,11 @@ from tests.end_to_end.server import ROOT, serving
 def test_an_example_is_answered_with_a_map_and_photographs_of_its_kind(tmp_path: Path) -> None:
     name = Settings.model_fields["model"].default
     card = open_artefact(locate(ROOT / "models", name)).card
-    with serving(ROOT / "models", tmp_path, model=name, workers=1) as server, chromium() as browser:
-        page = browser.new_page()
-        errors = collect_errors(page)
-        page.goto(server.url)
+    with (
+        serving(ROOT / "models", tmp_path, model=name, workers=1) as server,
+        chromium() as browser,
+        faultless_page(browser, server.url) as page,
+    ):
         page.get_by_role("button", name="Shoes").click()
         expect(page.locator("#status")).to_contain_text("Answered in")
         expect(page.locator("#model")).to_have_value(card.id)
@@ -44,4 +45,3 @@ def test_an_example_is_answered_with_a_map_and_photographs_of_its_kind(tmp_path:
         page.keyboard.press("ArrowRight")
         middle = card.patch_grid.rows // 2 + 1
         expect(page.locator("#patch")).to_contain_text(f"Row {middle}, column {middle + 1}: ")
-        assert errors == []

@@ -7,7 +7,7 @@ import httpx
 import pytest
 from playwright.sync_api import Browser, Page, ViewportSize, expect
 
-from tests.end_to_end.browser import CHROMIUM, NO_CHROMIUM, collect_errors
+from tests.end_to_end.browser import CHROMIUM, NO_CHROMIUM, faultless_page
 from tests.end_to_end.server import Server, serving
 from tests.pictures import encoded, landscape, photo
 
@@ -38,16 +38,12 @@ def server(
 @pytest.fixture(params=WINDOWS, ids=["desk", "phone"])
 def page(server: Server, browser: Browser, tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Page]:
     """The page with the answer to a photo."""
-    page = browser.new_page(viewport=request.param)
-    errors = collect_errors(page)
-    page.goto(server.url)
-    file = tmp_path / "own.png"
-    file.write_bytes(encoded(landscape(90, 60)))
-    page.set_input_files("#photo", file)
-    expect(page.locator("#status")).to_contain_text("Answered in")
-    yield page
-    page.close()
-    assert errors == []
+    with faultless_page(browser, server.url, viewport=request.param) as page:
+        file = tmp_path / "own.png"
+        file.write_bytes(encoded(landscape(90, 60)))
+        page.set_input_files("#photo", file)
+        expect(page.locator("#status")).to_contain_text("Answered in")
+        yield page
 
 
 def in_window(page: Page, selector: str) -> bool:

@@ -9,7 +9,7 @@ import httpx
 import pytest
 from playwright.sync_api import Browser, Page, Route, expect
 
-from tests.end_to_end.browser import CHROMIUM, NO_CHROMIUM, collect_errors
+from tests.end_to_end.browser import CHROMIUM, NO_CHROMIUM, faultless_page
 from tests.end_to_end.server import Server, serving
 from tests.pictures import photo
 from tests.tiny_model import EMBEDDING
@@ -41,15 +41,11 @@ def page(server: Server, browser: Browser) -> Iterator[Page]:
         dog = quote('dogs/"b" & ü?')
         http.put(f"/v1/items/{dog}", content=photo(99), params={"metadata": '{"year": "2003"}'})
         http.put("/v1/items/vector", json={"vector": [1.0] * EMBEDDING}).raise_for_status()
-    page = browser.new_page()
-    errors = collect_errors(page)
-    page.goto(server.url)
-    expect(page.locator("#index")).to_have_text(f"{CATS + 2} images are searched.")
-    page.click("#browser summary")
-    expect(page.locator("#items li")).to_have_count(ITEMS_OF_A_PAGE)
-    yield page
-    page.close()
-    assert errors == []
+    with faultless_page(browser, server.url) as page:
+        expect(page.locator("#index")).to_have_text(f"{CATS + 2} images are searched.")
+        page.click("#browser summary")
+        expect(page.locator("#items li")).to_have_count(ITEMS_OF_A_PAGE)
+        yield page
 
 
 def ids(page: Page) -> list[str]:

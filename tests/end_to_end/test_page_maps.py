@@ -13,7 +13,7 @@ from playwright.sync_api import Browser, Page, Request, Route, expect
 from contract.artefact import open_artefact
 from contract.card import ProbeScore
 from contract.neighbour_measure import NeighbourMeasure
-from tests.end_to_end.browser import CHROMIUM, NO_CHROMIUM, collect_errors
+from tests.end_to_end.browser import CHROMIUM, NO_CHROMIUM, faultless_page
 from tests.end_to_end.server import ROOT, Server, serving, store_samples
 from tests.measured_maps import state_measures
 from tests.tiny_model import build_tiny_model
@@ -47,15 +47,11 @@ def server(module_index: str, tmp_path_factory: pytest.TempPathFactory) -> Itera
 
 @pytest.fixture
 def page(server: Server, browser: Browser) -> Iterator[Page]:
-    page = browser.new_page(has_touch=True)
-    errors = collect_errors(page)
-    page.goto(server.url)
-    expect(page.locator("#model")).not_to_have_value("")
-    page.set_input_files("#photo", PHOTO)
-    expect(page.locator("#status")).to_contain_text("Answered in")
-    yield page
-    page.close()
-    assert errors == []
+    with faultless_page(browser, server.url, has_touch=True) as page:
+        expect(page.locator("#model")).not_to_have_value("")
+        page.set_input_files("#photo", PHOTO)
+        expect(page.locator("#status")).to_contain_text("Answered in")
+        yield page
 
 
 def maps_of(server: Server) -> dict[str, Any]:
@@ -101,10 +97,10 @@ def test_each_kind_tells_how_well_it_holds_by_the_card(
     browser: Browser, index_url: str, tmp_path: Path
 ) -> None:
     state_measures(build_tiny_model(tmp_path / "models"))
-    with serving(tmp_path / "models", tmp_path / "home", workers=1, database_url=index_url) as server:
-        page = browser.new_page()
-        errors = collect_errors(page)
-        page.goto(server.url)
+    with (
+        serving(tmp_path / "models", tmp_path / "home", workers=1, database_url=index_url) as server,
+        faultless_page(browser, server.url) as page,
+    ):
         expect(page.locator("#model")).not_to_have_value("")
         page.set_input_files("#photo", PHOTO)
         expect(page.locator("#status")).to_contain_text("Answered in")
@@ -123,8 +119,6 @@ def test_each_kind_tells_how_well_it_holds_by_the_card(
         expect(page.locator("#kinds input[value=contrast]")).to_be_enabled()
         page.check("#kinds input[value=contrast]", force=True)
         expect(question).to_contain_text("the right one was the brighter in 99.0 %: fifty pictures.")
-        page.close()
-        assert errors == []
 
 
 def test_matches_below_the_measured_cosine_are_marked_and_the_shares_are_said(

@@ -12,7 +12,7 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page, Request, expect
 
-from tests.end_to_end.browser import CHROMIUM, NO_CHROMIUM, collect_errors
+from tests.end_to_end.browser import CHROMIUM, NO_CHROMIUM, faultless_page
 from tests.end_to_end.server import Server, serving
 from tests.pictures import encoded, landscape, photo
 from tests.tiny_model import EMBEDDING
@@ -58,13 +58,9 @@ def server(
 
 @pytest.fixture
 def page(server: Server, browser: Browser) -> Iterator[Page]:
-    page = browser.new_page()
-    errors = collect_errors(page)
-    page.goto(server.url)
-    expect(page.locator("#index")).to_have_text("7 images are searched.")
-    yield page
-    page.close()
-    assert errors == []
+    with faultless_page(browser, server.url) as page:
+        expect(page.locator("#index")).to_have_text("7 images are searched.")
+        yield page
 
 
 @pytest.fixture

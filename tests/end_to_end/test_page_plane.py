@@ -8,7 +8,7 @@ import httpx
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from tests.end_to_end.browser import CHROMIUM, NO_CHROMIUM, collect_errors
+from tests.end_to_end.browser import CHROMIUM, NO_CHROMIUM, faultless_page
 from tests.end_to_end.server import Server, serving
 from tests.pictures import photo
 
@@ -33,14 +33,10 @@ def server(
 
 @pytest.fixture
 def page(server: Server, browser: Browser) -> Iterator[Page]:
-    page = browser.new_page()
-    errors = collect_errors(page)
-    page.goto(server.url)
-    page.click("#plane-side summary")
-    expect(page.locator("#plane-note")).to_contain_text(f"{ITEMS + 1} items along the two directions")
-    yield page
-    page.close()
-    assert errors == []
+    with faultless_page(browser, server.url) as page:
+        page.click("#plane-side summary")
+        expect(page.locator("#plane-note")).to_contain_text(f"{ITEMS + 1} items along the two directions")
+        yield page
 
 
 def test_points_lie_as_their_components_do(page: Page, server: Server) -> None:

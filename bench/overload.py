@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 from time import perf_counter
-from typing import Annotated, Any
+from typing import Annotated, Any, NamedTuple
 
 import numpy as np
 import typer
@@ -45,11 +45,19 @@ class Pictures(StrEnum):
     LARGE = "large"
 
 
-# Width, height, different files, and images in each request.
-_PICTURES = {
-    Pictures.SMALL: (32, 32, 64, 16),
-    Pictures.PHOTOGRAPHS: (640, 480, 64, 1),
-    Pictures.LARGE: (6000, 4000, 4, 1),
+class _Kind(NamedTuple):
+    """Size of the pictures, how many different ones there are, and how many are in a request by default."""
+
+    width: int
+    height: int
+    files: int
+    in_request: int
+
+
+_KINDS = {
+    Pictures.SMALL: _Kind(32, 32, files=64, in_request=16),
+    Pictures.PHOTOGRAPHS: _Kind(640, 480, files=64, in_request=1),
+    Pictures.LARGE: _Kind(6000, 4000, files=4, in_request=1),
 }
 
 
@@ -88,7 +96,7 @@ def main(
     out: Annotated[Path | None, typer.Option(help="JSON file to write to; default standard output.")] = None,
 ) -> None:
     """Measure, and write the figures."""
-    plan = Plan(pictures, images or _PICTURES[pictures][3], connections, seconds, times, seed)
+    plan = Plan(pictures, images or _KINDS[pictures].in_request, connections, seconds, times, seed)
     settings = {"model": model, "log_level": "warning"}
     with (
         tempfile.TemporaryDirectory(prefix="infomax-overload-") as folder,
@@ -223,9 +231,11 @@ def _moments(rate: float, seconds: float, seed: int) -> list[float]:
 
 
 def _batches(plan: Plan) -> list[list[bytes]]:
-    width, height, count, _ = _PICTURES[plan.pictures]
-    files = [photo(seed, width, height) for seed in range(count)]
-    return [[files[(start + place) % count] for place in range(plan.images)] for start in range(count)]
+    kind = _KINDS[plan.pictures]
+    files = [photo(seed, kind.width, kind.height) for seed in range(kind.files)]
+    return [
+        [files[(start + place) % kind.files] for place in range(plan.images)] for start in range(kind.files)
+    ]
 
 
 def _request(files: Sequence[bytes]) -> bytes:
